@@ -1,0 +1,196 @@
+// ExecuTorch's BackendInterface for Vulkan, registered as "VulkanBackend" when this library is
+// loaded. The only place that turns the runtime's exceptions into executorch Errors.
+#include <executorch/runtime/backend/interface.h>
+#include <executorch/runtime/core/exec_aten/util/dim_order_util.h>
+#include <executorch/runtime/core/exec_aten/util/tensor_util.h>
+#include <executorch/runtime/platform/log.h>
+
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "graph/Blob.h"
+#include "graph/ComputeGraph.h"
+#include "vk/Context.h"
+#include "vk/Error.h"
+
+namespace {
+
+namespace er = ::executorch::runtime;
+using executorch::aten::ScalarType;
+using executorch::aten::Tensor;
+
+er::Error to_executorch(etvk::ErrorCode code) {
+  switch (code) {
+    case etvk::ErrorCode::kInvalidProgram:
+      return er::Error::InvalidProgram;
+    case etvk::ErrorCode::kInvalidArgument:
+      return er::Error::InvalidArgument;
+    case etvk::ErrorCode::kNotSupported:
+      return er::Error::NotSupported;
+    case etvk::ErrorCode::kOutOfMemory:
+      return er::Error::MemoryAllocationFailed;
+    case etvk::ErrorCode::kDeviceUnavailable:
+      return er::Error::NotFound;
+    case etvk::ErrorCode::kInternal:
+      return er::Error::Internal;
+  }
+  return er::Error::Internal;
+}
+
+// Runs `body`; an exception is logged and becomes an Error.
+template <typename Body>
+er::Error guarded(const char* what, Body&& body) {
+  try {
+    body();
+    return er::Error::Ok;
+  } catch (const etvk::Error& error) {
+    ET_LOG(Error, "VulkanBackend %s: %s", what, error.what());
+    return to_executorch(error.code());
+  } catch (const std::bad_alloc&) {
+    ET_LOG(Error, "VulkanBackend %s: out of host memory", what);
+    return er::Error::MemoryAllocationFailed;
+  } catch (const std::exception& error) {
+    ET_LOG(Error, "VulkanBackend %s: %s", what, error.what());
+    return er::Error::Internal;
+  }
+}
+
+ScalarType scalar_type(etvk::DType dtype) {
+  switch (dtype) {
+    case etvk::DType::kBool:
+      return ScalarType::Bool;
+    case etvk::DType::kUint8:
+      return ScalarType::Byte;
+    case etvk::DType::kInt8:
+      return ScalarType::Char;
+    case etvk::DType::kInt32:
+      return ScalarType::Int;
+    case etvk::DType::kFloat16:
+      return ScalarType::Half;
+    case etvk::DType::kFloat32:
+      return ScalarType::Float;
+    case etvk::DType::kFloat64:
+      return ScalarType::Double;
+    case etvk::DType::kInt64:
+      return ScalarType::Long;
+  }
+  return ScalarType::Undefined;
+}
+
+void check_tensor(const char* what, size_t index, const Tensor& tensor, etvk::DType dtype) {
+  ETVK_CHECK(tensor.scalar_type() == scalar_type(dtype), kInvalidArgument,
+             what << " " << index << " must be " << etvk::dtype_name(dtype)
+                  << ", got scalar type " << static_cast<int>(tensor.scalar_type()));
+  ETVK_CHECK(er::is_contiguous_dim_order(tensor.dim_order().data(), tensor.dim_order().size()),
+             kInvalidArgument, what << " " << index << " must be contiguous (row-major)");
+}
+
+void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
+  if (!graph.input_is_tensor(index)) {
+    ETVK_CHECK(value.isInt(), kInvalidArgument, "input " << index << " must be an integer");
+    graph.set_input_symint(index, value.toInt());
+    return;
+  }
+  ETVK_CHECK(value.isTensor(), kInvalidArgument, "input " << index << " must be a tensor");
+  const Tensor& tensor = value.toTensor();
+  check_tensor("input", index, tensor, graph.input_dtype(index));
+  graph.set_input_sizes(index, {tensor.sizes().begin(), tensor.sizes().end()});
+  if (tensor.nbytes() > 0) {
+    ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
+               "input " << index << " has no data");
+    std::memcpy(graph.input_data(index), tensor.const_data_ptr(), tensor.nbytes());
+  }
+}
+
+void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
+  if (!graph.output_is_tensor(index)) {
+    value = er::EValue(graph.output_symint(index));
+    return;
+  }
+  ETVK_CHECK(value.isTensor(), kInvalidArgument, "output " << index << " must be a tensor");
+  Tensor& tensor = value.toTensor();
+  check_tensor("output", index, tensor, graph.output_dtype(index));
+  const auto& sizes = graph.output_sizes(index);
+  std::vector<executorch::aten::SizesType> new_sizes(sizes.begin(), sizes.end());
+  const er::Error resized =
+      er::resize_tensor(tensor, {new_sizes.data(), new_sizes.size()});
+  ETVK_CHECK(resized == er::Error::Ok, kInvalidArgument,
+             "output " << index << " cannot take the program's shape of rank " << sizes.size());
+  if (tensor.nbytes() > 0) {
+    ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
+               "output " << index << " has no data");
+    std::memcpy(tensor.mutable_data_ptr(), graph.output_data(index), tensor.nbytes());
+  }
+}
+
+class VulkanBackend final : public er::BackendInterface {
+ public:
+  // Always: without a device, init gives an error that says what to install.
+  bool is_available() const override { return true; }
+
+  er::Result<er::DelegateHandle*> init(er::BackendInitContext& context,
+                                       er::FreeableBuffer* processed,
+                                       er::ArrayRef<er::CompileSpec>) const override {
+    std::unique_ptr<etvk::ComputeGraph> graph;
+    const er::Error error = guarded("init", [&] {
+      // Constants outside the blob stay loaded until they are on the device.
+      std::vector<er::FreeableBuffer> loaded;
+      const auto named_data = [&](const std::string& name) -> etvk::ConstantDef {
+        const er::NamedDataMap* map = context.get_named_data_map();
+        ETVK_CHECK(map != nullptr, kInvalidProgram,
+                   "constant '" << name << "': the program has no named data");
+        er::Result<er::FreeableBuffer> data = map->get_data(name);
+        ETVK_CHECK(data.ok(), kInvalidProgram,
+                   "constant '" << name << "' is not in the program's named data");
+        loaded.push_back(std::move(data.get()));
+        return {static_cast<const uint8_t*>(loaded.back().data()), loaded.back().size()};
+      };
+      etvk::Context& device = etvk::context_for(etvk::ContextOptions::from_environment());
+      graph = std::make_unique<etvk::ComputeGraph>(
+          device, etvk::read_blob(static_cast<const uint8_t*>(processed->data()),
+                                  processed->size(), named_data));
+    });
+    processed->Free();
+    if (error != er::Error::Ok) {
+      return error;
+    }
+    return graph.release();
+  }
+
+  er::Error execute(er::BackendExecutionContext&, er::DelegateHandle* handle,
+                    er::Span<er::EValue*> args) const override {
+    return guarded("execute", [&] {
+      auto& graph = *static_cast<etvk::ComputeGraph*>(handle);
+      std::lock_guard<std::mutex> lock(graph.lock());
+      ETVK_CHECK(args.size() == graph.input_count() + graph.output_count(), kInvalidArgument,
+                 "expected " << graph.input_count() << " inputs and " << graph.output_count()
+                             << " outputs, got " << args.size() << " values");
+      for (size_t i = 0; i < graph.input_count(); ++i) {
+        copy_in(graph, i, *args[i]);
+      }
+      graph.run();
+      for (size_t i = 0; i < graph.output_count(); ++i) {
+        copy_out(graph, i, *args[graph.input_count() + i]);
+      }
+    });
+  }
+
+  void destroy(er::DelegateHandle* handle) const override {
+    delete static_cast<etvk::ComputeGraph*>(handle);
+  }
+};
+
+// A second copy of this library in the process keeps the first one's registration.
+er::Error register_vulkan_backend() {
+  if (er::get_backend_class("VulkanBackend") != nullptr) {
+    return er::Error::Ok;
+  }
+  static VulkanBackend backend;
+  return er::register_backend({"VulkanBackend", &backend});
+}
+
+[[maybe_unused]] const er::Error registered = register_vulkan_backend();
+
+}  // namespace

@@ -1,0 +1,1 @@
+"""The delegate library and its loader."""

@@ -1,0 +1,181 @@
+#include "graph/Blob.h"
+
+#include <cstring>
+
+#include "VulkanGraph_generated.h"  // from executorch's schema.fbs, by flatc
+#include "vk/Error.h"
+
+namespace etvk {
+
+namespace {
+
+// Layout of the header, little-endian, and the mark of a constant that is in the named data.
+constexpr size_t kHeaderBytes = 30;
+constexpr size_t kMagicOffset = 4;
+constexpr char kMagic[] = {'V', 'H', '0', '0'};
+constexpr uint64_t kInNamedData = UINT64_MAX;
+
+template <typename T>
+T read_little_endian(const uint8_t* from, size_t bytes = sizeof(T)) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < bytes; ++i) {
+    value |= static_cast<uint64_t>(from[i]) << (8 * i);
+  }
+  return static_cast<T>(value);
+}
+
+struct Section {
+  const uint8_t* data = nullptr;
+  size_t size_bytes = 0;
+};
+
+struct Sections {
+  Section flatbuffer;
+  Section constants;
+};
+
+Sections split(const uint8_t* data, size_t size_bytes) {
+  ETVK_CHECK(size_bytes >= kHeaderBytes, kInvalidProgram,
+             "Vulkan blob: " << size_bytes << " bytes, its header alone has " << kHeaderBytes);
+  ETVK_CHECK(std::memcmp(data + kMagicOffset, kMagic, sizeof(kMagic)) == 0, kInvalidProgram,
+             "Vulkan blob: the header does not start with VH00");
+  const auto section = [&](const char* name, uint64_t offset, uint64_t size) {
+    ETVK_CHECK(offset <= size_bytes && size <= size_bytes - offset, kInvalidProgram,
+               "Vulkan blob: " << name << " at byte " << offset << " with " << size
+                               << " bytes is outside the blob of " << size_bytes);
+    return Section{data + offset, static_cast<size_t>(size)};
+  };
+  return {section("the graph", read_little_endian<uint32_t>(data + 10),
+                  read_little_endian<uint32_t>(data + 14)),
+          section("the constants", read_little_endian<uint32_t>(data + 18),
+                  read_little_endian<uint64_t>(data + 22))};
+}
+
+DType convert(vkgraph::VkDataType dtype) {
+  switch (dtype) {
+    case vkgraph::VkDataType::BOOL:
+      return DType::kBool;
+    case vkgraph::VkDataType::UINT8:
+      return DType::kUint8;
+    case vkgraph::VkDataType::INT8:
+      return DType::kInt8;
+    case vkgraph::VkDataType::INT32:
+      return DType::kInt32;
+    case vkgraph::VkDataType::FLOAT16:
+      return DType::kFloat16;
+    case vkgraph::VkDataType::FLOAT32:
+      return DType::kFloat32;
+    case vkgraph::VkDataType::FLOAT64:
+      return DType::kFloat64;
+    case vkgraph::VkDataType::INT64:
+      return DType::kInt64;
+    default:
+      ETVK_FAIL(kInvalidProgram, "Vulkan blob: unknown dtype " << static_cast<int>(dtype));
+  }
+}
+
+template <typename To, typename From>
+std::vector<To> to_vector(const flatbuffers::Vector<From>* from) {
+  return from == nullptr ? std::vector<To>() : std::vector<To>(from->begin(), from->end());
+}
+
+std::string to_string(const flatbuffers::String* from) {
+  return from == nullptr ? std::string() : from->str();
+}
+
+ValueDef convert(const vkgraph::VkValue* value) {
+  // The verifier accepts a union whose type is set and whose table is missing.
+  ETVK_CHECK(value->value() != nullptr, kInvalidProgram, "Vulkan blob: a value without content");
+  switch (value->value_type()) {
+    case vkgraph::GraphTypes::Null:
+      return Null{};
+    case vkgraph::GraphTypes::Int:
+      return value->value_as_Int()->int_val();
+    case vkgraph::GraphTypes::Double:
+      return value->value_as_Double()->double_val();
+    case vkgraph::GraphTypes::Bool:
+      return value->value_as_Bool()->bool_val();
+    case vkgraph::GraphTypes::String:
+      return to_string(value->value_as_String()->string_val());
+    case vkgraph::GraphTypes::SymInt:
+      return SymInt{value->value_as_SymInt()->value()};
+    case vkgraph::GraphTypes::IntList:
+      return to_vector<int64_t>(value->value_as_IntList()->items());
+    case vkgraph::GraphTypes::DoubleList:
+      return to_vector<double>(value->value_as_DoubleList()->items());
+    case vkgraph::GraphTypes::ValueList:
+      return ValueList{to_vector<ValueId>(value->value_as_ValueList()->items())};
+    case vkgraph::GraphTypes::VkTensor: {
+      const auto* tensor = value->value_as_VkTensor();
+      return TensorDef{convert(tensor->datatype()), to_vector<int64_t>(tensor->dims()),
+                       tensor->constant_id()};
+    }
+    default:  // BoolList: no op here takes one
+      ETVK_FAIL(kInvalidProgram, "Vulkan blob: a value of unsupported type "
+                                     << static_cast<int>(value->value_type()));
+  }
+}
+
+ConstantDef convert(const vkgraph::VkBytes* constant, const Section& bytes,
+                    const NamedData& named_data) {
+  const uint64_t length = constant->length();
+  if (constant->offset() != kInNamedData) {
+    const uint64_t offset = constant->offset();
+    ETVK_CHECK(offset <= bytes.size_bytes && length <= bytes.size_bytes - offset, kInvalidProgram,
+               "Vulkan blob: a constant of " << length << " bytes at " << offset
+                                             << " is outside the constant section of "
+                                             << bytes.size_bytes);
+    return {bytes.data + offset, static_cast<size_t>(length)};
+  }
+  const std::string name = to_string(constant->named_key());
+  ConstantDef found = named_data(name);
+  ETVK_CHECK(found.size_bytes >= length, kInvalidProgram,
+             "Vulkan blob: constant '" << name << "' has " << found.size_bytes
+                                       << " bytes in the named data, the graph expects "
+                                       << length);
+  found.size_bytes = static_cast<size_t>(length);
+  return found;
+}
+
+}  // namespace
+
+GraphDef read_blob(const uint8_t* data, size_t size_bytes, const NamedData& named_data) {
+  const Sections sections = split(data, size_bytes);
+  const Section& flatbuffer = sections.flatbuffer;
+  // A flatbuffer is read in place and must be aligned for its widest field; a loader need not
+  // have aligned the blob.
+  struct alignas(16) Group {
+    uint8_t bytes[16];
+  };
+  std::vector<Group> copy(flatbuffer.size_bytes / sizeof(Group) + 1);
+  uint8_t* start = copy.data()->bytes;
+  std::memcpy(start, flatbuffer.data, flatbuffer.size_bytes);
+
+  flatbuffers::Verifier verifier(start, flatbuffer.size_bytes);
+  ETVK_CHECK(vkgraph::VkGraphBufferHasIdentifier(start) &&
+                 vkgraph::VerifyVkGraphBuffer(verifier),
+             kInvalidProgram, "Vulkan blob: the graph's flatbuffer is damaged");
+  const vkgraph::VkGraph* graph = vkgraph::GetVkGraph(start);
+
+  GraphDef def;
+  if (graph->values() != nullptr) {
+    for (const auto* value : *graph->values()) {
+      def.values.push_back(convert(value));
+    }
+  }
+  if (graph->chain() != nullptr) {
+    for (const auto* call : *graph->chain()) {
+      def.chain.push_back({to_string(call->name()), to_vector<ValueId>(call->args())});
+    }
+  }
+  def.inputs = to_vector<ValueId>(graph->input_ids());
+  def.outputs = to_vector<ValueId>(graph->output_ids());
+  if (graph->constants() != nullptr) {
+    for (const auto* constant : *graph->constants()) {
+      def.constants.push_back(convert(constant, sections.constants, named_data));
+    }
+  }
+  return def;
+}
+
+}  // namespace etvk

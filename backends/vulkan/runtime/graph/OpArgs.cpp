@@ -1,0 +1,103 @@
+#include "graph/OpArgs.h"
+
+#include <cmath>
+#include <cstdint>
+
+#include "vk/Error.h"
+
+namespace etvk {
+
+OpArgs::OpArgs(const ComputeGraph& graph, const OpCall& call, size_t count)
+    : graph_(graph), call_(call), op_(call.name) {
+  ETVK_CHECK(call.args.size() == count + 1, kInvalidProgram,
+             op_ << ": expected " << count << " arguments and an output, got "
+                 << call.args.size() << " values");
+}
+
+void OpArgs::fail(const char* name, const char* expected) const {
+  ETVK_FAIL(kInvalidProgram, op_ << ": argument " << next_ - 1 << " (" << name << ") must be "
+                                 << expected);
+}
+
+ValueId OpArgs::any(const char*) { return call_.args[next_++]; }
+
+ValueId OpArgs::tensor(const char* name) {
+  const ValueId id = any(name);
+  if (!graph_.is_tensor(id)) {
+    fail(name, "a tensor");
+  }
+  return id;
+}
+
+ValueId OpArgs::constant_tensor(const char* name) {
+  const ValueId id = tensor(name);
+  if (!graph_.is_constant(id)) {
+    fail(name, "a constant of the program");
+  }
+  return id;
+}
+
+ValueId OpArgs::optional_constant_tensor(const char* name) {
+  if (std::holds_alternative<Null>(graph_.value(call_.args[next_]))) {
+    any(name);
+    return -1;
+  }
+  return constant_tensor(name);
+}
+
+double OpArgs::number(const char* name) {
+  const ValueDef& value = graph_.value(any(name));
+  if (const auto* number = std::get_if<double>(&value)) {
+    return *number;
+  }
+  if (const auto* integer = std::get_if<int64_t>(&value)) {
+    return static_cast<double>(*integer);
+  }
+  fail(name, "a number");
+}
+
+// The serializer shares one value between equal Python scalars, so that 1 may arrive as 1.0.
+int64_t OpArgs::integer(const char* name) {
+  const double value = number(name);
+  if (!(value >= INT32_MIN && value <= INT32_MAX) || value != std::floor(value)) {
+    fail(name, "an integer within 32 bits");
+  }
+  return static_cast<int64_t>(value);
+}
+
+ValueId OpArgs::integer_list(const char* name) {
+  const ValueId id = any(name);
+  const ValueDef& value = graph_.value(id);
+  if (!std::holds_alternative<std::vector<int64_t>>(value) &&
+      !std::holds_alternative<ValueList>(value)) {
+    fail(name, "a list of integers");
+  }
+  return id;
+}
+
+ValueId OpArgs::symbolic_integer(const char* name) {
+  const ValueId id = any(name);
+  const ValueDef& value = graph_.value(id);
+  if (!std::holds_alternative<int64_t>(value) && !std::holds_alternative<SymInt>(value)) {
+    fail(name, "an integer");
+  }
+  return id;
+}
+
+std::string OpArgs::string(const char* name) {
+  const auto* value = std::get_if<std::string>(&graph_.value(any(name)));
+  if (value == nullptr) {
+    fail(name, "a string");
+  }
+  return *value;
+}
+
+ValueId OpArgs::output_tensor() {
+  const ValueId id = tensor("output");
+  if (graph_.is_constant(id)) {
+    fail("output", "a tensor that is not a constant");
+  }
+  return id;
+}
+
+}  // namespace etvk

@@ -1,0 +1,59 @@
+// The row type of the kernel table. The rows themselves are written in glsl/kernels.py; the build
+// compiles each one and generates Kernels.h (enumerators) and Kernels.cpp (rows with SPIR-V), so a
+// tile size is typed once and a misspelt kernel does not compile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace etvk {
+
+enum class KernelId : uint16_t;  // enumerators: generated Kernels.h
+
+enum class KernelPath : uint8_t {
+  kCoopmat,
+  kDot4,
+  kScalar,
+  kGemvDot4,
+  kGemvScalar,
+  kCpu,
+  kCpuShuffle,
+  kElementwise,
+};
+
+// Device features a row needs; a bit set.
+enum KernelFeature : uint32_t {
+  kFeatureNone = 0,
+  kFeatureDot4 = 1u << 0,
+  kFeatureCoopmat = 1u << 1,
+  kFeatureInt8Storage = 1u << 2,
+  kFeatureSubgroupShuffle = 1u << 3,
+};
+
+struct KernelRow {
+  KernelId id;
+  const char* name;           // q8ta_linear__dot4__m64n64k32__wg64
+  const char* op;             // q8ta_linear
+  KernelPath path;
+  uint32_t tile_m;            // outputs of one workgroup; elementwise rows use tile_n only
+  uint32_t tile_n;
+  uint32_t tile_k;
+  uint32_t workgroup_size;    // invocations
+  uint32_t subgroup_size;     // 0: any
+  uint32_t shared_bytes;
+  uint32_t features;          // KernelFeature bits
+  uint32_t coopmat_m;         // shape of one cooperative matrix, 0 on other paths
+  uint32_t coopmat_n;
+  uint32_t coopmat_k;
+  uint32_t max_m;             // 0: any M
+  uint32_t binding_count;     // storage buffers, bindings 0 .. count-1 of set 0
+  uint32_t push_constant_bytes;
+  const uint32_t* spirv;
+  size_t spirv_words;
+};
+
+// All rows, indexed by KernelId. `count` gets their number.
+const KernelRow* kernel_rows(size_t* count);
+const KernelRow& kernel_row(KernelId id);
+
+}  // namespace etvk

@@ -1,0 +1,220 @@
+"""The one table of compute kernels: every row is a shader, its macros and what it needs to run.
+
+compile_kernels.py turns each row into SPIR-V and a C++ KernelRow; selection, tests and the
+benchmark read those rows, so a tile size is written here and nowhere else. A new tile is one
+line in the lists at the end. This file compiles nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PATHS = ("coopmat", "dot4", "scalar", "gemv_dot4", "gemv_scalar", "cpu", "cpu_shuffle", "elementwise")
+FEATURES = ("dot4", "coopmat", "int8_storage", "subgroup_shuffle")
+QUAD_BYTES = 16  # operands are read and kept in shared memory 16 bytes along K at a time
+
+
+class KernelError(ValueError):
+    """A row of the table contradicts itself."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """What all kernels of one op share; checked against each compiled shader."""
+
+    name: str
+    binding_count: int
+    push_constant_bytes: int
+    macros: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row. tile_*: outputs of one workgroup and bytes along K of one step."""
+
+    op: Op
+    path: str
+    shader: str
+    tile_m: int
+    tile_n: int
+    tile_k: int
+    workgroup_size: int
+    macros: tuple[tuple[str, int], ...]
+    shared_bytes: int = 0
+    subgroup_size: int = 0  # 0: any
+    max_m: int = 0  # 0: any M
+    features: tuple[str, ...] = ()
+    coopmat_shape: tuple[int, int, int] = (0, 0, 0)  # M, N, K of one s8 x s8 -> s32 matrix
+    glslang_extension: str = ""  # row is left out where glslang does not know this one
+
+    @property
+    def name(self) -> str:
+        tile = f"m{self.tile_m}n{self.tile_n}k{self.tile_k}"
+        return f"{self.op.name}__{self.path}__{tile}__wg{self.workgroup_size}"
+
+    def defines(self) -> list[str]:
+        """Macro definitions of this row as command line arguments."""
+        tile = {
+            "TILE_M": self.tile_m,
+            "TILE_N": self.tile_n,
+            "TILE_K": self.tile_k,
+            "WORKGROUP_SIZE": self.workgroup_size,
+        }
+        merged = [*tile.items(), *self.op.macros, *self.macros]
+        return [f"-D{key}={value}" for key, value in merged]
+
+    def validate(self) -> None:
+        """Raises KernelError when fields of the row contradict each other."""
+
+        def need(condition: bool, what: str) -> None:
+            if not condition:
+                raise KernelError(f"{self.name}: {what}")
+
+        need(self.path in PATHS, f"path must be one of {PATHS}, got {self.path!r}")
+        need(set(self.features) <= set(FEATURES), f"features must be of {FEATURES}")
+        need(min(self.tile_m, self.tile_n, self.tile_k) >= 1, "tile sizes must be positive")
+        need(1 <= self.workgroup_size <= 1024, "workgroup_size must be 1 to 1024")
+        need(self.shared_bytes <= 48 * 1024, "more shared memory than any target has")
+        need(self.path.endswith("dot4") == ("dot4" in self.features), "dot4 paths need dot4")
+        need((self.path == "coopmat") == ("coopmat" in self.features), "coopmat path and feature")
+        need((self.path == "coopmat") == all(self.coopmat_shape), "coopmat path and shape")
+        keys = [define.split("=")[0] for define in self.defines()]
+        need(len(keys) == len(set(keys)), f"macro defined twice in {keys}")
+
+
+def divide(value: int, by: int, what: str) -> int:
+    """value / by, which must leave no remainder."""
+    if by < 1 or value % by != 0:
+        raise KernelError(f"{what}: {value} is not divisible by {by}")
+    return value // by
+
+
+def dot4_macros(path: str) -> tuple[tuple[str, int], ...]:
+    return (("DOT4", 1),) if path.endswith("dot4") else ()
+
+
+def dot4_features(path: str) -> tuple[str, ...]:
+    return ("dot4",) if path.endswith("dot4") else ()
+
+
+def tiled(op: Op, path: str, m: int, n: int, k: int, thread_m: int, thread_n: int) -> Kernel:
+    """linear_tiled.comp: m x n outputs a workgroup, thread_m x thread_n a thread."""
+    divide(thread_n, 4, f"{op.name} {path} thread_n")
+    row_quads = divide(k, QUAD_BYTES, f"{op.name} {path} tile_k") | 1
+    return Kernel(
+        op=op,
+        path=path,
+        shader="linear_tiled.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=k,
+        workgroup_size=divide(m, thread_m, "tile_m") * divide(n, thread_n, "tile_n"),
+        macros=(("THREAD_M", thread_m), ("THREAD_N", thread_n), *dot4_macros(path)),
+        shared_bytes=(m + n) * row_quads * QUAD_BYTES,
+        features=dot4_features(path),
+    )
+
+
+def gemv(op: Op, path: str, m: int, n: int, threads_k: int) -> Kernel:
+    """linear_gemv.comp: threads_k threads share the K loop of four columns and m rows."""
+    if threads_k & (threads_k - 1):
+        raise KernelError(f"{op.name} {path}: threads_k must be a power of two, got {threads_k}")
+    workgroup_size = divide(n, 4, f"{op.name} {path} tile_n") * threads_k
+    return Kernel(
+        op=op,
+        path=path,
+        shader="linear_gemv.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=threads_k * QUAD_BYTES,
+        workgroup_size=workgroup_size,
+        macros=(("THREADS_K", threads_k), *dot4_macros(path)),
+        shared_bytes=m * workgroup_size * 16,
+        max_m=m,
+        features=dot4_features(path),
+    )
+
+
+def cpu(op: Op, m: int, threads: int, shuffle: bool = False) -> Kernel:
+    """linear_cpu.comp: no shared memory; m x 4 outputs a thread. With shuffle the workgroup is
+    one subgroup of exactly `threads`."""
+    return Kernel(
+        op=op,
+        path="cpu_shuffle" if shuffle else "cpu",
+        shader="linear_cpu.comp",
+        tile_m=m,
+        tile_n=4 * threads,
+        tile_k=QUAD_BYTES,
+        workgroup_size=threads,
+        macros=(("SHUFFLE", 1),) if shuffle else (),
+        subgroup_size=threads if shuffle else 0,
+        features=("subgroup_shuffle",) if shuffle else (),
+    )
+
+
+def elementwise(op: Op, shader: str, workgroup_size: int, per_thread: int) -> Kernel:
+    """Grid-stride shaders over a flat tensor; tile_n is what one pass of a workgroup covers."""
+    return Kernel(
+        op=op,
+        path="elementwise",
+        shader=shader,
+        tile_m=1,
+        tile_n=workgroup_size * per_thread,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(),
+    )
+
+
+LINEAR_OPS = (
+    Op("q8ta_linear", binding_count=6, push_constant_bytes=36),
+    Op("linear_q8ta_q8csw", 6, 36, macros=(("OUTPUT_FLOAT", 1),)),
+)
+
+
+def linear_kernels(op: Op) -> list[Kernel]:
+    """All tiles of one linear op; the order carries no meaning."""
+    rows = []
+    for path in ("dot4", "scalar"):
+        rows += [
+            #                  m    n   k  thread
+            tiled(op, path, 128, 128, 32, 8, 8),
+            tiled(op, path, 64, 64, 32, 8, 4),
+            tiled(op, path, 32, 32, 64, 4, 4),
+            tiled(op, path, 16, 64, 32, 4, 4),
+        ]
+    for path in ("gemv_dot4", "gemv_scalar"):
+        rows += [
+            #              m  n  threads_k
+            gemv(op, path, 1, 8, 32),
+            gemv(op, path, 4, 8, 32),
+            gemv(op, path, 16, 4, 32),
+        ]
+    rows += [
+        #           m  threads
+        cpu(op, 1, 8),
+        cpu(op, 8, 8),
+        cpu(op, 4, 8, shuffle=True),
+        cpu(op, 16, 8, shuffle=True),
+        cpu(op, 4, 4, shuffle=True),
+        cpu(op, 16, 4, shuffle=True),
+    ]
+    return rows
+
+
+KERNELS: tuple[Kernel, ...] = (
+    *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
+    elementwise(Op("quantize_per_tensor", 2, 20), "quantize_per_tensor.comp", 64, 4),
+    elementwise(Op("dequantize_per_tensor", 2, 12), "dequantize_per_tensor.comp", 64, 4),
+    elementwise(Op("clamp_float", 2, 12), "clamp_float.comp", 64, 1),
+)
+
+
+def validate(kernels: tuple[Kernel, ...]) -> None:
+    """Checks every row, and that names are unique."""
+    seen: set[str] = set()
+    for kernel in kernels:
+        kernel.validate()
+        if kernel.name in seen:
+            raise KernelError(f"{kernel.name}: two rows have this name")
+        seen.add(kernel.name)

@@ -1,0 +1,94 @@
+// From int32 sums to stored outputs, the order of float operations that every kernel shares:
+//   f = float(acc - input_zero_point * weight_sum[n]) * scale[n];  f = f + bias[n];
+//   f = activation(f);  q = quantize(f)
+// relu and clamp arrive as quant_min and quant_max (exact: quantize is monotonic).
+// Needs linear_io.glsl and quantize_and_pack.glsl.
+#ifndef LINEAR_EPILOGUE_GLSL
+#define LINEAR_EPILOGUE_GLSL
+
+// What the epilogue needs of four columns n .. n + 3, loaded once per group. Columns beyond N
+// repeat the last one; their results are not stored.
+struct Columns {
+  ivec4 correction;  // input_zero_point * weight_sum
+  vec4 scale;
+  vec4 bias;
+};
+
+Columns load_columns(uint n) {
+  const uint last = p.N - 1;
+  const uvec4 at = min(uvec4(n, n + 1, n + 2, n + 3), uvec4(last));
+  Columns c;
+  c.correction = p.input_zero_point *
+      ivec4(weight_sums[at.x], weight_sums[at.y], weight_sums[at.z], weight_sums[at.w]);
+  c.scale =
+      vec4(weight_scales[at.x], weight_scales[at.y], weight_scales[at.z], weight_scales[at.w]);
+  c.bias = vec4(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+  return c;
+}
+
+// Place of an activation chosen by a specialization constant (id 2).
+vec4 activation(vec4 f) {
+  return f;
+}
+
+vec4 dequantize_acc(ivec4 acc, Columns c) {
+  precise vec4 f = vec4(acc - c.correction) * c.scale;
+  f = f + c.bias;
+  return activation(f);
+}
+
+#ifdef OUTPUT_FLOAT
+
+// Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N.
+void store_columns(uint m, uint n, ivec4 acc, Columns c) {
+  const vec4 f = dequantize_acc(acc, c);
+  const uint at = m * p.N + n;
+  if (N_ALIGNED != 0 || n + 4 <= p.N) {
+    y_out[at] = f.x;
+    y_out[at + 1] = f.y;
+    y_out[at + 2] = f.z;
+    y_out[at + 3] = f.w;
+    return;
+  }
+  for (uint i = 0; i < p.N - n; ++i) {
+    y_out[at + i] = f[i];
+  }
+}
+
+#else
+
+// Replaces the bytes of one word that `mask` names. Other threads may own its other bytes: And
+// clears and Or sets only our own, so no order of the two pairs loses anything.
+void merge_word(uint at, uint value, uint mask) {
+  if (mask == 0xffffffffu) {
+    y_out[at] = value;
+  } else if (mask != 0) {
+    atomicAnd(y_out[at], ~mask);
+    atomicOr(y_out[at], value & mask);
+  }
+}
+
+// Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
+void store_columns(uint m, uint n, ivec4 acc, Columns c) {
+  const vec4 f = dequantize_acc(acc, c);
+  ivec4 q;
+  [[unroll]] for (int i = 0; i < 4; ++i) {
+    q[i] = quantize(f[i], p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
+  }
+  const uint word = pack_bytes(q);
+  const uint byte_at = m * p.N + n;
+  const uint at = byte_at >> 2;
+  if (N_ALIGNED != 0) {
+    y_out[at] = word;
+    return;
+  }
+  const uint mask = byte_mask(p.N - n);
+  const uint shift = (byte_at & 3) * 8;
+  merge_word(at, word << shift, mask << shift);
+  if (shift != 0) {
+    merge_word(at + 1, word >> (32 - shift), mask >> (32 - shift));
+  }
+}
+
+#endif
+#endif

@@ -1,0 +1,87 @@
+// Interface of every int8 linear kernel: bindings, push constants, specialization constants and
+// the loads of x and w. No arithmetic here.
+//
+// x  int8 [M, K], plain bytes. Rows start anywhere: X_ALIGN says how far they are aligned.
+// w  int8 [N, K], each row zero-padded to a multiple of 16 bytes (w_stride_words words).
+//
+// Both are read 16 bytes along K at a time ("quad": four words). Bytes of x beyond its row meet
+// zero weights, so they only have to be readable; indices are clamped to the buffer.
+#ifndef LINEAR_IO_GLSL
+#define LINEAR_IO_GLSL
+
+#ifdef OUTPUT_FLOAT
+layout(set = 0, binding = 0) writeonly buffer OutputY { float y_out[]; };
+#else
+layout(set = 0, binding = 0) buffer OutputY { uint y_out[]; };
+#endif
+layout(set = 0, binding = 1) readonly buffer InputX { uint x_words[]; };
+layout(set = 0, binding = 1) readonly buffer InputX4 { uvec4 x_quads[]; };
+layout(set = 0, binding = 2) readonly buffer WeightW { uvec4 w_quads[]; };
+layout(set = 0, binding = 3) readonly buffer WeightSums { int weight_sums[]; };
+layout(set = 0, binding = 4) readonly buffer WeightScales { float weight_scales[]; };
+layout(set = 0, binding = 5) readonly buffer Bias { float bias[]; };
+
+layout(push_constant) uniform LinearParams {
+  uint M;
+  uint N;
+  uint K;
+  uint w_stride_words;
+  int input_zero_point;
+  int output_zero_point;
+  int quant_min;
+  int quant_max;
+  float inv_output_scale;
+} p;
+
+// 16, 4 or 1: the largest of them that divides K.
+layout(constant_id = 0) const uint X_ALIGN = 1;
+// 1 when N is a multiple of 4, so that packed output words never straddle rows.
+layout(constant_id = 1) const uint N_ALIGNED = 0;
+
+uint k_quads() {
+  return p.w_stride_words >> 2;
+}
+
+// Words of row m, from quad kq on. Any m, any kq < k_quads().
+uvec4 load_x_quad(uint m, uint kq) {
+  m = min(m, p.M - 1);
+  if (X_ALIGN == 16) {
+    return x_quads[m * (p.K >> 4) + kq];
+  }
+  if (X_ALIGN == 4) {
+    const uint row_words = p.K >> 2;
+    const uint last = p.M * row_words - 1;
+    const uint at = m * row_words + kq * 4;
+    return uvec4(
+        x_words[min(at, last)],
+        x_words[min(at + 1, last)],
+        x_words[min(at + 2, last)],
+        x_words[min(at + 3, last)]);
+  }
+  // Rows start inside a word: join neighbours. The first of five words holds the first byte.
+  const uint last = (p.M * p.K - 1) >> 2;
+  const uint byte_at = m * p.K + kq * 16;
+  const uint at = byte_at >> 2;
+  const uint w0 = x_words[min(at, last)];
+  const uint w1 = x_words[min(at + 1, last)];
+  const uint w2 = x_words[min(at + 2, last)];
+  const uint w3 = x_words[min(at + 3, last)];
+  const uint w4 = x_words[min(at + 4, last)];
+  const uint shift = (byte_at & 3) * 8;
+  if (shift == 0) {
+    return uvec4(w0, w1, w2, w3);
+  }
+  return (uvec4(w0, w1, w2, w3) >> shift) | (uvec4(w1, w2, w3, w4) << (32 - shift));
+}
+
+// Words of weight row n, from quad kq on. n beyond N repeats the last row (its results are never
+// stored), kq beyond the row gives zeros, which end the K loop of a tile.
+uvec4 load_w_quad(uint n, uint kq) {
+  const uint quads = k_quads();
+  if (kq >= quads) {
+    return uvec4(0);
+  }
+  return w_quads[min(n, p.N - 1) * quads + kq];
+}
+
+#endif

@@ -1,0 +1,135 @@
+// quantize_per_tensor (float32 to int8) and dequantize_per_tensor (int8 to float32):
+//   q = clamp(round_half_even(x * fl32(1 / scale)) + zero_point, quant_min, quant_max)
+//   x = (q - zero_point) * fl32(scale)
+#include "graph/ops/impl/QuantizeDequantize.h"
+
+#include <cmath>
+
+#include "Kernels.h"
+#include "graph/OpArgs.h"
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Ops.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+struct QuantizePush {
+  uint32_t count;
+  float inv_scale;
+  int32_t zero_point;
+  int32_t quant_min;
+  int32_t quant_max;
+};
+
+struct DequantizePush {
+  uint32_t count;
+  float scale;
+  int32_t zero_point;
+};
+
+void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DType x_dtype,
+                 ValueId y, DType y_dtype) {
+  ETVK_CHECK(graph.dtype(x) == x_dtype && graph.dtype(y) == y_dtype, kInvalidProgram,
+             op << ": expected " << dtype_name(x_dtype) << " to " << dtype_name(y_dtype)
+                << ", got " << dtype_name(graph.dtype(x)) << " to "
+                << dtype_name(graph.dtype(y)));
+  ETVK_CHECK(graph.dims(x).size() == graph.dims(y).size(), kInvalidProgram,
+             op << ": input and output differ in rank");
+}
+
+// One thread an element group, whatever the shape.
+template <typename Push>
+void add_elementwise_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
+                          KernelId kernel, Push push) {
+  const auto resize = [&graph, x, y] { graph.set_sizes(y, graph.sizes(x)); };
+  const auto record = [&graph, op, x, y, kernel, push](Commands& commands) mutable {
+    const int64_t count = graph.numel(y);
+    ETVK_CHECK(count <= UINT32_MAX, kNotSupported,
+               op << ": " << count << " elements, the limit is 2^32 - 1");
+    if (count == 0) {
+      return;
+    }
+    push.count = static_cast<uint32_t>(count);
+    const KernelRow& row = kernel_row(kernel);
+    commands.dispatch(graph.context().pipelines.get(row, {}), {graph.range(y), graph.range(x)},
+                      &push, sizeof(push), elementwise_grid(row, graph.caps(), push.count));
+  };
+  graph.add_node({op, {x}, {y}, resize, record});
+}
+
+void add_dequantize_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
+                         double scale, int64_t zero_point) {
+  check_types(graph, op, x, DType::kInt8, y, DType::kFloat32);
+  check_int8_range(op, zero_point, -128, 127);
+  inverse_scale(op, scale);
+  add_elementwise_node(graph, op, x, y, KernelId::dequantize_per_tensor__elementwise__m1n256k1__wg64,
+                       DequantizePush{0, static_cast<float>(scale),
+                                      static_cast<int32_t>(zero_point)});
+}
+
+}  // namespace
+
+float inverse_scale(const std::string& op, double scale) {
+  // A GPU may flush subnormal numbers to zero, so results could differ between drivers.
+  const float inverse = static_cast<float>(1.0 / scale);
+  ETVK_CHECK(scale > 0.0 && std::isnormal(static_cast<float>(scale)) && std::isnormal(inverse),
+             kNotSupported,
+             op << ": scale " << scale << " must be positive, and it and its inverse must be "
+                << "normal float32 numbers");
+  return inverse;
+}
+
+void check_int8_range(const std::string& op, int64_t zero_point, int64_t quant_min,
+                      int64_t quant_max) {
+  ETVK_CHECK(-128 <= quant_min && quant_min <= quant_max && quant_max <= 127, kInvalidProgram,
+             op << ": range " << quant_min << " to " << quant_max << " is not within int8");
+  ETVK_CHECK(-128 <= zero_point && zero_point <= 127, kInvalidProgram,
+             op << ": zero point " << zero_point << " is not within int8");
+}
+
+void add_quantize_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
+                       const QuantizeParams& params) {
+  check_types(graph, op, x, DType::kFloat32, y, DType::kInt8);
+  check_int8_range(op, params.zero_point, params.quant_min, params.quant_max);
+  add_elementwise_node(graph, op, x, y, KernelId::quantize_per_tensor__elementwise__m1n256k1__wg64,
+                       QuantizePush{0, inverse_scale(op, params.scale), params.zero_point,
+                                    params.quant_min, params.quant_max});
+}
+
+void quantize_per_tensor(ComputeGraph& graph, const OpCall& call) {
+  OpArgs args(graph, call, 6);
+  const ValueId x = args.tensor("input");
+  QuantizeParams params;
+  params.scale = args.number("scale");
+  params.zero_point = static_cast<int32_t>(args.integer("zero_point"));
+  params.quant_min = static_cast<int32_t>(args.integer("quant_min"));
+  params.quant_max = static_cast<int32_t>(args.integer("quant_max"));
+  args.skip("dtype");  // that of the output tensor
+  const ValueId y = args.output_tensor();
+  add_quantize_node(graph, args.op(), x, y, params);
+}
+
+void dequantize_per_tensor(ComputeGraph& graph, const OpCall& call) {
+  OpArgs args(graph, call, 7);
+  const ValueId x = args.tensor("input");
+  const double scale = args.number("scale");
+  const int64_t zero_point = args.integer("zero_point");
+  for (const char* name : {"quant_min", "quant_max", "dtype", "out_dtype"}) {
+    args.skip(name);  // the values of x are what they are; the dtypes are the tensors'
+  }
+  const ValueId y = args.output_tensor();
+  add_dequantize_node(graph, args.op(), x, y, scale, zero_point);
+}
+
+void q8ta_dequantize(ComputeGraph& graph, const OpCall& call) {
+  OpArgs args(graph, call, 3);
+  const ValueId x = args.tensor("x");
+  const double scale = args.number("scale");
+  const int64_t zero_point = args.integer("zero_point");
+  const ValueId y = args.output_tensor();
+  add_dequantize_node(graph, args.op(), x, y, scale, zero_point);
+}
+
+}  // namespace etvk::ops

@@ -1,0 +1,138 @@
+"""Load the delegate library into this process and ask it for the devices.
+
+Loading registers the backend with ExecuTorch's runtime; it needs no Vulkan driver.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+# The C++ runtime and the serialized format are tied to this series.
+EXECUTORCH_SERIES = "1.5"
+LIBRARY_NAME = "libexecutorch_vulkan.so"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A Vulkan device that the delegate can run on.
+
+    Attributes:
+        index: what ETVK_DEVICE takes.
+        name: as the driver gives it.
+        type: discrete, integrated, virtual, cpu or other.
+        driver: driver name and version.
+        api_version: Vulkan version, such as "1.3.255".
+        subgroup_size: lanes of a subgroup.
+        tiers: kernel tiers that it can run, fastest first.
+    """
+
+    index: int
+    name: str
+    type: str
+    driver: str
+    api_version: str
+    subgroup_size: int
+    tiers: tuple[str, ...]
+
+
+def check_executorch_version(version: str | None = None) -> None:
+    """Make sure that the installed executorch is of the series that this package is built for.
+
+    Args:
+        version: the version to check; the installed one by default.
+
+    Raises:
+        ImportError: for another series, or where executorch is not installed.
+    """
+    if version is None:
+        try:
+            version = metadata.version("executorch")
+        except metadata.PackageNotFoundError:
+            version = "no executorch"
+    if version.split("+")[0].split(".")[:2] != EXECUTORCH_SERIES.split("."):
+        raise ImportError(
+            f"executorch-vulkan needs executorch {EXECUTORCH_SERIES}.x, found {version}. "
+            f"Install it with: pip install 'executorch=={EXECUTORCH_SERIES}.*'"
+        )
+
+
+def find_library(folders: Iterable[Path]) -> Path:
+    """The delegate library in the first of `folders` that has it.
+
+    Raises:
+        ImportError: where none has it.
+    """
+    searched = list(dict.fromkeys(folders))
+    for folder in searched:
+        if (folder / LIBRARY_NAME).is_file():
+            return folder / LIBRARY_NAME
+    places = ", ".join(map(str, searched))
+    raise ImportError(
+        f"{LIBRARY_NAME} is missing: this installation of executorch-vulkan was not built. "
+        f"Looked in: {places}. From a checkout run ./dev setup; otherwise reinstall the wheel "
+        "with: pip install --force-reinstall executorch-vulkan"
+    )
+
+
+def _library_folders() -> list[Path]:
+    """This folder, and the other parts of the package where it is installed editable."""
+    package = sys.modules.get(__package__ or "")
+    paths = [str(Path(__file__).resolve().parent), *getattr(package, "__path__", [])]
+    root = sys.modules.get((__package__ or "").rpartition(".")[0])
+    paths += [f"{path}/runtime" for path in getattr(root, "__path__", [])]
+    return [Path(path) for path in paths]
+
+
+@cache
+def load() -> ctypes.CDLL:
+    """Load ExecuTorch's runtime, then the delegate library; a second call gives the same one.
+
+    Raises:
+        ImportError: where either library is missing or can't be loaded.
+    """
+    check_executorch_version()
+    spec = importlib.util.find_spec("executorch")
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
+    cores = [core for f in folders if (core := Path(f, "lib", "libexecutorch.so")).is_file()]
+    if not cores:
+        raise ImportError(
+            f"executorch {metadata.version('executorch')} has no lib/libexecutorch.so "
+            f"(looked in {', '.join(folders)}). Its Linux wheels carry it: reinstall with "
+            f"pip install --force-reinstall 'executorch=={EXECUTORCH_SERIES}.*'"
+        )
+    library = find_library(_library_folders())
+    try:
+        # Global, so that the delegate library finds the registry in this very copy.
+        ctypes.CDLL(str(cores[0].resolve()), mode=ctypes.RTLD_GLOBAL)
+        loaded = ctypes.CDLL(str(library.resolve()))
+    except OSError as error:
+        raise ImportError(
+            f"{library} can't be loaded: {error}. It is built for executorch "
+            f"{EXECUTORCH_SERIES}.x and glibc of the build machine; run ./dev setup again to "
+            "rebuild it"
+        ) from error
+    loaded.etvk_describe_devices.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    loaded.etvk_describe_devices.restype = ctypes.c_size_t
+    return loaded
+
+
+def devices() -> list[Device]:
+    """The Vulkan devices of this machine; empty where there is no Vulkan."""
+    describe = load().etvk_describe_devices
+    size = 4096
+    while True:
+        buffer = ctypes.create_string_buffer(size)
+        needed = describe(buffer, size)
+        if needed <= size:
+            break
+        size = needed
+    described = json.loads(buffer.value.decode() or "[]")
+    return [Device(**{**one, "tiers": tuple(one["tiers"])}) for one in described]

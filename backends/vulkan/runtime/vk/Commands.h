@@ -1,0 +1,67 @@
+// One command buffer that is recorded once and submitted many times, with the descriptor sets and
+// the GPU timestamps that it needs. Not thread-safe: each graph owns one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vk/Buffer.h"
+#include "vk/Pipeline.h"
+
+namespace etvk {
+
+struct WorkgroupCount {
+  uint32_t x = 1;
+  uint32_t y = 1;
+  uint32_t z = 1;
+};
+
+// GPU time of one dispatch in the last submission.
+struct DispatchTime {
+  std::string kernel;
+  double time_us = 0.0;
+};
+
+class Commands {
+ public:
+  // With `timed`, each dispatch is bracketed by timestamps (at most kMaxTimedDispatches of them);
+  // throws kNotSupported if the device's queue has none.
+  Commands(const Device& device, bool timed);
+
+  // Starts over: forgets all that was recorded.
+  void begin();
+  // Every command waits for the writes of the ones before it.
+  void dispatch(const Pipeline& pipeline, const std::vector<BufferRange>& bindings,
+                const void* push_constants, uint32_t push_constant_bytes, WorkgroupCount groups);
+  void copy(const BufferRange& from, const BufferRange& to);
+  // Ends recording; device writes become visible to the host when a submission has finished.
+  void end();
+
+  void submit_and_wait() const;
+
+  // Names of the kernels dispatched, in order.
+  const std::vector<std::string>& kernels() const { return kernels_; }
+  // Empty unless timed; valid after submit_and_wait.
+  std::vector<DispatchTime> dispatch_times() const;
+
+  static constexpr uint32_t kMaxTimedDispatches = 1024;
+
+ private:
+  VkDescriptorSet allocate_set(const Pipeline& pipeline);
+  void add_descriptor_pool();
+  void barrier(VkPipelineStageFlags stage, VkAccessFlags access);
+
+  const Device& device_;
+  Handle<VkCommandPool> pool_;
+  VkCommandBuffer commands_ = VK_NULL_HANDLE;  // freed with its pool
+  Handle<VkFence> fence_;
+  Handle<VkQueryPool> queries_;
+  std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
+  size_t current_pool_ = 0;
+  uint32_t sets_in_pool_ = 0;
+  bool has_pending_writes_ = false;
+  std::vector<std::string> kernels_;
+};
+
+}  // namespace etvk

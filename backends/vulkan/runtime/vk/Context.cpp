@@ -1,0 +1,84 @@
+#include "vk/Context.h"
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "vk/Error.h"
+
+namespace etvk {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+using OptionKey = std::tuple<std::string, std::string, bool>;
+
+struct Contexts {
+  std::mutex mutex;
+  std::map<bool, std::shared_ptr<Instance>> instances;  // by validation
+  std::map<OptionKey, std::unique_ptr<Context>> contexts;
+
+  std::shared_ptr<Instance> instance(bool validation) {
+    auto& slot = instances[validation];
+    if (slot == nullptr) {
+      slot = std::make_shared<Instance>(validation);
+    }
+    return slot;
+  }
+};
+
+Contexts& contexts() {
+  static auto* all = new Contexts;  // never destroyed, see context_for
+  return *all;
+}
+
+}  // namespace
+
+ContextOptions ContextOptions::from_environment() {
+  ContextOptions options;
+  options.device = environment("ETVK_DEVICE");
+  options.disable = environment("ETVK_DISABLE");
+  const std::string validation = environment("ETVK_VALIDATION");
+  ETVK_CHECK(validation.empty() || validation == "0" || validation == "1", kInvalidArgument,
+             "ETVK_VALIDATION=" << validation << ": expected 0 or 1");
+  options.validation = validation == "1";
+  return options;
+}
+
+Context& context_for(const ContextOptions& options) {
+  Contexts& all = contexts();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  auto& slot = all.contexts[OptionKey(options.device, options.disable, options.validation)];
+  if (slot == nullptr) {
+    const auto instance = all.instance(options.validation);
+    const auto devices = query_devices(*instance);
+    const size_t index = choose_device(devices, options.device);
+    slot = std::make_unique<Context>(instance, index,
+                                     without_disabled(devices[index], options.disable));
+  }
+  return *slot;
+}
+
+std::vector<DeviceCaps> available_devices(const ContextOptions& options) {
+  Contexts& all = contexts();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  std::vector<DeviceCaps> devices;
+  try {
+    devices = query_devices(*all.instance(options.validation));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kDeviceUnavailable) {
+      throw;
+    }
+  }
+  for (DeviceCaps& caps : devices) {
+    caps = without_disabled(caps, options.disable);
+  }
+  return devices;
+}
+
+}  // namespace etvk

@@ -1,0 +1,76 @@
+// A logical device with one compute queue, shared by every program in the process. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "vk/Api.h"
+#include "vk/DeviceCaps.h"
+#include "vk/Handle.h"
+#include "vk/Instance.h"
+
+namespace etvk {
+
+// What a caller of Device::allocate_memory wants to do with the memory.
+enum class MemoryUse {
+  kDevice,        // only kernels touch it
+  kDeviceMapped,  // fast for kernels and mapped for the host; may not exist: see has_mapped_device
+  kUpload,        // the host writes, a copy reads
+  kReadback,      // a copy writes, the host reads (cached where there is such memory)
+};
+
+// Queries every physical device of `instance`, in driver order. Fills all of DeviceCaps.
+std::vector<DeviceCaps> query_devices(const Instance& instance);
+
+// Features that ETVK_DISABLE turned off are cleared: "coopmat", "dot" and "int8_storage", by comma.
+// Throws kInvalidArgument for another word.
+DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled);
+
+// Which of `devices` to use: `choice` is an index or part of a name (ETVK_DEVICE); empty takes the
+// first discrete, integrated, virtual, then CPU device. Throws kDeviceUnavailable with the list of
+// what is there.
+size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& choice);
+
+class Device {
+ public:
+  Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceApi& api() const { return api_; }
+  VkDevice handle() const { return device_.get(); }
+  const DeviceCaps& caps() const { return caps_; }
+  const Instance& instance() const { return *instance_; }
+  uint32_t queue_family() const { return queue_family_; }
+  uint64_t max_allocation_bytes() const { return max_allocation_bytes_; }
+
+  // True where a large heap is both device-local and host-visible (integrated GPUs, CPUs): inputs,
+  // outputs and constants then need no staging copy.
+  bool has_mapped_device_memory() const { return has_mapped_device_memory_; }
+
+  // Index into the driver's memory types, among `type_bits`; throws kNotSupported if none fits.
+  uint32_t memory_type(uint32_t type_bits, MemoryUse use) const;
+  VkMemoryPropertyFlags memory_flags(uint32_t type) const;
+
+  // Submits `commands` and waits until they are done. One submission at a time (a Vulkan queue is
+  // not thread-safe); waiting happens outside the lock. Throws kDeviceUnavailable on a lost device.
+  void submit_and_wait(VkCommandBuffer commands, VkFence fence) const;
+
+ private:
+  std::shared_ptr<Instance> instance_;
+  VkPhysicalDevice physical_ = VK_NULL_HANDLE;
+  DeviceCaps caps_;
+  uint32_t queue_family_ = 0;
+  uint64_t max_allocation_bytes_ = 0;
+  VkPhysicalDeviceMemoryProperties memory_{};
+  bool has_mapped_device_memory_ = false;
+  DeviceApi api_;
+  Handle<VkDevice> device_;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  mutable std::mutex queue_mutex_;
+};
+
+}  // namespace etvk

@@ -1,0 +1,40 @@
+// What one Vulkan device can do, as plain data. Kernel selection reads only this, so it can be
+// tested for devices that are not in the machine. Filled by Device.cpp; holds no Vulkan handle.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace etvk {
+
+enum class DeviceType : uint8_t { kDiscrete, kIntegrated, kVirtual, kCpu, kOther };
+
+// One cooperative-matrix shape s8 x s8 -> s32 that the driver reports, at subgroup scope.
+struct CoopmatShape {
+  uint32_t m = 0;
+  uint32_t n = 0;
+  uint32_t k = 0;
+};
+
+struct DeviceCaps {
+  std::string name;
+  std::string driver;
+  DeviceType type = DeviceType::kOther;
+  uint32_t api_version = 0;
+
+  uint32_t subgroup_size = 0;
+  uint32_t max_workgroup_invocations = 128;
+  uint32_t max_shared_bytes = 16384;
+  uint32_t max_workgroup_count = 65535;          // smallest of the three dimensions
+  uint64_t max_storage_range_bytes = 1u << 27;   // one storage buffer binding
+  uint32_t min_storage_offset_alignment = 256;
+  float timestamp_period_ns = 0.0f;              // 0: the queue has no timestamps
+
+  bool dot4 = false;          // packed 4x8 signed integer dot product (SPIR-V OpSDot)
+  bool int8_storage = false;  // 8-bit loads and stores in storage buffers
+  bool subgroup_shuffle = false;  // subgroup shuffle in compute shaders
+  std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
+};
+
+}  // namespace etvk
