@@ -36,8 +36,17 @@ std::string quoted(const std::string& text) {
   return result + "\"";
 }
 
+// Index of the device that programs would run on; their number if there is none.
+size_t selected_device(const std::vector<etvk::DeviceCaps>& devices, const std::string& choice) {
+  try {
+    return etvk::choose_device(devices, choice);
+  } catch (const etvk::Error&) {
+    return devices.size();
+  }
+}
+
 std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::string& choice) {
-  const size_t chosen = devices.empty() ? 0 : etvk::choose_device(devices, choice);
+  const size_t chosen = selected_device(devices, choice);
   std::ostringstream json;
   json << "[";
   for (size_t i = 0; i < devices.size(); ++i) {

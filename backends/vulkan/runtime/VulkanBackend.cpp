@@ -5,9 +5,11 @@
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
 #include <executorch/runtime/platform/log.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "graph/Blob.h"
@@ -39,6 +41,16 @@ er::Error to_executorch(etvk::ErrorCode code) {
   return er::Error::Internal;
 }
 
+// A damaged program can put any bytes into a message; log sinks (Python's among them) may end the
+// process on text that is not UTF-8.
+void log_error(const char* what, const char* message) {
+  constexpr size_t kMaxLength = 1000;
+  std::string text(message, strnlen(message, kMaxLength));
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
+  ET_LOG(Error, "VulkanBackend %s: %s", what, text.c_str());
+}
+
 // Runs `body`; an exception is logged and becomes an Error.
 template <typename Body>
 er::Error guarded(const char* what, Body&& body) {
@@ -46,13 +58,13 @@ er::Error guarded(const char* what, Body&& body) {
     body();
     return er::Error::Ok;
   } catch (const etvk::Error& error) {
-    ET_LOG(Error, "VulkanBackend %s: %s", what, error.what());
+    log_error(what, error.what());
     return to_executorch(error.code());
   } catch (const std::bad_alloc&) {
-    ET_LOG(Error, "VulkanBackend %s: out of host memory", what);
+    log_error(what, "out of host memory");
     return er::Error::MemoryAllocationFailed;
   } catch (const std::exception& error) {
-    ET_LOG(Error, "VulkanBackend %s: %s", what, error.what());
+    log_error(what, error.what());
     return er::Error::Internal;
   }
 }

@@ -32,6 +32,7 @@ class Device:
         api_version: Vulkan version, such as "1.3.255".
         subgroup_size: lanes of a subgroup.
         tiers: kernel tiers that it can run, fastest first.
+        selected: whether programs loaded now would run on it.
     """
 
     index: int
@@ -41,6 +42,7 @@ class Device:
     api_version: str
     subgroup_size: int
     tiers: tuple[str, ...]
+    selected: bool
 
 
 def check_executorch_version(version: str | None = None) -> None:

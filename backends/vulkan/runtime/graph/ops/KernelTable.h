@@ -17,7 +17,6 @@ enum class KernelPath : uint8_t {
   kGemvDot4,
   kGemvScalar,
   kCpu,
-  kCpuShuffle,
   kElementwise,
 };
 
@@ -45,7 +44,7 @@ struct KernelRow {
   uint32_t coopmat_m;         // shape of one cooperative matrix, 0 on other paths
   uint32_t coopmat_n;
   uint32_t coopmat_k;
-  uint32_t max_m;             // 0: any M
+  uint32_t max_m;             // largest M that it is meant for, 0: any (right for every M)
   uint32_t binding_count;     // storage buffers, bindings 0 .. count-1 of set 0
   uint32_t push_constant_bytes;
   const uint32_t* spirv;

@@ -36,7 +36,7 @@ PATH_ENUM = {
     "gemv_dot4": "kGemvDot4",
     "gemv_scalar": "kGemvScalar",
     "cpu": "kCpu",
-    "cpu_shuffle": "kCpuShuffle",
+    "cpu_shuffle": "kCpu",
     "elementwise": "kElementwise",
 }
 FEATURE_ENUM = {

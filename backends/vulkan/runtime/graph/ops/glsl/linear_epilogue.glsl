@@ -43,15 +43,11 @@ vec4 dequantize_acc(ivec4 acc, Columns c) {
 void store_columns(uint m, uint n, ivec4 acc, Columns c) {
   const vec4 f = dequantize_acc(acc, c);
   const uint at = m * p.N + n;
-  if (N_ALIGNED != 0 || n + 4 <= p.N) {
-    y_out[at] = f.x;
-    y_out[at + 1] = f.y;
-    y_out[at + 2] = f.z;
-    y_out[at + 3] = f.w;
-    return;
-  }
-  for (uint i = 0; i < p.N - n; ++i) {
-    y_out[at + i] = f[i];
+  // Tests instead of a loop: a loop here makes lavapipe (LLVM 15) compile for minutes.
+  [[unroll]] for (uint j = 0; j < 4; ++j) {
+    if (N_ALIGNED != 0 || n + j < p.N) {
+      y_out[at + j] = f[j];
+    }
   }
 }
 

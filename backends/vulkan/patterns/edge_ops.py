@@ -1,0 +1,180 @@
+"""The edge operators that the rules speak of, and readers of their arguments.
+
+An operator's argument order is written here once; the rules read arguments by name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from executorch.exir.dialects._ops import ops as exir_ops
+from torch._prims_common import is_contiguous_or_false
+from torch.fx import Node
+
+from ..custom_ops import INT8_MAX, INT8_MIN, Q8TA_DEQUANTIZE
+
+_aten = exir_ops.edge.aten
+_decomposed = exir_ops.edge.quantized_decomposed
+
+LINEAR = _aten.linear.default
+MM = _aten.mm.default
+ADDMM = _aten.addmm.default
+BMM = _aten.bmm.default
+LINEAR_OPS = frozenset({LINEAR, MM, ADDMM, BMM})
+
+QUANTIZE = _decomposed.quantize_per_tensor.default
+DEQUANTIZE = _decomposed.dequantize_per_tensor.default
+DEQUANTIZE_PER_CHANNEL = _decomposed.dequantize_per_channel.default
+DEQUANTIZE_AFFINE = "dequantize_affine"
+
+TRANSPOSE_OPS = frozenset({_aten.permute_copy.default, _aten.t_copy.default})
+VIEW = _aten.view_copy.default
+SQUEEZE = _aten.squeeze_copy.dims
+UNSQUEEZE = _aten.unsqueeze_copy.default
+CLONE_OPS = frozenset(
+    {
+        _aten.clone.default,
+        _aten.alias_copy.default,
+        exir_ops.edge.dim_order_ops._clone_dim_order.default,
+    }
+)
+# Ops that only rename the elements of a contiguous tensor.
+ALIAS_OPS = CLONE_OPS | {VIEW, SQUEEZE, UNSQUEEZE}
+
+RELU = _aten.relu.default
+HARDTANH = _aten.hardtanh.default
+RELU6 = _aten.relu6.default
+CLAMP = _aten.clamp.default
+CLAMP_OPS = frozenset({RELU, HARDTANH, RELU6, CLAMP})
+
+
+def op_name(node: Node) -> str:
+    """The operator's name as it stands in a blob, such as aten.mm.default."""
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def named_argument(node: Node, index: int, name: str, default: Any = None) -> Any:
+    """Argument `index`, also when it was passed as the keyword `name`."""
+    if index < len(node.args):
+        return node.args[index]
+    return node.kwargs.get(name, default)
+
+
+def node_argument(node: Node, index: int) -> Node:
+    """Argument `index` of an operator whose schema makes it a tensor."""
+    argument = node.args[index]
+    if not isinstance(argument, Node):
+        raise TypeError(f"{node.name}: argument {index} must be a tensor, got {argument!r}")
+    return argument
+
+
+def tensor_of(node: Node) -> torch.Tensor | None:
+    """The fake tensor that stands for the node's value, or None where it is not one tensor."""
+    value = node.meta.get("val")
+    return value if isinstance(value, torch.Tensor) else None
+
+
+def is_contiguous(node: Node) -> bool:
+    tensor = tensor_of(node)
+    return tensor is not None and is_contiguous_or_false(tensor)
+
+
+def is_alias(node: Node) -> bool:
+    """True for a view or copy that keeps the order of a contiguous tensor's elements."""
+    return node.target in ALIAS_OPS and is_contiguous(node)
+
+
+def is_symint(node: Node) -> bool:
+    return isinstance(node.meta.get("val"), (torch.SymInt, int))
+
+
+def reads_symint_input(node: Node) -> bool:
+    """True where a size that `node` reads enters the graph as an input of its own."""
+    return any(
+        source.op == "placeholder" or reads_symint_input(source)
+        for source in node.all_input_nodes
+        if is_symint(source)
+    )
+
+
+@dataclass(frozen=True)
+class QuantParams:
+    """Static per-tensor quantization: real = (q - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+    quant_min: int
+    quant_max: int
+    dtype: torch.dtype
+
+    def same_grid(self, other: QuantParams) -> bool:
+        """True where both map an integer to the same real number; bounds may differ."""
+        return (self.scale, self.zero_point, self.dtype) == (
+            other.scale,
+            other.zero_point,
+            other.dtype,
+        )
+
+    def int8_problem(self) -> str | None:
+        """Why our int8 kernels can't honour these parameters, or None."""
+        if self.dtype != torch.int8:
+            return f"dtype is {self.dtype}, not int8"
+        if not INT8_MIN <= self.quant_min <= self.quant_max <= INT8_MAX:
+            return f"range {self.quant_min}..{self.quant_max} is not within -128..127"
+        if not INT8_MIN <= self.zero_point <= INT8_MAX:
+            return f"zero point {self.zero_point} is not within -128..127"
+        # Beyond this, scale or 1 / scale is not a normal float32 and drivers may flush it.
+        if not (math.isfinite(self.scale) and 1e-37 < self.scale < 1e37):
+            return f"scale {self.scale} is not a positive normal float32"
+        return None
+
+
+def static_quant_params(node: Node) -> QuantParams | None:
+    """Parameters of a per-tensor quantize or dequantize whose scale is a literal, else None."""
+    if node.target not in (QUANTIZE, DEQUANTIZE):
+        return None
+    _, scale, zero_point, quant_min, quant_max, dtype = node.args[:6]
+    if not isinstance(scale, float) or not isinstance(zero_point, int):
+        return None
+    return QuantParams(scale, zero_point, int(quant_min), int(quant_max), dtype)  # type: ignore[arg-type]
+
+
+def activation_dequantize_params(node: Node) -> QuantParams | None:
+    """As `static_quant_params`, for a dequantize only, in the stock or in our own form."""
+    if node.target == DEQUANTIZE:
+        return static_quant_params(node)
+    if node.target == Q8TA_DEQUANTIZE:
+        _, scale, zero_point = node.args
+        return QuantParams(scale, zero_point, INT8_MIN, INT8_MAX, torch.int8)  # type: ignore[arg-type]
+    return None
+
+
+def is_dequantize(node: Node) -> bool:
+    """True for a dequantize of any kind, static or dynamic."""
+    return node.op == "call_function" and "dequantize" in op_name(node)
+
+
+def clamp_bounds(node: Node) -> tuple[float, float] | None:
+    """(low, high) in float that a relu, hardtanh, relu6 or clamp keeps, or None for another op."""
+    if node.target == RELU:
+        return 0.0, math.inf
+    if node.target == RELU6:
+        return 0.0, 6.0
+    if node.target == HARDTANH:
+        low, high = (
+            named_argument(node, 1, "min_val", -1.0),
+            named_argument(node, 2, "max_val", 1.0),
+        )
+    elif node.target == CLAMP:
+        low, high = named_argument(node, 1, "min"), named_argument(node, 2, "max")
+    else:
+        return None
+    low = -math.inf if low is None else low
+    high = math.inf if high is None else high
+    # Bounds may be symbolic, and a NaN bound turns every value into NaN: neither is a clamp.
+    if not all(isinstance(v, (int, float)) and not math.isnan(v) for v in (low, high)):
+        return None
+    return float(low), float(high)

@@ -1,0 +1,112 @@
+"""Replace a matched linear by its int8 op, with the constants as the stock runtime wants them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from executorch.backends.vulkan.utils import get_tensor_name
+from torch.export import ExportedProgram
+from torch.fx import GraphModule, Node
+from torch.fx.node import Argument
+
+from ..custom_ops import LINEAR_FLOAT_OUT, Q8TA_LINEAR, Q8TA_LINEAR_BOUNDED, Q8TA_LINEAR_GEMV
+from .constants import add_constant, padded_to_4, real_tensor
+from .edge_ops import tensor_of
+from .graph_edits import call_after, redo_on
+from .quantized_linear import QuantizedLinearMatch
+
+
+def rewrite_quantized_linear(
+    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
+) -> None:
+    """Rewrite in place; the nodes that lose their last user are left for dead code elimination.
+
+    Raises:
+        ValueError: where a constant's values are not at hand.
+    """
+    graph = graph_module.graph
+    n, _ = match.shape
+    weight_sums, weight_scales = _sums(program, graph_module, match), _scales(
+        program, graph_module, match
+    )
+    bias = padded_to_4(program, graph_module, match.bias, n) if match.bias is not None else None
+
+    place = match.anchor_node
+    x = match.x
+    if match.x_view is not None:
+        x = place = redo_on(match.x_view, x, place)
+    head = (x, match.x_params.scale, match.x_params.zero_point)
+    head += (match.weight, weight_sums, weight_scales)
+
+    if match.epilogue is None:
+        assert match.float_output is not None
+        result = call_after(graph, place, LINEAR_FLOAT_OUT, (*head, bias))
+        # Users further down that the op reads itself (its own views) are behind float_output.
+        match.float_output.replace_all_uses_with(result)
+        return
+
+    epilogue = match.epilogue
+    args: tuple[Argument, ...] = (*head, epilogue.params.scale, epilogue.params.zero_point, bias)
+    args += (epilogue.activation,)
+    if epilogue.fits_stock_schema:
+        result = call_after(graph, place, _stock_target(match), args)
+    else:
+        bounds = (epilogue.quant_min, epilogue.quant_max)
+        result = call_after(graph, place, Q8TA_LINEAR_BOUNDED, (*args, *bounds))
+    if match.out_view is not None:
+        # Behind the old view, because its sizes may be computed between it and the linear.
+        result = redo_on(match.out_view, result, match.out_view)
+    for quantize in epilogue.quantizes:
+        quantize.replace_all_uses_with(result)
+
+
+def _stock_target(match: QuantizedLinearMatch) -> Any:
+    """The name that the stock rule gives: gemv where the last dimension but one is 1."""
+    tensor = tensor_of(match.x)
+    assert tensor is not None
+    rows = tensor.shape[-2] if tensor.dim() >= 2 else 1
+    return Q8TA_LINEAR_GEMV if isinstance(rows, int) and rows == 1 else Q8TA_LINEAR
+
+
+def _sums(program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch) -> Node:
+    """int32 [N rounded up to 4]: sum_k w[n, k], with which kernels apply the input zero point."""
+    weight = real_tensor(program, match.weight)
+
+    def make() -> torch.Tensor:
+        sums = weight.sum(dim=1, dtype=torch.int64).to(torch.int32)
+        return torch.nn.functional.pad(sums, (0, -sums.shape[0] % 4)).contiguous()
+
+    name = get_tensor_name(program, match.weight)
+    return add_constant(program, graph_module, f"{name}_sums", make)
+
+
+def _scales(
+    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
+) -> Node:
+    """float32 [N rounded up to 4]; one scale for the whole weight is repeated."""
+    n, _ = match.shape
+    scales = match.weight_scales
+    name = get_tensor_name(program, match.weight)
+    if not isinstance(scales, Node):
+        value = scales
+
+        def repeated() -> torch.Tensor:
+            filled = torch.full((n,), value, dtype=torch.float32)
+            return torch.nn.functional.pad(filled, (0, -n % 4)).contiguous()
+
+        # The scale is part of the name, for the same weight may be read with two scales.
+        return add_constant(
+            program, graph_module, f"{name}_scales_{value.hex().replace('+', '')}", repeated
+        )
+    values = real_tensor(program, scales)
+    if values.dtype == torch.float32:
+        return padded_to_4(program, graph_module, scales, n)
+
+    def narrowed() -> torch.Tensor:
+        narrow = values[:n].to(torch.float32)
+        return torch.nn.functional.pad(narrow, (0, -n % 4)).contiguous()
+
+    return add_constant(
+        program, graph_module, f"{get_tensor_name(program, scales)}_float32", narrowed
+    )

@@ -1,0 +1,164 @@
+"""Read the Vulkan delegates of a lowered program: their op chains and constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from executorch.backends.vulkan.serialization.vulkan_graph_schema import (
+    Null,
+    String,
+    SymInt,
+    ValueList,
+    VkGraph,
+    VkTensor,
+)
+from executorch.backends.vulkan.serialization.vulkan_graph_serialize import (
+    VulkanDelegateHeader,
+    extract_vk_flatbuffer,
+    flatbuffer_to_vk_graph,
+)
+from executorch.backends.vulkan.vulkan_preprocess import VulkanBackend
+from executorch.exir.lowered_backend_module import LoweredBackendModule, get_lowered_submodules
+
+# The offset by which a blob says that a constant lies in the program's named data.
+_IN_NAMED_DATA = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class TensorValue:
+    """A tensor of a delegate.
+
+    Attributes:
+        id: its value number, the same wherever this tensor is read or written.
+        dtype: name in the blob, such as INT8.
+        shape: sizes; upper bounds where they are dynamic.
+        data: bytes of a constant, None for other tensors.
+    """
+
+    id: int
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes | None
+
+
+@dataclass(frozen=True)
+class SizeValue:
+    """An integer that is computed at run time."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class DelegateOp:
+    """One op of the chain; the last argument is its result."""
+
+    name: str
+    args: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """One delegate blob.
+
+    Attributes:
+        chain: its ops in the order in which they run.
+        inputs, outputs: what passes in and out.
+        blob: the whole of it, as it lies in the .pte.
+    """
+
+    chain: tuple[DelegateOp, ...]
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    blob: bytes
+
+    @property
+    def op_names(self) -> tuple[str, ...]:
+        return tuple(op.name for op in self.chain)
+
+    def constants(self) -> tuple[bytes, ...]:
+        """Bytes of the constants, in the order in which the chain reads them."""
+        found: dict[int, bytes] = {}
+        for op in self.chain:
+            for arg in op.args:
+                if isinstance(arg, TensorValue) and arg.data is not None:
+                    found.setdefault(arg.id, arg.data)
+        return tuple(found.values())
+
+
+def read_delegates(program: Any, method: str = "forward") -> tuple[Delegate, ...]:
+    """The Vulkan delegates of a method, in the order in which it calls them.
+
+    Args:
+        program: what to_edge_transform_and_lower or its to_executorch returns.
+    """
+    graph_module = program.exported_program(method).graph_module
+    return tuple(
+        _read(module)
+        for _, module, _ in get_lowered_submodules(graph_module)
+        if module.backend_id == VulkanBackend.__name__
+    )
+
+
+def _read(module: LoweredBackendModule) -> Delegate:
+    blob = module.processed_bytes
+    graph = flatbuffer_to_vk_graph(extract_vk_flatbuffer(blob))
+    values = _Values(graph, blob, _named_data(module))
+    return Delegate(
+        tuple(DelegateOp(op.name, tuple(map(values.read, op.args))) for op in graph.chain),
+        tuple(map(values.read, graph.input_ids)),
+        tuple(map(values.read, graph.output_ids)),
+        blob,
+    )
+
+
+def _named_data(module: LoweredBackendModule) -> dict[str, bytes]:
+    store = module.named_data_store_output
+    if store is None:
+        return {}
+    tables: list[Mapping[str, Any]] = [store.pte_data, *store.external_data.values()]
+    return {
+        key: store.buffers[entry.buffer_index]
+        for table in tables
+        for key, entry in table.items()
+    }
+
+
+class _Values:
+    """The values of one blob as Python objects."""
+
+    def __init__(self, graph: VkGraph, blob: bytes, named_data: Mapping[str, bytes]) -> None:
+        self._graph = graph
+        self._blob = blob
+        self._named_data = named_data
+        header = VulkanDelegateHeader.from_bytes(blob[: VulkanDelegateHeader.EXPECTED_LENGTH])
+        self._data_offset = header.bytes_offset
+
+    def read(self, value_id: int) -> Any:
+        value = self._graph.values[value_id].value
+        if isinstance(value, VkTensor):
+            return TensorValue(
+                value_id, value.datatype.name, tuple(value.dims), self._constant(value.constant_id)
+            )
+        if isinstance(value, Null):
+            return None
+        if isinstance(value, SymInt):
+            return SizeValue(value_id)
+        if isinstance(value, String):
+            return value.string_val
+        if isinstance(value, ValueList):
+            return [self.read(item) for item in value.items]
+        for field in ("int_val", "double_val", "bool_val", "items"):
+            if hasattr(value, field):
+                return getattr(value, field)
+        raise ValueError(f"value {value_id} has a type that is not known: {value!r}")
+
+    def _constant(self, constant_id: int) -> bytes | None:
+        if constant_id < 0:
+            return None
+        constant = self._graph.constants[constant_id]
+        if constant.offset == _IN_NAMED_DATA:
+            return self._named_data[constant.named_key][: constant.length]
+        start = self._data_offset + constant.offset
+        return self._blob[start : start + constant.length]

@@ -1,0 +1,248 @@
+#include "graph/ops/KernelSelect.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <vector>
+
+#include "vk/Commands.h"
+#include "vk/Error.h"
+
+namespace etvk {
+
+namespace {
+
+uint64_t ceil_div(uint64_t value, uint64_t by) { return (value + by - 1) / by; }
+
+// Workgroups that a device runs at the same time. Vulkan does not tell, and a guess within a factor
+// of two is enough: it only decides between large tiles and enough workgroups.
+double concurrent_workgroups(DeviceType type) {
+  switch (type) {
+    case DeviceType::kDiscrete:
+    case DeviceType::kVirtual:
+      return 128;
+    case DeviceType::kIntegrated:
+      return 16;
+    case DeviceType::kCpu:
+    case DeviceType::kOther:
+      return 8;
+  }
+  return 8;
+}
+
+// Cost of one product relative to the packed dot product.
+double product_cost(KernelPath path) {
+  switch (path) {
+    case KernelPath::kCoopmat:
+      return 0.125;
+    case KernelPath::kDot4:
+    case KernelPath::kGemvDot4:
+      return 1;
+    default:
+      return 4;
+  }
+}
+
+// CPU rows, measured on lavapipe: each step along K loads four groups of weights for one vector of
+// threads, and each row of x costs a quarter of that, or an eighth if it is spread by a shuffle.
+double cpu_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
+  const double vectors =
+      static_cast<double>(ceil_div(row.workgroup_size, std::max(caps.subgroup_size, 1u)));
+  const double row_cost = (row.features & kFeatureSubgroupShuffle) != 0 ? 0.5 : 1;
+  return groups * vectors * (4 + row_cost * row.tile_m);
+}
+
+// Tiles in shared memory: waves of workgroups times the products of one. A thread with more outputs
+// reads less shared memory per product, a larger tile less device memory.
+double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
+  const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
+  const double shared_reads = 4 / std::sqrt(outputs / row.workgroup_size);
+  const double device_reads = 8.0 / row.tile_m + 8.0 / row.tile_n;
+  const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
+  return waves * outputs * product_cost(row.path) * (1 + shared_reads + device_reads);
+}
+
+// Matrix-vector rows read the weights once per tile_m rows of x; what they compute comes second.
+double gemv_cost(const KernelRow& row, double groups) {
+  return groups * row.tile_n * (4 + product_cost(row.path) * row.tile_m / 4);
+}
+
+// Costs are compared within rows of the same preference only.
+enum class Preference { kMeantFor, kPossible };
+
+bool is_gemv(KernelPath path) {
+  return path == KernelPath::kGemvDot4 || path == KernelPath::kGemvScalar;
+}
+
+Preference preference(const KernelRow& row, const DeviceCaps& caps, uint32_t M,
+                      uint32_t largest_gemv_m) {
+  if (caps.type == DeviceType::kCpu || row.path == KernelPath::kCpu) {
+    const bool both = caps.type == DeviceType::kCpu && row.path == KernelPath::kCpu;
+    return both ? Preference::kMeantFor : Preference::kPossible;
+  }
+  const bool skinny = M <= largest_gemv_m;
+  const bool meant = is_gemv(row.path) ? M <= row.max_m : !skinny;
+  return meant ? Preference::kMeantFor : Preference::kPossible;
+}
+
+struct Candidate {
+  const KernelRow* row;
+  Preference preference;
+  double cost;
+
+  bool operator<(const Candidate& other) const {
+    return preference != other.preference ? preference < other.preference : cost < other.cost;
+  }
+};
+
+bool grid_fits(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t N,
+               std::string* why) {
+  const uint64_t groups = std::max(ceil_div(M, row.tile_m), ceil_div(N, row.tile_n));
+  if (groups <= caps.max_workgroup_count) {
+    return true;
+  }
+  *why = std::to_string(groups) + " workgroups in one direction, the device has " +
+         std::to_string(caps.max_workgroup_count);
+  return false;
+}
+
+Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t N,
+               uint32_t largest_gemv_m) {
+  const auto groups = static_cast<double>(ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
+  const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
+                      : is_gemv(row.path)          ? gemv_cost(row, groups)
+                                                   : tile_cost(row, caps, groups);
+  return {&row, preference(row, caps, M, largest_gemv_m), cost};
+}
+
+// The row that ETVK_KERNEL forces on this op, or null.
+const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t M, uint32_t N) {
+  const char* name = std::getenv("ETVK_KERNEL");
+  if (name == nullptr || *name == '\0') {
+    return nullptr;
+  }
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  const KernelRow* row = std::find_if(
+      rows, rows + count, [name](const KernelRow& one) { return std::strcmp(one.name, name) == 0; });
+  ETVK_CHECK(row != rows + count, kInvalidArgument,
+             "ETVK_KERNEL: there is no kernel " << name << "; ETVK_LOG_KERNELS=1 lists them");
+  if (std::strcmp(row->op, op) != 0) {
+    return nullptr;
+  }
+  std::string why;
+  ETVK_CHECK(kernel_fits(*row, caps, &why) && grid_fits(*row, caps, M, N, &why), kNotSupported,
+             "ETVK_KERNEL: " << name << " cannot run on " << caps.name << ": " << why);
+  return row;
+}
+
+bool log_kernels() {
+  const char* value = std::getenv("ETVK_LOG_KERNELS");
+  return value != nullptr && std::strcmp(value, "1") == 0;
+}
+
+}  // namespace
+
+bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why) {
+  std::string ignored;
+  std::string& reason = why != nullptr ? *why : ignored;
+  const auto at_most = [&reason](uint32_t needed, uint32_t limit, const char* what) {
+    if (needed > limit) {
+      reason = "needs " + std::to_string(needed) + " " + what + ", the device has " +
+               std::to_string(limit);
+    }
+    return needed <= limit;
+  };
+  const auto has = [&reason, &row](uint32_t feature, bool available, const char* what) {
+    const bool missing = (row.features & feature) != 0 && !available;
+    if (missing) {
+      reason = std::string("needs ") + what;
+    }
+    return !missing;
+  };
+  if (row.subgroup_size != 0 && row.subgroup_size != caps.subgroup_size) {
+    reason = "needs subgroups of " + std::to_string(row.subgroup_size) + ", the device has " +
+             std::to_string(caps.subgroup_size);
+    return false;
+  }
+  const bool coopmat = std::any_of(
+      caps.coopmat_shapes.begin(), caps.coopmat_shapes.end(), [&row](const CoopmatShape& shape) {
+        return shape.m == row.coopmat_m && shape.n == row.coopmat_n && shape.k == row.coopmat_k;
+      });
+  return at_most(row.workgroup_size, caps.max_workgroup_invocations, "threads in a workgroup") &&
+         at_most(row.shared_bytes, caps.max_shared_bytes, "bytes of shared memory") &&
+         has(kFeatureDot4, caps.dot4, "packed dot products") &&
+         has(kFeatureCoopmat, coopmat, "cooperative matrices of a shape that the device lacks") &&
+         has(kFeatureInt8Storage, caps.int8_storage, "8-bit storage buffers") &&
+         has(kFeatureSubgroupShuffle, caps.subgroup_shuffle, "subgroup shuffle");
+}
+
+const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
+                                      const char* op, uint32_t M, uint32_t N, uint32_t K,
+                                      std::string* log) {
+  std::ostringstream lines;
+  lines << op << " M=" << M << " N=" << N << " K=" << K << " on " << caps.name << "\n";
+  std::vector<const KernelRow*> usable;
+  uint32_t largest_gemv_m = 0;
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    std::string why;
+    if (std::strcmp(row->op, op) != 0) {
+      continue;
+    }
+    if (!kernel_fits(*row, caps, &why) || !grid_fits(*row, caps, M, N, &why)) {
+      lines << "  " << row->name << ": " << why << "\n";
+      continue;
+    }
+    usable.push_back(row);
+    largest_gemv_m = std::max(largest_gemv_m, row->max_m);
+  }
+  const KernelRow* best = nullptr;
+  std::vector<Candidate> candidates;
+  for (const KernelRow* row : usable) {
+    candidates.push_back(rate(*row, caps, M, N, largest_gemv_m));
+  }
+  std::stable_sort(candidates.begin(), candidates.end());
+  for (const Candidate& candidate : candidates) {
+    lines << "  " << candidate.row->name << ": cost " << candidate.cost
+          << (candidate.preference == Preference::kMeantFor ? "" : ", meant for other devices or M")
+          << (best == nullptr ? " <- chosen" : "") << "\n";
+    best = best == nullptr ? candidate.row : best;
+  }
+  if (log != nullptr) {
+    *log = lines.str();
+  }
+  return best;
+}
+
+const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
+                                      uint32_t N, uint32_t K) {
+  const KernelRow* forced = forced_kernel(caps, op, M, N);
+  if (forced != nullptr) {
+    return *forced;
+  }
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  std::string log;
+  const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log);
+  if (log_kernels()) {
+    std::fputs(log.c_str(), stderr);
+  }
+  ETVK_CHECK(best != nullptr, kNotSupported, "no kernel can run\n" << log);
+  return *best;
+}
+
+WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N) {
+  return {static_cast<uint32_t>(ceil_div(N, row.tile_n)),
+          static_cast<uint32_t>(ceil_div(M, row.tile_m)), 1};
+}
+
+WorkgroupCount elementwise_grid(const KernelRow& row, const DeviceCaps& caps, uint32_t count) {
+  return {static_cast<uint32_t>(
+              std::min<uint64_t>(ceil_div(count, row.tile_n), caps.max_workgroup_count)),
+          1, 1};
+}
+
+}  // namespace etvk

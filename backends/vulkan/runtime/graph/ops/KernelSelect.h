@@ -1,0 +1,38 @@
+// Which row of the kernel table runs an op, and over how many workgroups. The choice is a pure
+// function of device, shape and rows, so it is tested for devices that are not in the machine;
+// only choose_linear_kernel() reads the environment.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "graph/ops/KernelTable.h"
+#include "vk/DeviceCaps.h"
+
+namespace etvk {
+
+struct WorkgroupCount;  // vk/Commands.h
+
+// Whether the device can run the row at all; if not, `why` gets the reason.
+bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why = nullptr);
+
+// The row of `op` that should be fastest for y[M, N] = x[M, K] * w[N, K]^T, or null if no row can
+// run it. `log` gets a line for each row of the op: its estimated cost or why it cannot run.
+const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
+                                      const char* op, uint32_t M, uint32_t N, uint32_t K,
+                                      std::string* log = nullptr);
+
+// select_linear_kernel() on the built-in table, under two environment variables: ETVK_KERNEL forces
+// the row of that name where it is one of `op`, ETVK_LOG_KERNELS=1 prints the candidates to stderr.
+// Throws Error if no row can run, or if the forced one does not exist or cannot run.
+const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
+                                      uint32_t N, uint32_t K);
+
+// M, N >= 1; the row has been selected for them.
+WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N);
+
+// count >= 1. Elementwise kernels stride over what the largest allowed grid does not cover.
+WorkgroupCount elementwise_grid(const KernelRow& row, const DeviceCaps& caps, uint32_t count);
+
+}  // namespace etvk

@@ -1,0 +1,113 @@
+"""The ops around int8 layers that our runtime runs, and why it refuses a node.
+
+The layers themselves are matched by `patterns/quantized_linear.py`. One row of `SUPPORTED` per op.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.fx import Node
+from torch.utils._sympy.numbers import int_oo
+
+from .patterns.edge_ops import (
+    CLONE_OPS,
+    DEQUANTIZE,
+    QUANTIZE,
+    SQUEEZE,
+    UNSQUEEZE,
+    VIEW,
+    is_contiguous,
+    is_symint,
+    named_argument,
+    node_argument,
+    op_name,
+    static_quant_params,
+    tensor_of,
+)
+
+# A check gives the reason for refusing a node, or None.
+Check = Callable[[Node], "str | None"]
+
+
+def _check_quantization(node: Node) -> str | None:
+    params = static_quant_params(node)
+    if params is None:
+        return "scale or zero point is not a literal"
+    return params.int8_problem() or _check_dtypes(node, (torch.float32, torch.int8))
+
+
+def _check_dequantization(node: Node) -> str | None:
+    out_dtype = named_argument(node, 6, "out_dtype")
+    if out_dtype not in (None, torch.float32):
+        return f"out_dtype is {out_dtype}, not float32"
+    return _check_quantization(node)
+
+
+def _check_alias(node: Node) -> str | None:
+    problem = _check_dtypes(node, (torch.float32, torch.int8))
+    source, result = tensor_of(node_argument(node, 0)), tensor_of(node)
+    if problem is None and source is not None and result is not None:
+        if source.dtype != result.dtype:
+            return f"it changes the dtype from {source.dtype} to {result.dtype}"
+    return problem
+
+
+def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
+    for one in (node_argument(node, 0), node):
+        tensor = tensor_of(one)
+        if tensor is None or tensor.dtype not in allowed:
+            return f"dtype is {None if tensor is None else tensor.dtype}"
+        if problem := layout_problem(one):
+            return problem
+    return None
+
+
+def layout_problem(node: Node) -> str | None:
+    """Why the tensor can't be a contiguous buffer of a known largest size, or None."""
+    tensor = tensor_of(node)
+    if tensor is None:
+        return "it is not a tensor"
+    if not is_contiguous(node):
+        return "it is not contiguous"
+    for size in tensor.shape:
+        if isinstance(size, torch.SymInt) and _is_unbounded(size):
+            return (
+                f"dimension {size} has no upper bound: give it one with "
+                "torch.export.Dim(name, max=...)"
+            )
+    return None
+
+
+def _is_unbounded(size: torch.SymInt) -> bool:
+    return size.node.shape_env.bound_sympy(size.node.expr).upper is int_oo
+
+
+def _check_scalars(node: Node) -> str | None:
+    return None if is_symint(node) else "it is not integer arithmetic on sizes"
+
+
+SUPPORTED: Mapping[Any, Check] = {
+    QUANTIZE: _check_quantization,
+    DEQUANTIZE: _check_dequantization,
+    VIEW: _check_alias,
+    SQUEEZE: _check_alias,
+    UNSQUEEZE: _check_alias,
+    **dict.fromkeys(CLONE_OPS, _check_alias),
+    torch.ops.aten.sym_size.int: _check_scalars,
+    operator.add: _check_scalars,
+    operator.sub: _check_scalars,
+    operator.mul: _check_scalars,
+    operator.floordiv: _check_scalars,
+}
+
+
+def refusal(node: Node) -> str | None:
+    """Why our runtime can't run `node` outside a layer, or None where it can."""
+    check = SUPPORTED.get(node.target)
+    if check is None:
+        return f"{op_name(node)} has no kernel"
+    return check(node)

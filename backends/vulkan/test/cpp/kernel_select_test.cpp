@@ -1,0 +1,254 @@
+// Kernel selection for devices that are not in the machine: a table of device and shape to kernel
+// name, and the reasons why rows do not fit. Needs no Vulkan driver; the last line counts checks.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "graph/ops/KernelSelect.h"
+#include "vk/Commands.h"
+#include "vk/Error.h"
+
+namespace {
+
+using namespace etvk;
+
+int passed = 0;
+int failed = 0;
+
+void expect(bool condition, const std::string& what) {
+  condition ? ++passed : ++failed;
+  if (!condition) {
+    std::printf("FAILED: %s\n", what.c_str());
+  }
+}
+
+DeviceCaps device(const char* name, DeviceType type, uint32_t subgroup_size, uint32_t shared_bytes,
+                  uint32_t workgroup_invocations) {
+  DeviceCaps caps;
+  caps.name = name;
+  caps.type = type;
+  caps.subgroup_size = subgroup_size;
+  caps.max_shared_bytes = shared_bytes;
+  caps.max_workgroup_invocations = workgroup_invocations;
+  caps.dot4 = true;
+  caps.subgroup_shuffle = true;
+  return caps;
+}
+
+DeviceCaps h200() { return device("H200", DeviceType::kDiscrete, 32, 49152, 1024); }
+DeviceCaps rdna() { return device("RDNA", DeviceType::kDiscrete, 64, 65536, 1024); }
+DeviceCaps adreno() { return device("Adreno", DeviceType::kIntegrated, 64, 32768, 1024); }
+DeviceCaps mali() { return device("Mali", DeviceType::kIntegrated, 16, 32768, 512); }
+DeviceCaps lavapipe() { return device("lavapipe", DeviceType::kCpu, 8, 32768, 1024); }
+DeviceCaps swiftshader() { return device("SwiftShader", DeviceType::kCpu, 4, 32768, 256); }
+
+// The least that Vulkan 1.1 allows, and no packed dot product.
+DeviceCaps minimal() {
+  DeviceCaps caps = device("minimal", DeviceType::kIntegrated, 1, 16384, 128);
+  caps.dot4 = false;
+  caps.subgroup_shuffle = false;
+  return caps;
+}
+
+DeviceCaps without_dot4(DeviceCaps caps) {
+  caps.dot4 = false;
+  return caps;
+}
+
+DeviceCaps without_shuffle(DeviceCaps caps) {
+  caps.subgroup_shuffle = false;
+  return caps;
+}
+
+const KernelRow* select(const DeviceCaps& caps, const char* op, uint32_t M, uint32_t N, uint32_t K,
+                        std::string* log = nullptr) {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return select_linear_kernel(rows, count, caps, op, M, N, K, log);
+}
+
+const KernelRow& row_named(const std::string& name) {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    if (name == row->name) {
+      return *row;
+    }
+  }
+  std::printf("FAILED: the table has no row %s\n", name.c_str());
+  std::exit(1);
+}
+
+struct Choice {
+  DeviceCaps caps;
+  uint32_t M, N, K;
+  const char* tile;  // the kernel's name without its op
+};
+
+std::vector<Choice> choices() {
+  return {
+      {h200(), 1, 2048, 2048, "gemv_dot4__m1n8k512__wg64"},
+      {h200(), 4, 2048, 2048, "gemv_dot4__m4n8k512__wg64"},
+      {h200(), 5, 2048, 2048, "gemv_dot4__m16n4k512__wg32"},
+      {h200(), 16, 8192, 8192, "gemv_dot4__m16n4k512__wg32"},
+      {h200(), 17, 2048, 2048, "dot4__m32n32k64__wg64"},
+      {h200(), 128, 2048, 2048, "dot4__m32n32k64__wg64"},
+      {h200(), 256, 2048, 2048, "dot4__m64n64k32__wg128"},
+      {h200(), 1024, 2048, 2048, "dot4__m128n128k32__wg256"},
+      {h200(), 4096, 4096, 4096, "dot4__m128n128k32__wg256"},
+      {without_dot4(h200()), 1, 2048, 2048, "gemv_scalar__m1n8k512__wg64"},
+      {without_dot4(h200()), 1024, 2048, 2048, "scalar__m128n128k32__wg256"},
+
+      {rdna(), 1, 512, 9059, "gemv_dot4__m1n8k512__wg64"},
+      {rdna(), 1024, 4096, 4096, "dot4__m128n128k32__wg256"},
+      {rdna(), 33, 100, 300, "dot4__m32n32k64__wg64"},
+
+      {adreno(), 1, 768, 768, "gemv_dot4__m1n8k512__wg64"},
+      {adreno(), 64, 96, 128, "dot4__m32n32k64__wg64"},
+      {adreno(), 128, 768, 768, "dot4__m32n32k64__wg64"},
+      {adreno(), 512, 768, 768, "dot4__m64n64k32__wg128"},
+      {adreno(), 1024, 1024, 1024, "dot4__m128n128k32__wg256"},
+
+      {mali(), 3, 1000, 512, "gemv_dot4__m4n8k512__wg64"},
+      {mali(), 197, 768, 768, "dot4__m64n64k32__wg128"},
+      {without_dot4(mali()), 197, 768, 768, "scalar__m64n64k32__wg128"},
+
+      {minimal(), 1, 10, 64, "gemv_scalar__m1n8k512__wg64"},
+      {minimal(), 1024, 1024, 1024, "scalar__m64n64k32__wg128"},
+      {minimal(), 64, 96, 128, "scalar__m32n32k64__wg64"},
+
+      {lavapipe(), 1, 2048, 2048, "cpu__m1n32k16__wg8"},
+      {lavapipe(), 2, 2048, 2048, "cpu_shuffle__m4n32k16__wg8"},
+      {lavapipe(), 16, 2048, 2048, "cpu_shuffle__m16n32k16__wg8"},
+      {lavapipe(), 1024, 2048, 2048, "cpu_shuffle__m16n32k16__wg8"},
+      {without_shuffle(lavapipe()), 1024, 2048, 2048, "cpu__m8n32k16__wg8"},
+      {without_dot4(lavapipe()), 1024, 2048, 2048, "cpu_shuffle__m16n32k16__wg8"},
+
+      {swiftshader(), 1, 10, 64, "cpu_shuffle__m4n16k16__wg4"},
+      {swiftshader(), 128, 128, 64, "cpu_shuffle__m16n16k16__wg4"},
+  };
+}
+
+void test_choices() {
+  for (const char* op : {"q8ta_linear", "linear_q8ta_q8csw"}) {
+    for (const Choice& choice : choices()) {
+      const std::string expected = std::string(op) + "__" + choice.tile;
+      std::string log;
+      const KernelRow* row = select(choice.caps, op, choice.M, choice.N, choice.K, &log);
+      const std::string got = row == nullptr ? "none" : row->name;
+      expect(got == expected, "expected " + expected + ", got " + got + "\n" + log);
+    }
+  }
+}
+
+void expect_unfit(const std::string& name, const DeviceCaps& caps, const std::string& reason) {
+  std::string why;
+  const bool fits = kernel_fits(row_named(name), caps, &why);
+  expect(!fits && why.find(reason) != std::string::npos,
+         name + " on " + caps.name + ": expected '" + reason + "', got '" + why + "'");
+}
+
+void test_reasons() {
+  expect_unfit("q8ta_linear__dot4__m64n64k32__wg128", minimal(), "needs packed dot products");
+  expect_unfit("q8ta_linear__scalar__m128n128k32__wg256", minimal(),
+               "needs 256 threads in a workgroup, the device has 128");
+  expect_unfit("q8ta_linear__cpu_shuffle__m16n32k16__wg8", swiftshader(),
+               "needs subgroups of 8, the device has 4");
+  expect_unfit("q8ta_linear__cpu_shuffle__m16n32k16__wg8", without_shuffle(lavapipe()),
+               "needs subgroup shuffle");
+  DeviceCaps little_shared = h200();
+  little_shared.max_shared_bytes = 4096;
+  expect_unfit("q8ta_linear__dot4__m64n64k32__wg128", little_shared,
+               "needs 6144 bytes of shared memory, the device has 4096");
+  expect(kernel_fits(row_named("q8ta_linear__cpu__m1n32k16__wg8"), minimal()),
+         "the smallest row runs everywhere");
+}
+
+// Cooperative-matrix rows name their shape; a device has to report that very shape.
+void test_coopmat_shape() {
+  KernelRow row = row_named("q8ta_linear__dot4__m128n128k32__wg256");
+  row.name = "pretend";
+  row.path = KernelPath::kCoopmat;
+  row.features = kFeatureCoopmat;
+  row.coopmat_m = 16;
+  row.coopmat_n = 16;
+  row.coopmat_k = 32;
+  DeviceCaps caps = h200();
+  std::string why;
+  expect(!kernel_fits(row, caps, &why), "coopmat row on a device without shapes");
+  caps.coopmat_shapes = {{8, 8, 16}};
+  expect(!kernel_fits(row, caps, &why), "coopmat row on a device with another shape");
+  caps.coopmat_shapes = {{8, 8, 16}, {16, 16, 32}};
+  expect(kernel_fits(row, caps, &why), "coopmat row on a device with its shape: " + why);
+
+  const KernelRow rows[] = {row_named("q8ta_linear__dot4__m128n128k32__wg256"), row};
+  const KernelRow* best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);
+  expect(best == &rows[1], "coopmat is preferred to dot4 with the same tile");
+  caps.coopmat_shapes.clear();
+  best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);
+  expect(best == &rows[0], "dot4 where there is no coopmat");
+}
+
+void test_limits() {
+  DeviceCaps caps = h200();
+  caps.max_workgroup_count = 16;
+  const KernelRow* row = select(caps, "q8ta_linear", 1, 1024, 64);
+  expect(row != nullptr && row->tile_n >= 64, "a wide tile where few workgroups are allowed");
+  std::string log;
+  expect(select(caps, "q8ta_linear", 1, 1 << 20, 64, &log) == nullptr, "no row for a huge N");
+  expect(log.find("8192 workgroups in one direction, the device has 16") != std::string::npos,
+         "the log says why:\n" + log);
+  expect(select(h200(), "no_such_op", 1, 1, 1) == nullptr, "unknown op");
+}
+
+void test_grids() {
+  const KernelRow& tile = row_named("q8ta_linear__dot4__m64n64k32__wg128");
+  WorkgroupCount grid = linear_grid(tile, 65, 128);
+  expect(grid.x == 2 && grid.y == 2 && grid.z == 1, "linear grid rounds up");
+  const KernelRow& flat = row_named("quantize_per_tensor__elementwise__m1n256k1__wg64");
+  expect(elementwise_grid(flat, h200(), 1).x == 1, "one element");
+  expect(elementwise_grid(flat, h200(), 257).x == 2, "one more than a workgroup");
+  expect(elementwise_grid(flat, h200(), UINT32_MAX).x == 65535, "largest grid");
+}
+
+std::string choose_with(const char* forced, const DeviceCaps& caps) {
+  setenv("ETVK_KERNEL", forced, 1);
+  std::string result;
+  try {
+    result = choose_linear_kernel(caps, "q8ta_linear", 5, 7, 9).name;
+  } catch (const Error& error) {
+    result = error.what();
+  }
+  unsetenv("ETVK_KERNEL");
+  return result;
+}
+
+void test_forced_kernel() {
+  const char* tile = "q8ta_linear__scalar__m32n32k64__wg64";
+  expect(choose_with(tile, h200()) == tile, "ETVK_KERNEL chooses the row");
+  const std::string usual = choose_with("", h200());
+  expect(choose_with("linear_q8ta_q8csw__scalar__m32n32k64__wg64", h200()) == usual,
+         "a row of another op changes nothing");
+  expect(choose_with("q8ta_linear__dot4__m3n3k3__wg1", h200()).find("there is no kernel") !=
+             std::string::npos,
+         "unknown name");
+  expect(choose_with("q8ta_linear__dot4__m32n32k64__wg64", minimal()).find("packed dot products") !=
+             std::string::npos,
+         "row that the device cannot run");
+}
+
+}  // namespace
+
+int main() {
+  test_choices();
+  test_reasons();
+  test_coopmat_shape();
+  test_limits();
+  test_grids();
+  test_forced_kernel();
+  std::printf("%d passed%s\n", passed,
+              failed == 0 ? "" : (", " + std::to_string(failed) + " failed").c_str());
+  return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,232 @@
+// The runtime below ExecuTorch's interface: memory planning, device choice, programs that are wrong,
+// and programs that share a device between threads. Plain checks; the last line counts them.
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "LinearCase.h"
+#include "graph/ArenaPlanner.h"
+#include "graph/ComputeGraph.h"
+#include "vk/Context.h"
+#include "vk/Error.h"
+
+namespace {
+
+using namespace etvk;
+using namespace etvk::testing;
+
+int passed = 0;
+int failed = 0;
+
+void expect(bool condition, const std::string& what) {
+  condition ? ++passed : ++failed;
+  if (!condition) {
+    std::printf("FAILED: %s\n", what.c_str());
+  }
+}
+
+// `body` must throw an Error with `code` whose message contains `text`.
+void expect_error(ErrorCode code, const std::string& text, const std::function<void()>& body) {
+  try {
+    body();
+    expect(false, "no error, expected one with '" + text + "'");
+  } catch (const Error& error) {
+    const bool matches =
+        error.code() == code && std::string(error.what()).find(text) != std::string::npos;
+    expect(matches, "expected '" + text + "', got '" + error.what() + "'");
+  }
+}
+
+// ---- Memory planning.
+
+void test_arena_planner() {
+  std::mt19937 random(7);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<ArenaItem> items(random() % 40);
+    uint64_t live_bytes = 0;
+    for (ArenaItem& item : items) {
+      item.size_bytes = 1 + random() % 5000;
+      item.first_use = static_cast<int32_t>(random() % 30);
+      item.last_use = item.first_use + static_cast<int32_t>(random() % 10);
+      live_bytes += item.size_bytes + 63;
+    }
+    const uint64_t arena = plan_arena(items, 64);
+    bool sound = arena <= live_bytes && arena % 64 == 0;
+    for (size_t a = 0; a < items.size(); ++a) {
+      sound = sound && items[a].offset_bytes % 64 == 0 &&
+              items[a].offset_bytes + items[a].size_bytes <= arena;
+      for (size_t b = 0; b < a; ++b) {
+        const bool together = items[a].first_use <= items[b].last_use &&
+                              items[b].first_use <= items[a].last_use;
+        const bool overlap =
+            items[a].offset_bytes < items[b].offset_bytes + items[b].size_bytes &&
+            items[b].offset_bytes < items[a].offset_bytes + items[a].size_bytes;
+        sound = sound && !(together && overlap);
+      }
+    }
+    expect(sound, "arena plan of round " + std::to_string(round));
+  }
+  // A chain of layers needs room for two of its tensors only.
+  std::vector<ArenaItem> chain;
+  for (int32_t i = 0; i < 10; ++i) {
+    chain.push_back({1024, i, i + 1, 0});
+  }
+  expect(plan_arena(chain, 64) == 2048, "a chain of ten layers fits two tensors");
+}
+
+// ---- Device choice.
+
+DeviceCaps device(const char* name, DeviceType type) {
+  DeviceCaps caps;
+  caps.name = name;
+  caps.type = type;
+  caps.api_version = VK_API_VERSION_1_3;
+  caps.dot4 = true;
+  caps.int8_storage = true;
+  return caps;
+}
+
+void test_device_choice() {
+  const std::vector<DeviceCaps> all = {device("llvmpipe", DeviceType::kCpu),
+                                       device("Iris Xe", DeviceType::kIntegrated),
+                                       device("NVIDIA H200", DeviceType::kDiscrete)};
+  expect(choose_device(all, "") == 2, "a discrete GPU is preferred");
+  expect(choose_device({all[0], all[1]}, "") == 1, "then an integrated one");
+  expect(choose_device({all[0]}, "") == 0, "then the CPU");
+  expect(choose_device(all, "0") == 0, "by index");
+  expect(choose_device(all, "iris") == 1, "by part of the name, in any case");
+  expect_error(ErrorCode::kDeviceUnavailable, "there are 0: llvmpipe, 1: Iris Xe",
+               [&] { choose_device(all, "radeon"); });
+  expect_error(ErrorCode::kDeviceUnavailable, "names no device", [&] { choose_device(all, "7"); });
+  expect_error(ErrorCode::kDeviceUnavailable, "Install a driver", [] { choose_device({}, ""); });
+  std::vector<DeviceCaps> old = {all[0]};
+  old[0].api_version = VK_API_VERSION_1_0;
+  expect_error(ErrorCode::kDeviceUnavailable, "Vulkan 1.1", [&] { choose_device(old, ""); });
+
+  expect(!without_disabled(all[2], "dot").dot4, "ETVK_DISABLE=dot");
+  expect(without_disabled(all[2], "coopmat").dot4, "ETVK_DISABLE=coopmat keeps dot");
+  expect(!without_disabled(all[2], "coopmat,int8_storage").int8_storage, "a list of two");
+  expect_error(ErrorCode::kInvalidArgument, "unknown feature 'fp16'",
+               [&] { without_disabled(all[2], "fp16"); });
+}
+
+// ---- Programs that are wrong.
+
+void test_wrong_programs(Context& context) {
+  const LinearCase linear = random_case(3, 8, 16, Operands::kUniform, 1);
+  const LinearProgram good = linear_program(linear);
+  const auto build = [&](const std::function<void(GraphDef&)>& change) {
+    GraphDef def = good.def;
+    change(def);
+    ComputeGraph graph(context, std::move(def));
+  };
+  const auto x = static_cast<size_t>(good.x);
+  build([](GraphDef&) {});
+  expect_error(ErrorCode::kInvalidProgram, "'aten.sin.default' is not one that this runtime has",
+               [&] { build([](GraphDef& def) { def.chain[0].name = "aten.sin.default"; }); });
+  expect_error(ErrorCode::kInvalidProgram, "arguments and an output",
+               [&] { build([](GraphDef& def) { def.chain[0].args.pop_back(); }); });
+  expect_error(ErrorCode::kInvalidProgram, "names value 1000",
+               [&] { build([](GraphDef& def) { def.chain[0].args[0] = 1000; }); });
+  expect_error(ErrorCode::kInvalidProgram, "names value -7",
+               [&] { build([](GraphDef& def) { def.inputs[0] = -7; }); });
+  expect_error(ErrorCode::kInvalidProgram, "(x) must be a tensor", [&] {
+    build([](GraphDef& def) { def.chain[0].args[0] = def.chain[0].args[1]; });
+  });
+  expect_error(ErrorCode::kInvalidProgram, "already written",
+               [&] { build([](GraphDef& def) { def.chain.push_back(def.chain[0]); }); });
+  expect_error(ErrorCode::kInvalidProgram, "never written",
+               [&] { build([](GraphDef& def) { def.chain.clear(); }); });
+  expect_error(ErrorCode::kInvalidProgram, "before it is written", [&] {
+    build([](GraphDef& def) { def.inputs.clear(); });
+  });
+  expect_error(ErrorCode::kInvalidProgram, "x must be [..., K] with K = 16", [&] {
+    build([&](GraphDef& def) { std::get<TensorDef>(def.values[x]).dims.back() = 15; });
+  });
+  expect_error(ErrorCode::kInvalidProgram, "over its bound", [&] {
+    build([&](GraphDef& def) { std::get<TensorDef>(def.values[x]).dims[0] = 300; });
+  });
+  expect_error(ErrorCode::kNotSupported, "too large", [&] {
+    build([&](GraphDef& def) {
+      std::get<TensorDef>(def.values[x]).dims = {1LL << 31, 1LL << 31, 16};
+    });
+  });
+  expect_error(ErrorCode::kInvalidProgram, "constant 0 has", [&] {
+    build([](GraphDef& def) { def.constants[0].size_bytes -= 1; });
+  });
+}
+
+void test_wrong_inputs(Context& context) {
+  const LinearCase linear = random_case(3, 8, 16, Operands::kUniform, 2);
+  ComputeGraph graph(context, linear_program(linear).def);
+  expect_error(ErrorCode::kInvalidArgument, "lowered for at most [3, 16]",
+               [&] { graph.set_input_sizes(0, {4, 16}); });
+  expect_error(ErrorCode::kInvalidArgument, "lowered for at most [3, 16]",
+               [&] { graph.set_input_sizes(0, {48}); });
+}
+
+// ---- Sharing.
+
+void run_and_check(ComputeGraph& graph, const LinearCase& linear,
+                   const std::vector<uint8_t>& expected, std::string& error) {
+  std::memcpy(graph.input_data(0), linear.x.data(), linear.x.size());
+  graph.run();
+  const std::string mismatch = describe_mismatch(linear, expected, graph.output_data(0));
+  if (!mismatch.empty()) {
+    error = mismatch;
+  }
+}
+
+void test_threads(Context& context) {
+  // Each thread loads programs of its own, again and again, while the others run.
+  std::vector<std::thread> threads;
+  std::vector<std::string> errors(4);
+  for (size_t t = 0; t < errors.size(); ++t) {
+    threads.emplace_back([&context, &error = errors[t], t] {
+      try {
+        const LinearCase a = random_case(5 + static_cast<int64_t>(t), 33, 70,
+                                         Operands::kUniform, 100 + t);
+        const LinearCase b = random_case(1, 64, 128, Operands::kUniform, 200 + t);
+        const auto expected_a = reference_output(a);
+        const auto expected_b = reference_output(b);
+        for (int load = 0; load < 20; ++load) {
+          ComputeGraph graph_a(context, linear_program(a).def);
+          ComputeGraph graph_b(context, linear_program(b).def);
+          for (int run = 0; run < 10; ++run) {
+            run_and_check(graph_a, a, expected_a, error);
+            run_and_check(graph_b, b, expected_b, error);
+          }
+        }
+      } catch (const std::exception& exception) {
+        error = exception.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  for (const std::string& error : errors) {
+    expect(error.empty(), "a thread: " + error);
+  }
+}
+
+}  // namespace
+
+int main() {
+  try {
+    test_arena_planner();
+    test_device_choice();
+    Context& context = context_for(ContextOptions::from_environment());
+    test_wrong_programs(context);
+    test_wrong_inputs(context);
+    test_threads(context);
+  } catch (const std::exception& error) {
+    expect(false, std::string("unexpected: ") + error.what());
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 ? 0 : 1;
+}

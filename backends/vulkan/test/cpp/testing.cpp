@@ -1,0 +1,267 @@
+// C functions for the op tests in Python (linear_fixture.py), called through ctypes: one op on one
+// input, on the device that the environment names. No exception leaves this library; a function
+// that fails returns a code other than 0, and etvk_test_error says why.
+#include <cstdio>
+#include <cstring>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "LinearCase.h"
+#include "graph/ComputeGraph.h"
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/KernelTable.h"
+#include "vk/Context.h"
+#include "vk/Error.h"
+
+#define ETVK_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+using etvk::ComputeGraph;
+using etvk::Context;
+using etvk::DType;
+using etvk::GraphDef;
+using etvk::TensorDef;
+using etvk::ValueId;
+using etvk::testing::LinearCase;
+
+constexpr uint8_t kPattern = 0xa5;
+
+std::string& last_error() {
+  static thread_local std::string message;
+  return message;
+}
+
+template <typename Body>
+int guarded(Body&& body) {
+  try {
+    body();
+    return 0;
+  } catch (const std::exception& error) {
+    last_error() = error.what();
+    return 1;
+  }
+}
+
+Context& context() { return etvk::context_for(etvk::ContextOptions::from_environment()); }
+
+// ---- Guard band: what lies behind y in its last 16-byte group, where the host can see it.
+
+uint8_t* mapped(ComputeGraph& graph, ValueId id) {
+  const etvk::BufferRange range = graph.range(id);
+  uint8_t* memory = range.buffer->mapped();
+  return memory == nullptr ? nullptr : memory + range.offset_bytes;
+}
+
+// All of y, so that elements that no one writes are noticed too.
+void fill_output(ComputeGraph& graph, ValueId y) {
+  if (uint8_t* memory = mapped(graph, y)) {
+    std::memset(memory, kPattern, graph.range(y).size_bytes);
+  }
+}
+
+// How many bytes behind `size_bytes` have changed; -1: the host cannot see them.
+int32_t changed_guard_bytes(ComputeGraph& graph, ValueId y, size_t size_bytes) {
+  const uint8_t* memory = mapped(graph, y);
+  if (memory == nullptr) {
+    return -1;
+  }
+  int32_t changed = 0;
+  for (size_t i = size_bytes; i < graph.range(y).size_bytes; ++i) {
+    changed += memory[i] == kPattern ? 0 : 1;
+  }
+  return changed;
+}
+
+// Runs a program with one input and one output.
+int32_t run(ComputeGraph& graph, ValueId y, const void* x, size_t x_bytes, void* out,
+            size_t out_bytes) {
+  fill_output(graph, y);
+  std::memcpy(graph.input_data(0), x, x_bytes);
+  graph.run();
+  std::memcpy(out, graph.output_data(0), out_bytes);
+  return changed_guard_bytes(graph, y, out_bytes);
+}
+
+// ---- Elementwise ops.
+
+// One op from `x_dtype` to `y_dtype` over `count` elements; `arguments` follow the input.
+void run_elementwise(const std::string& op, std::vector<etvk::ValueDef> arguments, DType x_dtype,
+                     DType y_dtype, const void* x, int64_t count, void* y, int32_t* guard) {
+  GraphDef def;
+  def.values = {TensorDef{x_dtype, {count}, -1}};
+  etvk::OpCall call{op, {0}};
+  const auto add = [&](etvk::ValueDef value) {
+    def.values.push_back(std::move(value));
+    call.args.push_back(static_cast<ValueId>(def.values.size() - 1));
+  };
+  for (etvk::ValueDef& argument : arguments) {
+    add(std::move(argument));
+  }
+  add(TensorDef{y_dtype, {count}, -1});
+  const ValueId output = call.args.back();
+  def.chain = {call};
+  def.inputs = {0};
+  def.outputs = {output};
+  ComputeGraph graph(context(), std::move(def));
+  const auto elements = static_cast<size_t>(count);
+  *guard = run(graph, output, x, elements * etvk::dtype_bytes(x_dtype), y,
+               elements * etvk::dtype_bytes(y_dtype));
+}
+
+const char* path_name(etvk::KernelPath path) {
+  switch (path) {
+    case etvk::KernelPath::kCoopmat:
+      return "coopmat";
+    case etvk::KernelPath::kDot4:
+      return "dot4";
+    case etvk::KernelPath::kScalar:
+      return "scalar";
+    case etvk::KernelPath::kGemvDot4:
+      return "gemv_dot4";
+    case etvk::KernelPath::kGemvScalar:
+      return "gemv_scalar";
+    case etvk::KernelPath::kCpu:
+      return "cpu";
+    case etvk::KernelPath::kElementwise:
+      return "elementwise";
+  }
+  return "unknown";
+}
+
+std::string describe_kernels(const etvk::DeviceCaps& caps) {
+  std::ostringstream json;
+  size_t count = 0;
+  const etvk::KernelRow* rows = etvk::kernel_rows(&count);
+  json << "[";
+  for (size_t i = 0; i < count; ++i) {
+    const etvk::KernelRow& row = rows[i];
+    json << (i == 0 ? "" : ",") << "{\"name\":\"" << row.name << "\",\"op\":\"" << row.op
+         << "\",\"path\":\"" << path_name(row.path) << "\",\"tile_m\":" << row.tile_m
+         << ",\"tile_n\":" << row.tile_n << ",\"tile_k\":" << row.tile_k
+         << ",\"max_m\":" << row.max_m << ",\"features\":" << row.features
+         << ",\"fits\":" << (etvk::kernel_fits(row, caps) ? "true" : "false") << "}";
+  }
+  json << "]";
+  return json.str();
+}
+
+template <typename T>
+std::vector<T> copy_of(const T* data, int64_t count) {
+  return data == nullptr ? std::vector<T>() : std::vector<T>(data, data + count);
+}
+
+}  // namespace
+
+// Mirrored by ctypes in linear_fixture.py, field by field.
+struct EtvkTestLinear {
+  int64_t M, N, K;
+  const int64_t* leading;  // null: just M
+  int64_t leading_count;
+  double input_scale, output_scale;
+  int32_t input_zero_point, output_zero_point, quant_min, quant_max;
+  int32_t relu, quantized_output;
+  const int8_t* x;       // [M, K], or null
+  const float* float_x;  // [M, K], or null
+  const int8_t* weights;
+  const float* weight_scales;
+  const float* bias;   // or null
+  const char* kernel;  // name of a row, or null: as selection chooses
+};
+
+struct EtvkTestResult {
+  int32_t changed_guard_bytes;  // behind y; -1: not visible to the host
+  char kernel[128];             // that ran
+};
+
+namespace {
+
+LinearCase linear_case(const EtvkTestLinear& args) {
+  LinearCase linear;
+  linear.M = args.M;
+  linear.N = args.N;
+  linear.K = args.K;
+  linear.leading = copy_of(args.leading, args.leading_count);
+  linear.quantized_output = args.quantized_output != 0;
+  linear.input_scale = args.input_scale;
+  linear.input_zero_point = args.input_zero_point;
+  linear.output_scale = args.output_scale;
+  linear.output_zero_point = args.output_zero_point;
+  linear.quant_min = args.quant_min;
+  linear.quant_max = args.quant_max;
+  linear.activation =
+      args.relu != 0 ? etvk::testing::Activation::kRelu : etvk::testing::Activation::kNone;
+  linear.x = copy_of(args.x, args.M * args.K);
+  linear.float_x = copy_of(args.float_x, args.M * args.K);
+  linear.weights = copy_of(args.weights, args.N * args.K);
+  linear.weight_scales = copy_of(args.weight_scales, args.N);
+  linear.bias = copy_of(args.bias, args.N);
+  return linear;
+}
+
+}  // namespace
+
+// Runs the op; writes y, [M, N] of int8 or float32.
+ETVK_EXPORT int etvk_test_linear(const EtvkTestLinear* args, void* y, EtvkTestResult* result) {
+  return guarded([&] {
+    const LinearCase linear = linear_case(*args);
+    const etvk::testing::ForcedKernel forced(args->kernel == nullptr ? "" : args->kernel);
+    etvk::testing::LinearProgram program = etvk::testing::linear_program(linear);
+    ComputeGraph graph(context(), std::move(program.def));
+    const bool from_float = !linear.float_x.empty();
+    const void* x = from_float ? static_cast<const void*>(linear.float_x.data()) : linear.x.data();
+    const size_t x_bytes = from_float ? linear.float_x.size() * 4 : linear.x.size();
+    const int32_t changed = run(graph, program.y, x, x_bytes, y, linear.output_bytes());
+    // A float x is dead when y is written, so the two may share memory.
+    result->changed_guard_bytes = from_float ? -1 : changed;
+    std::snprintf(result->kernel, sizeof(result->kernel), "%s", graph.kernels().back().c_str());
+  });
+}
+
+// The same by the C++ reference that the benchmark checks with; needs no device.
+ETVK_EXPORT int etvk_test_reference(const EtvkTestLinear* args, void* y) {
+  return guarded([&] {
+    const std::vector<uint8_t> expected = etvk::testing::reference_output(linear_case(*args));
+    std::memcpy(y, expected.data(), expected.size());
+  });
+}
+
+ETVK_EXPORT int etvk_test_quantize(const float* x, int64_t count, double scale, int32_t zero_point,
+                                   int32_t quant_min, int32_t quant_max, int8_t* y,
+                                   int32_t* changed_guard_bytes) {
+  return guarded([&] {
+    run_elementwise("quantized_decomposed.quantize_per_tensor.default",
+                    {scale, int64_t{zero_point}, int64_t{quant_min}, int64_t{quant_max},
+                     etvk::Null{}},
+                    DType::kFloat32, DType::kInt8, x, count, y, changed_guard_bytes);
+  });
+}
+
+ETVK_EXPORT int etvk_test_dequantize(const int8_t* x, int64_t count, double scale,
+                                     int32_t zero_point, float* y, int32_t* changed_guard_bytes) {
+  return guarded([&] {
+    run_elementwise("quantized_decomposed.dequantize_per_tensor.default",
+                    {scale, int64_t{zero_point}, int64_t{-128}, int64_t{127}, etvk::Null{},
+                     etvk::Null{}},
+                    DType::kInt8, DType::kFloat32, x, count, y, changed_guard_bytes);
+  });
+}
+
+// JSON array of all kernel rows, "fits" saying whether the device can run it. Returns a string that
+// stays valid until the thread's next call, or null.
+ETVK_EXPORT const char* etvk_test_kernels() {
+  static thread_local std::string json;
+  const int failed = guarded([&] { json = describe_kernels(context().device.caps()); });
+  return failed != 0 ? nullptr : json.c_str();
+}
+
+// Name of the device, or null.
+ETVK_EXPORT const char* etvk_test_device() {
+  const char* name = nullptr;
+  guarded([&] { name = context().device.caps().name.c_str(); });
+  return name;
+}
+
+// Why this thread's last call failed.
+ETVK_EXPORT const char* etvk_test_error() { return last_error().c_str(); }

@@ -1,0 +1,539 @@
+"""Small models, one per rule or limit, and the pipeline that quantizes and lowers them.
+
+The fusion tests look at what each lowers to; the runtime tests run each .pte. A case states
+what its delegates must contain.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
+
+import torch
+from executorch.backends.vulkan.patterns import fusable_patterns
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+    XNNPACKQuantizer,
+    get_symmetric_quantization_config,
+)
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
+from torch import nn
+from torch.export import Dim, ExportedProgram
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+QUANTIZE = "quantized_decomposed.quantize_per_tensor.default"
+DEQUANTIZE = "quantized_decomposed.dequantize_per_tensor.default"
+KEPT_DEQUANTIZE = "et_vk.q8ta_dequantize.default"
+LINEAR = "et_vk.q8ta_linear.default"
+GEMV = "et_vk.q8ta_linear_gemv.default"
+BOUNDED = "et_vk.q8ta_linear.bounded"
+FLOAT_OUT = "et_vk.linear_q8ta_q8csw.int8"
+VIEW = "aten.view_copy.default"
+UNSQUEEZE = "aten.unsqueeze_copy.default"
+SQUEEZE = "aten.squeeze_copy.dims"
+
+
+class _Quantizer(XNNPACKQuantizer):
+    """Without the convolution patterns, which no case has and which take seconds to set up."""
+
+    SUPPORTED_PATTERNS = [p for p in XNNPACKQuantizer.SUPPORTED_PATTERNS if "conv" not in p.name]
+
+
+Inputs = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A model and what must become of it.
+
+    Attributes:
+        name: unique.
+        build: makes the module; the seed is set before.
+        input_shapes: of the example inputs.
+        chains: op names of each expected delegate, in order.
+        cpu_ops: ops that stay outside of the delegates.
+        per_channel, is_dynamic: for XNNPACKQuantizer.
+        quantize: False leaves the model in float.
+        dynamic_shapes: for torch.export.
+        options: compile options for the partitioner.
+        transform: applied to the quantized graph module before it is exported again, to reach
+            graphs that XNNPACKQuantizer does not make.
+        other_shapes: further input shapes to run, for dynamic models.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    input_shapes: tuple[tuple[int, ...], ...]
+    chains: tuple[tuple[str, ...], ...]
+    cpu_ops: frozenset[str] = frozenset()
+    per_channel: bool = True
+    is_dynamic: bool = False
+    quantize: bool = True
+    dynamic_shapes: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
+    transform: Callable[[torch.fx.GraphModule], None] | None = None
+    other_shapes: tuple[tuple[tuple[int, ...], ...], ...] = ()
+
+    def inputs(
+        self, shapes: tuple[tuple[int, ...], ...] | None = None, seed: int = 1
+    ) -> Inputs:
+        """Normally distributed float32 inputs."""
+        generator = torch.Generator().manual_seed(seed)
+        return tuple(
+            torch.randn(shape, generator=generator) for shape in shapes or self.input_shapes
+        )
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A case after the pipeline.
+
+    Attributes:
+        quantized: the PT2E graph in eager mode, the reference of every result.
+        exported: its exported program, before lowering.
+        program: the lowered program.
+        partitioner: the one that lowered it.
+    """
+
+    quantized: nn.Module
+    exported: ExportedProgram
+    program: EdgeProgramManager
+    partitioner: Any
+
+
+def export_quantized(case: ModelCase) -> tuple[nn.Module, ExportedProgram]:
+    """Quantize the case with PT2E, calibrated on its own inputs."""
+    torch.manual_seed(0)
+    module = case.build().eval()
+    inputs = case.inputs(seed=0)
+    dims = case.dynamic_shapes
+    if not case.quantize:
+        return module, torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
+    quantizer = _Quantizer().set_global(
+        get_symmetric_quantization_config(
+            is_per_channel=case.per_channel, is_dynamic=case.is_dynamic
+        )
+    )
+    exported = torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
+    prepared = prepare_pt2e(exported.module(), quantizer)
+    for seed in range(4):
+        prepared(*case.inputs(seed=seed))
+    quantized = convert_pt2e(prepared)
+    if case.transform is not None:
+        case.transform(quantized)
+        quantized.recompile()
+    return quantized, torch.export.export(quantized, inputs, dynamic_shapes=dims, strict=False)
+
+
+@cache
+def _exported(name: str) -> tuple[nn.Module, ExportedProgram]:
+    return export_quantized(CASES[name])
+
+
+@cache
+def _keep_stock_pattern_graphs() -> None:
+    """Let the stock engine export its own pattern graphs once and not at every lowering."""
+    for entry in fusable_patterns.values():
+        if entry.get_graphs_fn is not None:
+            entry.get_graphs_fn = cache(entry.get_graphs_fn)
+
+
+@cache
+def _lowered(name: str) -> Lowered:
+    from executorch_vulkan import VulkanPartitioner
+
+    _keep_stock_pattern_graphs()
+    case = CASES[name]
+    quantized, exported = _exported(name)
+    partitioner = VulkanPartitioner(case.options)
+    program = to_edge_transform_and_lower(copy.deepcopy(exported), partitioner=[partitioner])
+    return Lowered(quantized, exported, program, partitioner)
+
+
+def quantize_and_lower(case: ModelCase) -> Lowered:
+    """The case lowered for our runtime; done once per process."""
+    return _lowered(case.name)
+
+
+class _Reshape(nn.Module):
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(self.sizes)
+
+
+class _SharedLayer(nn.Module):
+    """One layer used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(18, 18)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(torch.relu(self.layer(x)))
+
+
+class _SharedInput(nn.Module):
+    """Three layers on one input, as in attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(32, 24) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.q(x), self.k(x), self.v(x)
+
+
+class _TwoReaders(nn.Module):
+    """One output read by a relu and by another layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.plain, self.gated = (nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        return self.plain(y) + self.gated(torch.relu(y))
+
+
+class _Clamped(nn.Module):
+    def __init__(self, low: float | None, high: float | None) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(24, 20), nn.Linear(20, 7)
+        self.low, self.high = low, high
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(torch.clamp(self.first(x), self.low, self.high))
+
+
+class _Squeezed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 32), nn.Linear(32, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.first(x).unsqueeze(1)).squeeze(1)
+
+
+class _Between(nn.Module):
+    """Two layers with an op in between that stays on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(torch.sin(self.first(x)))
+
+
+class _TwoViews(nn.Module):
+    """Views of two dynamic sizes that can't be written with a single -1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 32), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = x.shape
+        return self.second(self.first(x).reshape(batch, length, 2, 16))
+
+
+class _ViewChain(nn.Module):
+    """Two views in a row whose sizes are computed at run time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = x.shape
+        return self.layer(x.view(batch, length, 4, 4).view(batch, length * 2, 8))
+
+
+def _sequential(*layers: nn.Module) -> nn.Module:
+    return nn.Sequential(*layers)
+
+
+def _mlp() -> nn.Module:
+    return _sequential(
+        nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 96), nn.ReLU(), nn.Linear(96, 10)
+    )
+
+
+def _two(k: int, hidden: int, n: int, bias: bool = True) -> Callable[[], nn.Module]:
+    return lambda: _sequential(
+        nn.Linear(k, hidden, bias=bias), nn.ReLU(), nn.Linear(hidden, n, bias=bias)
+    )
+
+
+def _drop_last_quantize(graph_module: torch.fx.GraphModule) -> None:
+    """Let the last layer give float, as quantizers do that leave outputs alone."""
+    output = graph_module.graph.output_node()
+    for dequantize in list(output.all_input_nodes):
+        quantize = dequantize.args[0]
+        assert isinstance(quantize, torch.fx.Node)
+        dequantize.replace_all_uses_with(quantize.args[0])
+    graph_module.graph.eliminate_dead_code()
+
+
+def _quantize_nodes(graph_module: torch.fx.GraphModule) -> list[torch.fx.Node]:
+    target = torch.ops.quantized_decomposed.quantize_per_tensor.default
+    return graph_module.graph.find_nodes(op="call_function", target=target)
+
+
+def _fold_clamp_pair(graph_module: torch.fx.GraphModule) -> None:
+    """Take out the quantize and dequantize between the first layer and its clamp."""
+    quantize = _quantize_nodes(graph_module)[1]
+    for dequantize in list(quantize.users):
+        dequantize.replace_all_uses_with(quantize.args[0])
+    graph_module.graph.eliminate_dead_code()
+
+
+def _share_clamp_grid(graph_module: torch.fx.GraphModule) -> None:
+    """Quantize the clamp's result as its input is."""
+    before, after = _quantize_nodes(graph_module)[1:3]
+    for node in (after, *after.users):
+        node.args = (node.args[0], *before.args[1:])
+
+
+def _duplicate_output_quantize(
+    change: Callable[[list[Any]], None],
+) -> Callable[[torch.fx.GraphModule], None]:
+    """Quantize the first layer's result a second time and return that too."""
+
+    def transform(graph_module: torch.fx.GraphModule) -> None:
+        graph = graph_module.graph
+        quantize = _quantize_nodes(graph_module)[1]
+        args = list(quantize.args)
+        change(args)
+        dequantize = next(iter(quantize.users))
+        with graph.inserting_after(quantize):
+            second = graph.call_function(quantize.target, tuple(args))
+        with graph.inserting_after(second):
+            back = graph.call_function(dequantize.target, (second, *args[1:]))
+        output = graph.output_node()
+        output.args = ((*output.args[0], back),)  # type: ignore[misc]
+        graph_module.graph._codegen = torch.fx.graph.CodeGen()
+
+    return transform
+
+
+def _other_scale(args: list[Any]) -> None:
+    args[1] *= 1.5
+
+
+def _nothing(args: list[Any]) -> None:
+    pass
+
+
+def _narrow_range(graph_module: torch.fx.GraphModule) -> None:
+    """Quantize the first layer's result to -127..127."""
+    quantize = _quantize_nodes(graph_module)[1]
+    for node in (quantize, *quantize.users):
+        node.update_arg(3, -127)
+
+
+_BATCH = Dim("batch", min=1, max=16)
+_LENGTH = Dim("length", min=1, max=32)
+_QLD = (QUANTIZE, LINEAR, DEQUANTIZE)
+_QLLD = (QUANTIZE, LINEAR, LINEAR, DEQUANTIZE)
+
+
+def _cases() -> Iterator[ModelCase]:
+    yield ModelCase("mlp", _mlp, ((5, 64),), ((QUANTIZE, *(LINEAR,) * 3, DEQUANTIZE),))
+    yield ModelCase("mlp_m1", _mlp, ((1, 64),), ((QUANTIZE, *(GEMV,) * 3, DEQUANTIZE),))
+    yield ModelCase("no_bias", _two(64, 32, 8, bias=False), ((6, 64),), (_QLLD,))
+    yield ModelCase(
+        "vector", lambda: _sequential(nn.Linear(64, 32)), ((64,),), ((QUANTIZE, GEMV, DEQUANTIZE),)
+    )
+    yield ModelCase(
+        "per_tensor", _two(64, 30, 10), ((3, 64),), (_QLLD,), per_channel=False
+    )
+    for shape in ((2, 8, 64), (3, 5, 64), (2, 3, 4, 64), (2, 1, 2, 3, 64)):
+        name = "leading_" + "x".join(map(str, shape))
+        yield ModelCase(name, _two(64, 32, 12), (shape,), (_QLLD,))
+    yield ModelCase(
+        "leading_4x1x64", _two(64, 32, 12), ((4, 1, 64),), ((QUANTIZE, GEMV, GEMV, DEQUANTIZE),)
+    )
+    for k in (1, 3, 62, 63, 65):
+        yield ModelCase(f"k_{k}", _two(k, 9, 5), ((4, k),), (_QLLD,))
+    yield ModelCase("n_30_feeds_k_30", _two(64, 30, 30), ((4, 64),), (_QLLD,))
+    yield ModelCase(
+        "reshape_between",
+        lambda: _sequential(nn.Linear(16, 32), _Reshape(2, 64), nn.Linear(64, 8)),
+        ((4, 16),),
+        ((QUANTIZE, LINEAR, VIEW, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "flatten_between",
+        lambda: _sequential(nn.Linear(16, 32), nn.Flatten(), nn.Linear(128, 8)),
+        ((3, 4, 16),),
+        ((QUANTIZE, LINEAR, VIEW, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "two_reshapes",
+        lambda: _sequential(
+            nn.Linear(16, 32), _Reshape(2, 2, 32), _Reshape(2, 64), nn.Linear(64, 8)
+        ),
+        ((4, 16),),
+        ((QUANTIZE, LINEAR, VIEW, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "reshape_first",
+        lambda: _sequential(_Reshape(3, 32), nn.Linear(32, 8)),
+        ((3, 4, 8),),
+        ((VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "unsqueeze_squeeze",
+        _Squeezed,
+        ((4, 16),),
+        ((QUANTIZE, LINEAR, UNSQUEEZE, GEMV, SQUEEZE, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "relu6",
+        lambda: _sequential(nn.Linear(24, 20), nn.ReLU6(), nn.Linear(20, 7)),
+        ((4, 24),),
+        (_QLLD,),
+    )
+    yield ModelCase(
+        "hardtanh",
+        lambda: _sequential(nn.Linear(24, 20), nn.Hardtanh(-0.25, 0.3), nn.Linear(20, 7)),
+        ((4, 24),),
+        ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),),
+    )
+    clamped = ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),)
+    for name, bounds in {"both": (-0.2, 0.1), "low": (-0.2, None), "high": (None, 0.1)}.items():
+        yield ModelCase(
+            f"clamp_{name}",
+            partial(_Clamped, *bounds),
+            ((4, 24),),
+            clamped,
+            transform=_share_clamp_grid,
+        )
+    yield ModelCase(
+        # The clamp is the whole range of its quantize, so it costs no bounds of its own.
+        "clamp_is_range",
+        partial(_Clamped, -0.2, 0.1),
+        ((4, 24),),
+        (_QLLD,),
+        transform=_fold_clamp_pair,
+    )
+    yield ModelCase(
+        "clamp_on_another_grid",
+        partial(_Clamped, -0.2, 0.1),
+        ((4, 24),),
+        (_QLD, _QLD),
+        frozenset({"aten.clamp.default"}),
+    )
+    yield ModelCase(
+        "clamp_before_quantize",
+        lambda: _sequential(nn.Linear(24, 20), nn.Hardtanh(-0.25, 0.3), nn.Linear(20, 7)),
+        ((4, 24),),
+        clamped,
+        transform=_fold_clamp_pair,
+    )
+    yield ModelCase("narrow_range", _two(24, 20, 7), ((4, 24),), clamped, transform=_narrow_range)
+    yield ModelCase("shared_layer", _SharedLayer, ((3, 18),), (_QLLD,))
+    yield ModelCase(
+        "shared_input", _SharedInput, ((3, 32),), ((QUANTIZE, *(LINEAR, DEQUANTIZE) * 3),)
+    )
+    yield ModelCase(
+        "float_output",
+        _two(64, 30, 10),
+        ((4, 64),),
+        ((QUANTIZE, LINEAR, FLOAT_OUT),),
+        transform=_drop_last_quantize,
+    )
+    yield ModelCase(
+        "float_output_3d",
+        _two(64, 30, 10),
+        ((2, 3, 64),),
+        ((QUANTIZE, LINEAR, FLOAT_OUT),),
+        transform=_drop_last_quantize,
+    )
+    yield ModelCase(
+        "quantized_twice_alike",
+        _two(64, 32, 10),
+        ((4, 64),),
+        ((QUANTIZE, LINEAR, DEQUANTIZE, LINEAR, DEQUANTIZE),),
+        transform=_duplicate_output_quantize(_nothing),
+    )
+    yield ModelCase(
+        "quantized_twice_differently",
+        lambda: _sequential(nn.Linear(64, 32), nn.Linear(32, 10)),
+        ((4, 64),),
+        ((QUANTIZE, FLOAT_OUT, QUANTIZE, QUANTIZE, KEPT_DEQUANTIZE, LINEAR, DEQUANTIZE),),
+        transform=_duplicate_output_quantize(_other_scale),
+    )
+    yield ModelCase(
+        "two_readers",
+        _TwoReaders,
+        ((3, 16),),
+        ((QUANTIZE, LINEAR, DEQUANTIZE, LINEAR, DEQUANTIZE), _QLD),
+        frozenset({"aten.relu.default", "aten.add.Tensor", QUANTIZE, DEQUANTIZE}),
+    )
+    yield ModelCase(
+        "cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({"aten.sin.default"})
+    )
+    yield ModelCase(
+        "float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False
+    )
+    yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
+    yield from _dynamic_cases()
+
+
+def _dynamic_cases() -> Iterator[ModelCase]:
+    batches = tuple(((m, 64),) for m in (1, 7, 16))
+    for require in (False, True):
+        yield ModelCase(
+            f"dynamic_batch_require_{require}".lower(),
+            _mlp,
+            ((5, 64),),
+            ((QUANTIZE, *(LINEAR,) * 3, DEQUANTIZE),),
+            dynamic_shapes=({0: _BATCH},),
+            options={"require_dynamic_shapes": True} if require else {},
+            other_shapes=batches,
+        )
+    both = ({0: _BATCH, 1: _LENGTH},)
+    sizes = tuple(((b, s, 64),) for b, s in ((1, 1), (16, 32), (3, 7)))
+    yield ModelCase(
+        "dynamic_3d",
+        _two(64, 32, 12),
+        ((2, 5, 64),),
+        (_QLLD,),
+        dynamic_shapes=both,
+        options={"require_dynamic_shapes": True},
+        other_shapes=sizes,
+    )
+    yield ModelCase(
+        "dynamic_flatten",
+        lambda: _sequential(nn.Linear(16, 32), nn.Flatten(), nn.Linear(128, 8)),
+        ((3, 4, 16),),
+        ((QUANTIZE, LINEAR, VIEW, LINEAR, DEQUANTIZE),),
+        dynamic_shapes=({0: _BATCH},),
+        other_shapes=tuple(((b, 4, 16),) for b in (1, 16)),
+    )
+    yield ModelCase(
+        "dynamic_two_sizes",
+        _TwoViews,
+        ((2, 5, 16),),
+        (("sym_size.int", "sym_size.int", QUANTIZE, LINEAR, VIEW, LINEAR, DEQUANTIZE),),
+        dynamic_shapes=both,
+        other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
+    )
+    yield ModelCase(
+        "dynamic_view_chain",
+        _ViewChain,
+        ((2, 5, 16),),
+        (("sym_size.int", "sym_size.int", "mul", VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        dynamic_shapes=both,
+        other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
+    )
+
+
+CASES: dict[str, ModelCase] = {case.name: case for case in _cases()}

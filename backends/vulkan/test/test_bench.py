@@ -1,0 +1,68 @@
+"""etvk_bench works; how fast the kernels are is not a test's business."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from linear_fixture import built, device_name, kernels
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [built("bin/etvk_bench"), *arguments], capture_output=True, text=True, timeout=300
+    )
+
+
+def test_one_shape(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    run = bench(
+        *("--shape", "4x64x30", "--shape", "33x100x64", "--target-ms", "5", "--warmup-ms", "0"),
+        *("--wall", "--json", str(path)),
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "4x64x30" in run.stdout and run.stdout.count("exact") == 2
+    report = json.loads(path.read_text())
+    assert report["device"] == device_name()
+    assert {"driver", "commit", "date", "timing"} <= report.keys()
+    assert [(r["M"], r["K"], r["N"]) for r in report["results"]] == [(4, 64, 30), (33, 100, 64)]
+    for result in report["results"]:
+        assert result["exact"] is True
+        assert result["kernel"] in kernels()
+        times = result["gpu"] or result["wall"]
+        assert 0 < times["min_us"] <= times["median_us"] <= times["p90_us"]
+        assert times["samples"] >= 3 and result["tops"] > 0
+
+
+def test_every_kernel_that_fits(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    arguments = ("--shape", "3x40x20", "--kernel", "all", "--target-ms", "0", "--warmup-ms", "0")
+    run = bench(*arguments, "--float-output", "--distinct-weights", "--json", str(path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    ran = {result["kernel"] for result in json.loads(path.read_text())["results"]}
+    assert ran == {
+        name
+        for name, row in kernels().items()
+        if row.op == "linear_q8ta_q8csw" and row.fits and row.takes(3)
+    }
+
+
+def test_list() -> None:
+    run = bench("--list")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert all(name in run.stdout for name in kernels() if "linear" in name)
+
+
+def test_wrong_arguments(tmp_path: Path) -> None:
+    for arguments, message in (
+        (("--kernel", "no_such_kernel", "--shape", "1x8x8"), "no_such_kernel"),
+        (("--shape", "1x8"), "--shape '1x8'"),
+        (("--shape", "0x8x8"), "--shape '0'"),
+        (("--target-ms", "soon"), "--target-ms 'soon'"),
+        (("--fast",), "unknown argument '--fast'"),
+        (("--json",), "--json needs a value"),
+        (("--shape", "1x8x8", "--json", str(tmp_path / "no" / "x.json")), "cannot be written"),
+    ):
+        run = bench(*arguments)
+        assert run.returncode == 1 and message in run.stderr, (arguments, run.stdout, run.stderr)

@@ -1,0 +1,110 @@
+"""What a user can get wrong at run time: inputs, drivers, settings. Nothing ends the process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from programs import load, pte_bytes
+
+RUN_MLP = """
+import sys, torch
+import executorch_vulkan
+from executorch.runtime import Runtime
+print("devices", len(executorch_vulkan.devices()))
+try:
+    method = Runtime.get().load_program(sys.argv[1]).load_method("forward")
+    print("output", method.execute([torch.zeros(5, 64)])[0].shape)
+except RuntimeError as error:
+    print("RuntimeError", error)
+"""
+
+
+def run_mlp(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Load and run the MLP in a process of its own with these variables set."""
+    pte = folder / "mlp.pte"
+    pte.write_bytes(pte_bytes("mlp"))
+    return subprocess.run(
+        [sys.executable, "-c", RUN_MLP, str(pte)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rows", torch.zeros(4, 64)),
+        ("columns", torch.zeros(5, 63)),
+        ("rank", torch.zeros(5, 8, 8)),
+        ("dtype", torch.zeros(5, 64, dtype=torch.int8)),
+        ("layout", torch.zeros(64, 5).t()),
+        ("type", 3),
+    ],
+)
+def test_wrong_input_is_an_error(name: str, value: object) -> None:
+    method = load(pte_bytes("mlp"))
+    with pytest.raises(RuntimeError):
+        method.execute([value])
+    assert method.execute([torch.zeros(5, 64)])[0].shape == (5, 10)
+
+
+def test_wrong_number_of_inputs_is_an_error() -> None:
+    method = load(pte_bytes("mlp"))
+    for inputs in ([], [torch.zeros(5, 64)] * 2):
+        with pytest.raises(RuntimeError):
+            method.execute(inputs)
+
+
+def test_dynamic_shape_above_its_bound_is_an_error() -> None:
+    method = load(pte_bytes("dynamic_batch_require_true"))
+    with pytest.raises(RuntimeError):
+        method.execute([torch.zeros(17, 64)])
+    assert method.execute([torch.zeros(16, 64)])[0].shape == (16, 10)
+
+
+def test_no_driver(tmp_path: Path) -> None:
+    result = run_mlp(tmp_path, VK_DRIVER_FILES="/nonexistent.json", VK_ICD_FILENAMES="/none.json")
+    assert result.returncode == 0, result.stderr
+    assert "devices 0" in result.stdout and "RuntimeError" in result.stdout
+    assert "apt-get install mesa-vulkan-drivers" in result.stderr + result.stdout
+
+
+def test_no_loader(tmp_path: Path) -> None:
+    """A file that is no library, found first, stands for a machine without the Vulkan loader."""
+    (tmp_path / "libvulkan.so.1").write_bytes(b"")
+    result = run_mlp(tmp_path, LD_LIBRARY_PATH=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "devices 0" in result.stdout and "RuntimeError" in result.stdout
+    assert "libvulkan.so.1 cannot be opened" in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("ETVK_DEVICE", "no such device", "names no device; there are 0:"),
+        ("ETVK_DISABLE", "dot,fp16", "unknown feature 'fp16'; known are coopmat, dot"),
+        ("ETVK_VALIDATION", "yes", "expected 0 or 1"),
+        ("ETVK_KERNEL", "q8ta_linear__dot4__m3n3k3__wg1", "q8ta_linear__dot4__m3n3k3__wg1"),
+    ],
+)
+def test_wrong_setting_is_an_error(
+    tmp_path: Path, variable: str, value: str, message: str
+) -> None:
+    result = run_mlp(tmp_path, **{variable: value})
+    assert result.returncode == 0, result.stderr
+    assert "RuntimeError" in result.stdout
+    assert message in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize("disabled", ["", "dot", "int8_storage", "coopmat,dot,int8_storage"])
+def test_features_can_be_disabled(tmp_path: Path, disabled: str) -> None:
+    result = run_mlp(tmp_path, ETVK_DISABLE=disabled)
+    assert "output torch.Size([5, 10])" in result.stdout, result.stderr

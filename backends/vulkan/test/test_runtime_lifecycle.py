@@ -1,0 +1,71 @@
+"""Programs loaded again and again, side by side, and from several threads."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+import torch
+
+from build_products import build_product
+from model_cases import CASES
+from programs import load, pte_bytes, run
+
+CYCLES = 1000
+ALLOWED_GROWTH_KIB = 4096  # a leak of one graph a cycle would be tens of MiB
+
+
+def resident_kib() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS in /proc/self/status")
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_load_execute_destroy_leaks_nothing() -> None:
+    pte = pte_bytes("mlp")
+    inputs = CASES["mlp"].inputs()
+    expected = run(pte, inputs)[0]
+    for _ in range(50):  # allocator pools and driver caches fill up first
+        run(pte, inputs)
+    before, files = resident_kib(), open_files()
+    for _ in range(CYCLES):
+        assert torch.equal(run(pte, inputs)[0], expected)
+    assert resident_kib() - before < ALLOWED_GROWTH_KIB
+    assert open_files() == files
+
+
+def test_two_programs_four_threads() -> None:
+    """Through Python, where the interpreter's lock takes turns; runtime_test does it in C++."""
+    names = ("mlp", "k_63", "mlp", "k_63")
+    methods = [load(pte_bytes(name)) for name in names]
+    inputs = [CASES[name].inputs(seed=i) for i, name in enumerate(names)]
+    expected = [run(pte_bytes(n), x)[0] for n, x in zip(names, inputs, strict=True)]
+    wrong: list[int] = []
+
+    def work(index: int) -> None:
+        for _ in range(100):
+            output = methods[index].execute(list(inputs[index]))[0]
+            if not torch.equal(output, expected[index]):
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(names))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_cpp_runtime() -> None:
+    """Memory planning, device choice, wrong programs, concurrent threads: runtime_test.cpp."""
+    result = subprocess.run(
+        [build_product("bin/runtime_test")], capture_output=True, text=True, timeout=600
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed, 0 failed" in result.stdout

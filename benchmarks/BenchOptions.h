@@ -1,0 +1,47 @@
+// Command line of etvk_bench.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "LinearCase.h"
+
+namespace etvk::bench {
+
+struct Shape {
+  int64_t M = 0;
+  int64_t K = 0;
+  int64_t N = 0;
+
+  int64_t products() const { return M * K * N; }
+};
+
+std::string shape_text(const Shape& shape);  // "1024x2048x2048", M x K x N
+
+struct BenchOptions {
+  std::vector<Shape> shapes;  // empty: the default list
+  bool all = false;           // on a CPU too
+  std::string kernel;         // a row's name, "all", or empty: the one that would be chosen
+  bool float_output = false;  // linear_q8ta_q8csw instead of q8ta_linear
+  bool distinct_weights = false;
+  testing::Operands operands = testing::Operands::kUniform;
+  uint64_t seed = 1;
+  double target_ms = 200.0;
+  double warmup_ms = -1.0;  // < 0: by the type of the device
+  bool wall = false;
+  std::string json_path;
+  bool list = false;
+  bool help = false;
+};
+
+// Throws kInvalidArgument naming the argument that is wrong.
+BenchOptions parse_options(int argc, char** argv);
+
+// What --help prints.
+const char* usage();
+
+// The shapes that are measured when none is asked for.
+const std::vector<Shape>& default_shapes();
+
+}  // namespace etvk::bench

@@ -1,0 +1,119 @@
+#include "Measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <numeric>
+
+namespace etvk::bench {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kSubmissionUs = 2000.0;  // worth of dispatches in one submission
+constexpr size_t kMaxDispatches = 100;
+constexpr size_t kMaxWeightCopyBytes = size_t{1} << 30;
+constexpr size_t kMinSubmissions = 3;
+constexpr size_t kMaxSamples = 100000;
+
+double elapsed_us(Clock::time_point since) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - since).count();
+}
+
+TimeStats stats_of(std::vector<double> times_us) {
+  TimeStats stats;
+  stats.samples = times_us.size();
+  if (times_us.empty()) {
+    return stats;
+  }
+  std::sort(times_us.begin(), times_us.end());
+  const size_t last = times_us.size() - 1;
+  stats.min_us = times_us.front();
+  stats.median_us = (times_us[last / 2] + times_us[(last + 1) / 2]) / 2;
+  stats.p90_us = times_us[last * 9 / 10];
+  stats.mean_us = std::accumulate(times_us.begin(), times_us.end(), 0.0) / times_us.size();
+  return stats;
+}
+
+struct TimedRun {
+  double wall_us = 0.0;
+  std::vector<double> gpu_us;  // by dispatch; empty without timestamps
+};
+
+TimedRun run_once(ComputeGraph& graph) {
+  TimedRun run;
+  const auto start = Clock::now();
+  graph.run();
+  run.wall_us = elapsed_us(start);
+  for (const DispatchTime& time : graph.dispatch_times()) {
+    run.gpu_us.push_back(time.time_us);
+  }
+  return run;
+}
+
+std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase& linear,
+                                    size_t dispatches, bool distinct_weights) {
+  const bool timed = context.device.caps().timestamp_period_ns > 0.0f;
+  testing::LinearProgram program =
+      testing::linear_program(linear, dispatches, distinct_weights);
+  auto graph = std::make_unique<ComputeGraph>(context, std::move(program.def), timed);
+  std::memcpy(graph->input_data(0), linear.x.data(), linear.x.size());
+  return graph;
+}
+
+size_t dispatches_for(const testing::LinearCase& linear, double time_us, bool distinct_weights) {
+  const double wanted = kSubmissionUs / std::max(time_us, 1e-3);
+  const size_t limit = distinct_weights ? std::clamp<size_t>(kMaxWeightCopyBytes /
+                                                                 linear.weights.size(),
+                                                             1, kMaxDispatches)
+                                        : kMaxDispatches;
+  return static_cast<size_t>(std::clamp(wanted, 1.0, static_cast<double>(limit)));
+}
+
+}  // namespace
+
+Measurement measure(Context& context, const testing::LinearCase& linear,
+                    const std::vector<uint8_t>& expected, const MeasureOptions& options) {
+  const testing::ForcedKernel forced(options.kernel);
+  Measurement result;
+  std::unique_ptr<ComputeGraph> graph = build(context, linear, 1, false);
+  result.kernel = graph->kernels().at(0);
+  graph->run();
+  result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));
+  if (!result.mismatch.empty()) {
+    return result;
+  }
+
+  const TimedRun first = run_once(*graph);
+  const double estimate_us = first.gpu_us.empty() ? first.wall_us : first.gpu_us[0];
+  result.dispatches = dispatches_for(linear, estimate_us, options.distinct_weights);
+  if (result.dispatches > 1) {
+    graph = build(context, linear, result.dispatches, options.distinct_weights);
+  }
+  const auto warmup_start = Clock::now();
+  while (elapsed_us(warmup_start) < options.warmup_ms * 1e3) {
+    graph->run();
+  }
+
+  std::vector<double> gpu_us;
+  std::vector<double> wall_us;
+  double spent_us = 0.0;
+  while (wall_us.size() < kMinSubmissions ||
+         (spent_us < options.target_ms * 1e3 && gpu_us.size() < kMaxSamples)) {
+    const TimedRun run = run_once(*graph);
+    spent_us += run.wall_us;
+    wall_us.push_back(run.wall_us / static_cast<double>(result.dispatches));
+    const size_t skip = run.gpu_us.size() > 1 ? 1 : 0;
+    gpu_us.insert(gpu_us.end(), run.gpu_us.begin() + skip, run.gpu_us.end());
+  }
+  result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));
+  if (result.mismatch.empty()) {
+    result.gpu = stats_of(std::move(gpu_us));
+    result.wall = stats_of(std::move(wall_us));
+  }
+  return result;
+}
+
+}  // namespace etvk::bench

@@ -1,0 +1,44 @@
+// Checks and times one linear layer on one kernel. Prints nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "LinearCase.h"
+#include "graph/ComputeGraph.h"
+#include "vk/Context.h"
+
+namespace etvk::bench {
+
+struct TimeStats {
+  size_t samples = 0;
+  double median_us = 0.0;
+  double min_us = 0.0;
+  double p90_us = 0.0;
+  double mean_us = 0.0;
+};
+
+struct Measurement {
+  std::string kernel;    // of the table row that ran
+  std::string mismatch;  // empty: the result is exact; else nothing was timed
+  size_t dispatches = 1;  // in one submission
+  TimeStats gpu;   // one dispatch, by GPU timestamps; no samples where the device has none
+  TimeStats wall;  // one dispatch's share of a submission, by the host's clock
+
+  const TimeStats& best() const { return gpu.samples > 0 ? gpu : wall; }
+};
+
+struct MeasureOptions {
+  std::string kernel;  // empty: selection's choice
+  bool distinct_weights = false;
+  double warmup_ms = 0.0;
+  double target_ms = 200.0;
+};
+
+// `expected` are the bytes of reference_output(linear). Throws Error when the kernel cannot run
+// this layer on this device.
+Measurement measure(Context& context, const testing::LinearCase& linear,
+                    const std::vector<uint8_t>& expected, const MeasureOptions& options);
+
+}  // namespace etvk::bench

@@ -1,0 +1,167 @@
+#include "Report.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <sstream>
+
+#include "vk/Error.h"
+
+namespace etvk::bench {
+
+namespace {
+
+constexpr int64_t kMatrixVectorRows = 32;  // up to here the weights' bandwidth is what counts
+
+const char* commit() { return ETVK_COMMIT[0] == '\0' ? "unknown" : ETVK_COMMIT; }
+
+std::string utc_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+double tops(const Result& result) {
+  return 2.0 * static_cast<double>(result.shape.products()) /
+         (result.measured.best().median_us * 1e6);
+}
+
+double weight_gb_per_s(const Result& result) {
+  return static_cast<double>(result.shape.K * result.shape.N) /
+         (result.measured.best().median_us * 1e3);
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      result += '\\';
+    }
+    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return result + "\"";
+}
+
+std::string stats_json(const TimeStats& stats) {
+  if (stats.samples == 0) {
+    return "null";
+  }
+  std::ostringstream json;
+  json << "{\"samples\": " << stats.samples << ", \"median_us\": " << stats.median_us
+       << ", \"min_us\": " << stats.min_us << ", \"p90_us\": " << stats.p90_us
+       << ", \"mean_us\": " << stats.mean_us << "}";
+  return json.str();
+}
+
+std::string result_json(const Result& result) {
+  const Measurement& measured = result.measured;
+  const bool exact = measured.mismatch.empty();
+  std::ostringstream json;
+  json << "{\"M\": " << result.shape.M << ", \"K\": " << result.shape.K
+       << ", \"N\": " << result.shape.N << ", \"op\": " << quoted(result.op)
+       << ", \"kernel\": " << quoted(measured.kernel)
+       << ", \"exact\": " << (exact ? "true" : "false");
+  if (!exact) {
+    json << ", \"mismatch\": " << quoted(measured.mismatch) << "}";
+    return json.str();
+  }
+  json << ", \"dispatches_per_submission\": " << measured.dispatches
+       << ", \"gpu\": " << stats_json(measured.gpu) << ", \"wall\": " << stats_json(measured.wall)
+       << ", \"tops\": " << tops(result) << ", \"weight_gb_per_s\": " << weight_gb_per_s(result)
+       << ", \"sm_clock_mhz\": ";
+  json << (result.sm_clock_mhz > 0 ? std::to_string(result.sm_clock_mhz) : "null") << "}";
+  return json.str();
+}
+
+const char* timing_text(const DeviceCaps& caps) {
+  return caps.timestamp_period_ns > 0.0f ? "GPU timestamps around each dispatch"
+                                         : "host clock (the device has no timestamps)";
+}
+
+}  // namespace
+
+int sm_clock_mhz(const DeviceCaps& caps) {
+  if (caps.name.find("NVIDIA") == std::string::npos) {
+    return 0;
+  }
+  FILE* pipe =
+      popen("nvidia-smi --query-gpu=clocks.sm --format=csv,noheader,nounits 2>/dev/null", "r");
+  if (pipe == nullptr) {
+    return 0;
+  }
+  int highest = 0;
+  char line[64];
+  while (std::fgets(line, sizeof(line), pipe) != nullptr) {
+    const int clock = std::atoi(line);
+    highest = clock > highest ? clock : highest;
+  }
+  pclose(pipe);
+  return highest;
+}
+
+void print_header(const DeviceCaps& caps, const BenchOptions& options) {
+  const char* disabled = std::getenv("ETVK_DISABLE");
+  std::printf("device  %s\ndriver  %s\ncommit  %s\ndate    %s\ntime    %s\n", caps.name.c_str(),
+              caps.driver.c_str(), commit(), utc_time().c_str(), timing_text(caps));
+  if (disabled != nullptr && disabled[0] != '\0') {
+    std::printf("without %s\n", disabled);
+  }
+  std::printf("\n%-16s %-48s %11s %11s %11s %8s %7s", "M x K x N", "kernel", "us (median)", "min",
+              "p90", "TOPS", "GB/s");
+  if (options.wall) {
+    std::printf(" %11s", "wall us");
+  }
+  std::printf("  result\n");
+  std::fflush(stdout);
+}
+
+void print_result(const Result& result, const BenchOptions& options) {
+  const Measurement& measured = result.measured;
+  std::printf("%-16s %-48s ", shape_text(result.shape).c_str(), measured.kernel.c_str());
+  if (!measured.mismatch.empty()) {
+    std::printf("MISMATCH: %s\n", measured.mismatch.c_str());
+    std::fflush(stdout);
+    return;
+  }
+  const TimeStats& time = measured.best();
+  std::printf("%11.1f %11.1f %11.1f %8.3f ", time.median_us, time.min_us, time.p90_us,
+              tops(result));
+  if (result.shape.M <= kMatrixVectorRows) {
+    std::printf("%7.1f", weight_gb_per_s(result));
+  } else {
+    std::printf("%7s", "-");
+  }
+  if (options.wall) {
+    std::printf(" %11.1f", measured.wall.median_us);
+  }
+  std::printf("  exact");
+  if (result.sm_clock_mhz > 0) {
+    std::printf(" (%d MHz)", result.sm_clock_mhz);
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+void write_json(const std::string& path, const DeviceCaps& caps, const BenchOptions& options,
+                const std::vector<Result>& results) {
+  const char* disabled = std::getenv("ETVK_DISABLE");
+  std::ofstream file(path);
+  file << "{\n  \"device\": " << quoted(caps.name) << ",\n  \"driver\": " << quoted(caps.driver)
+       << ",\n  \"commit\": " << quoted(commit()) << ",\n  \"date\": " << quoted(utc_time())
+       << ",\n  \"disabled\": " << quoted(disabled == nullptr ? "" : disabled)
+       << ",\n  \"timing\": " << quoted(timing_text(caps))
+       << ",\n  \"distinct_weights\": " << (options.distinct_weights ? "true" : "false")
+       << ",\n  \"target_ms\": " << options.target_ms << ",\n  \"results\": [";
+  for (size_t i = 0; i < results.size(); ++i) {
+    file << (i == 0 ? "\n    " : ",\n    ") << result_json(results[i]);
+  }
+  file << "\n  ]\n}\n";
+  file.close();
+  ETVK_CHECK(file.good(), kInvalidArgument, "--json '" << path << "' cannot be written");
+}
+
+}  // namespace etvk::bench

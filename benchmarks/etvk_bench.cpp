@@ -1,0 +1,145 @@
+// etvk_bench: checks and times the int8 linear kernels. Shaders are inside, so the program runs on
+// a machine without Python; see usage() in BenchOptions.cpp for what is measured.
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "BenchOptions.h"
+#include "Measure.h"
+#include "Report.h"
+#include "graph/ops/KernelSelect.h"
+#include "vk/Context.h"
+#include "vk/Error.h"
+
+namespace etvk::bench {
+
+namespace {
+
+constexpr int64_t kBearableOnCpu = int64_t{1024} * 2048 * 2048;  // products
+
+const char* op_name(const BenchOptions& options) {
+  return options.float_output ? "linear_q8ta_q8csw" : "q8ta_linear";
+}
+
+std::vector<const KernelRow*> rows_of(const std::string& op) {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  std::vector<const KernelRow*> found;
+  for (size_t i = 0; i < count; ++i) {
+    if (op == rows[i].op) {
+      found.push_back(&rows[i]);
+    }
+  }
+  return found;
+}
+
+void list_kernels(const DeviceCaps& caps, const BenchOptions& options) {
+  std::printf("%s\n", caps.name.c_str());
+  for (const KernelRow* row : rows_of(op_name(options))) {
+    std::string why;
+    const bool fits = kernel_fits(*row, caps, &why);
+    std::printf("  %-52s %s%s\n", row->name, fits ? "runs" : "does not run: ", why.c_str());
+  }
+}
+
+// The kernels to force, one after the other; an empty name is selection's choice.
+std::vector<std::string> kernels_to_run(const DeviceCaps& caps, const BenchOptions& options) {
+  if (options.kernel.empty()) {
+    return {""};
+  }
+  std::vector<std::string> names;
+  for (const KernelRow* row : rows_of(op_name(options))) {
+    if (options.kernel == row->name || (options.kernel == "all" && kernel_fits(*row, caps))) {
+      names.emplace_back(row->name);
+    }
+  }
+  ETVK_CHECK(!names.empty(), kInvalidArgument,
+             "--kernel '" << options.kernel << "': " << op_name(options)
+                          << " has no such kernel; see --list");
+  return names;
+}
+
+std::vector<Shape> shapes_to_run(const DeviceCaps& caps, const BenchOptions& options) {
+  if (!options.shapes.empty()) {
+    return options.shapes;
+  }
+  std::vector<Shape> shapes = default_shapes();
+  if (caps.type == DeviceType::kCpu && !options.all) {
+    shapes.erase(std::remove_if(
+                     shapes.begin(), shapes.end(),
+                     [](const Shape& shape) { return shape.products() > kBearableOnCpu; }),
+                 shapes.end());
+  }
+  return shapes;
+}
+
+double warmup_ms(const DeviceCaps& caps, const BenchOptions& options, bool is_first) {
+  if (options.warmup_ms >= 0.0) {
+    return options.warmup_ms;
+  }
+  if (caps.type == DeviceType::kCpu) {
+    return 0.0;
+  }
+  return is_first ? 2000.0 : 500.0;
+}
+
+// False if a result was not exact.
+bool run_benchmarks(Context& context, const BenchOptions& options) {
+  const DeviceCaps& caps = context.device.caps();
+  const std::vector<std::string> kernels = kernels_to_run(caps, options);
+  print_header(caps, options);
+  std::vector<Result> results;
+  for (const Shape& shape : shapes_to_run(caps, options)) {
+    testing::LinearCase linear = testing::random_case(shape.M, shape.N, shape.K, options.operands,
+                                                      options.seed);
+    linear.quantized_output = !options.float_output;
+    const std::vector<uint8_t> expected = testing::reference_output(linear);
+    for (const std::string& kernel : kernels) {
+      MeasureOptions measure_options;
+      measure_options.kernel = kernel;
+      measure_options.distinct_weights = options.distinct_weights;
+      measure_options.target_ms = options.target_ms;
+      measure_options.warmup_ms = warmup_ms(caps, options, results.empty());
+      Result result;
+      result.shape = shape;
+      result.op = op_name(options);
+      result.measured = measure(context, linear, expected, measure_options);
+      result.sm_clock_mhz = sm_clock_mhz(caps);
+      print_result(result, options);
+      results.push_back(std::move(result));
+    }
+  }
+  if (!options.json_path.empty()) {
+    write_json(options.json_path, caps, options, results);
+  }
+  return std::all_of(results.begin(), results.end(),
+                     [](const Result& result) { return result.measured.mismatch.empty(); });
+}
+
+int run(int argc, char** argv) {
+  const BenchOptions options = parse_options(argc, argv);
+  if (options.help) {
+    std::fputs(usage(), stdout);
+    return 0;
+  }
+  Context& context = context_for(ContextOptions::from_environment());
+  if (options.list) {
+    list_kernels(context.device.caps(), options);
+    return 0;
+  }
+  return run_benchmarks(context, options) ? 0 : 1;
+}
+
+}  // namespace
+
+}  // namespace etvk::bench
+
+int main(int argc, char** argv) {
+  try {
+    return etvk::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "etvk_bench: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,69 @@
+# Unpacks packages of another Debian release into a private folder, without root and without
+# touching the machine's own package state. The mirror is the one the machine's apt already uses,
+# and signatures are checked against Debian's archive keyring as usual.
+# Sourced after common.sh.
+# shellcheck shell=bash
+
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The Debian mirrors among this machine's apt sources, one URI a line.
+debian_mirrors() {
+  local codename
+  # shellcheck source=/dev/null
+  codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-sid}")
+  # shellcheck disable=SC2016  # apt fills these in
+  apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
+    'Created-By: Packages' 2>/dev/null |
+    awk -v codename="$codename" '{ sub("/$", "", $1) }
+      $2 == "main" && ($1 == codename || $1 ~ /^(stable|oldstable|testing|unstable|sid)$/) &&
+      !seen[$3]++ { print $3 }'
+}
+
+# Why packages cannot be fetched here; empty where they can.
+debian_fetch_refusal() {
+  local id
+  # shellcheck source=/dev/null
+  id=$(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}")
+  if [[ $id != debian ]]; then
+    printf 'this is %s, whose apt sources name no Debian mirror' "${id:-an unknown system}"
+  elif [[ ! -r $DEBIAN_KEYRING ]]; then
+    printf 'the package debian-archive-keyring is not installed'
+  elif [[ -z $(debian_mirrors) ]]; then
+    printf 'the apt sources of this machine name no Debian mirror'
+  fi
+}
+
+# private_apt WORK ARGS...: apt-get with sources, lists and caches in WORK only.
+private_apt() {
+  local work=$1
+  shift
+  apt-get \
+    -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+    -o Dir::State="$work/state" -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache" \
+    -o Acquire::Languages=none -o Acquire::Retries=2 -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+# fetch_debian SUITE FOLDER PACKAGE...: downloads the packages as SUITE has them and unpacks them
+# into FOLDER, which appears only when all of it worked. Dependencies are the caller's to list.
+fetch_debian() {
+  local suite=$1 folder=$2 work mirror deb
+  shift 2
+  rm -rf "$TOOLCHAIN"/fetch.* # of an interrupted run
+  work=$(mktemp -d "$TOOLCHAIN/fetch.XXXXXX") || return
+  mkdir -p "$work"/state/lists/partial "$work"/cache/archives/partial "$work"/{debs,tree} &&
+    : >"$work/status" || return
+  for mirror in $(debian_mirrors); do
+    printf 'deb [arch=%s signed-by=%s] %s %s main\n' \
+      "$(dpkg --print-architecture)" "$DEBIAN_KEYRING" "$mirror" "$suite" >"$work/sources.list"
+    (cd "$work/debs" && private_apt "$work" update && private_apt "$work" download "$@") && break
+  done
+  for deb in "$work"/debs/*.deb; do
+    if [[ ! -f $deb ]] || ! dpkg-deb -x "$deb" "$work/tree"; then
+      rm -rf "$work"
+      return 1
+    fi
+  done
+  # apt-get download is all or nothing, so what lies there is all of it.
+  rm -rf "$folder" && mv "$work/tree" "$folder" && rm -rf "$work"
+}
