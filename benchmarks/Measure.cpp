@@ -32,7 +32,7 @@ TimeStats stats_of(std::vector<double> times_us) {
   const size_t last = times_us.size() - 1;
   stats.min_us = times_us.front();
   stats.median_us = (times_us[last / 2] + times_us[(last + 1) / 2]) / 2;
-  stats.p90_us = times_us[last * 9 / 10];
+  stats.p90_us = times_us[(times_us.size() * 9 + 9) / 10 - 1];
   stats.mean_us = std::accumulate(times_us.begin(), times_us.end(), 0.0) / times_us.size();
   return stats;
 }

@@ -10,12 +10,18 @@ on every prediction.
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 import sys
 import time
 import warnings
 from pathlib import Path
 
+# Importing and exporting log dozens of lines that say nothing about this example.
+logging.disable(logging.WARNING)
+warnings.filterwarnings("ignore")
+
+# ruff: noqa: E402
 import torch
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
@@ -31,6 +37,7 @@ import executorch_vulkan
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
 
+WIDTHS = (64, 128, 96, 10)
 BATCH = 32  # rows of one inference; the last batch is padded
 
 
@@ -47,11 +54,11 @@ def load_data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 def train(images: torch.Tensor, labels: torch.Tensor) -> torch.nn.Module:
     torch.manual_seed(0)
     model = torch.nn.Sequential(
-        torch.nn.Linear(64, 128),
+        torch.nn.Linear(WIDTHS[0], WIDTHS[1]),
         torch.nn.ReLU(),
-        torch.nn.Linear(128, 96),
+        torch.nn.Linear(WIDTHS[1], WIDTHS[2]),
         torch.nn.ReLU(),
-        torch.nn.Linear(96, 10),
+        torch.nn.Linear(WIDTHS[2], WIDTHS[3]),
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(60):
@@ -113,14 +120,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("digits_mlp.pte"))
     args = parser.parse_args()
-    warnings.filterwarnings("ignore")
 
     device = next((d for d in executorch_vulkan.devices() if d.selected), None)
     if device is None:
         print("no Vulkan device; install a driver: apt-get install libvulkan1 mesa-vulkan-drivers")
         return 1
     print(f"device            {device.name} ({device.type}, {device.driver})")
-    print(f"kernel tier       {device.tiers[0]}")
+    kernels = {executorch_vulkan.linear_kernel(BATCH, n, k) for k, n in zip(WIDTHS, WIDTHS[1:], strict=False)}
+    print(f"kernels           {', '.join(sorted(kernels))}")
 
     train_x, train_y, test_x, test_y = load_data()
     model = train(train_x, train_y)

@@ -15,8 +15,8 @@ import executorch.kernels.quantized as _quantized_kernels  # noqa: E402, F401
 from . import custom_ops as _custom_ops  # noqa: E402, F401
 from . import patterns as _patterns  # noqa: E402, F401
 from .partitioner import VulkanPartitioner  # noqa: E402
-from .runtime.loader import Device, devices, load  # noqa: E402
+from .runtime.loader import Device, devices, linear_kernel, load  # noqa: E402
 
 load()
 
-__all__ = ["Device", "VulkanPartitioner", "devices"]
+__all__ = ["Device", "VulkanPartitioner", "devices", "linear_kernel"]

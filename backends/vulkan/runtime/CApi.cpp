@@ -1,9 +1,9 @@
 // C functions that the Python package calls through ctypes.
 #include <cstdio>
-#include <cstring>
 #include <sstream>
 #include <string>
 
+#include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
 #include "vk/Error.h"
 
@@ -63,20 +63,42 @@ std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::st
   return json.str();
 }
 
+// Copies `text`, NUL-terminated and cut at `size` bytes; returns the bytes that it needs.
+size_t write_text(const std::string& text, char* buffer, size_t size) {
+  if (size > 0) {
+    std::snprintf(buffer, size, "%s", text.c_str());
+  }
+  return text.size() + 1;
+}
+
 }  // namespace
 
-// Writes what available_devices() finds as a JSON array, NUL-terminated and cut at `size` bytes;
-// "selected" marks the device that programs loaded now would run on. Returns the bytes needed,
-// the NUL included, or 0 after printing why to stderr. Never throws.
-extern "C" __attribute__((visibility("default"))) size_t etvk_describe_devices(char* buffer,
-                                                                               size_t size) {
+#define ETVK_EXPORT extern "C" __attribute__((visibility("default")))
+
+// All functions: text goes to `buffer`, NUL-terminated and cut at `size` bytes. They return the
+// bytes needed, the NUL included, or 0 after printing why to stderr. They never throw.
+
+// Writes what available_devices() finds as a JSON array; "selected" marks the device that programs
+// loaded now would run on.
+ETVK_EXPORT size_t etvk_describe_devices(char* buffer, size_t size) {
   try {
     const auto options = etvk::ContextOptions::from_environment();
-    const std::string json = describe(etvk::available_devices(options), options.device);
-    if (size > 0) {
-      std::snprintf(buffer, size, "%s", json.c_str());
-    }
-    return json.size() + 1;
+    return write_text(describe(etvk::available_devices(options), options.device), buffer, size);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
+    return 0;
+  }
+}
+
+// Writes the name of the kernel that programs loaded now would run for y[M, N] = x[M, K] * w[N, K]^T;
+// `op` is q8ta_linear or linear_q8ta_q8csw.
+ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, uint32_t K,
+                                      char* buffer, size_t size) {
+  try {
+    ETVK_CHECK(M > 0 && N > 0 && K > 0, kInvalidArgument, "M, N and K must be positive");
+    const auto& context = etvk::context_for(etvk::ContextOptions::from_environment());
+    const auto& row = etvk::choose_linear_kernel(context.device.caps(), op, M, N, K);
+    return write_text(row.name, buffer, size);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
     return 0;

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 # The C++ runtime and the serialized format are tied to this series.
 EXECUTORCH_SERIES = "1.5"
@@ -121,20 +122,44 @@ def load() -> ctypes.CDLL:
             f"{EXECUTORCH_SERIES}.x and glibc of the build machine; run ./dev setup again to "
             "rebuild it"
         ) from error
-    loaded.etvk_describe_devices.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
-    loaded.etvk_describe_devices.restype = ctypes.c_size_t
+    text = [ctypes.c_char_p, ctypes.c_size_t]
+    loaded.etvk_describe_devices.argtypes = text
+    loaded.etvk_linear_kernel.argtypes = [ctypes.c_char_p, *[ctypes.c_uint32] * 3, *text]
+    for function in (loaded.etvk_describe_devices, loaded.etvk_linear_kernel):
+        function.restype = ctypes.c_size_t
     return loaded
 
 
 def devices() -> list[Device]:
-    """The Vulkan devices of this machine; empty where there is no Vulkan."""
-    describe = load().etvk_describe_devices
+    """The Vulkan devices of this machine; empty where there is no Vulkan.
+
+    Raises:
+        RuntimeError: for an ETVK_ variable that has no meaning; stderr says which.
+    """
+    described = json.loads(_call_for_text("etvk_describe_devices"))
+    return [Device(**{**one, "tiers": tuple(one["tiers"])}) for one in described]
+
+
+def linear_kernel(m: int, n: int, k: int, op: str = "q8ta_linear") -> str:
+    """Name of the kernel that a program loaded now would run for y[m, n] = x[m, k] * w[n, k]^T.
+
+    Args:
+        op: q8ta_linear (int8 output) or linear_q8ta_q8csw (float32 output).
+
+    Raises:
+        RuntimeError: without a Vulkan device, or for sizes that are not positive; stderr says why.
+    """
+    return _call_for_text("etvk_linear_kernel", op.encode(), m, n, k)
+
+
+def _call_for_text(function: str, *args: Any) -> str:
+    call = getattr(load(), function)
     size = 4096
     while True:
         buffer = ctypes.create_string_buffer(size)
-        needed = describe(buffer, size)
+        needed = call(*args, buffer, size)
+        if needed == 0:
+            raise RuntimeError(f"{function}{args} failed; the reason is on stderr")
         if needed <= size:
-            break
+            return buffer.value.decode()
         size = needed
-    described = json.loads(buffer.value.decode() or "[]")
-    return [Device(**{**one, "tiers": tuple(one["tiers"])}) for one in described]

@@ -88,29 +88,14 @@ def _pointer(array: np.ndarray | None, kind: Any) -> Any:
 
 # ---- Kernels.
 
-FEATURES = {1: "packed dot product", 2: "cooperative matrix", 4: "int8 storage"}  # KernelFeature
-
 
 @dataclass(frozen=True)
 class Kernel:
-    """A row of the kernel table; `fits`: this device has the features that it needs."""
+    """A row of the kernel table, and why this device cannot run it ("": it can)."""
 
     name: str
     op: str
-    path: str
-    tile_m: int
-    tile_n: int
-    tile_k: int
-    max_m: int
-    features: int
-    fits: bool
-
-    def takes(self, m: int) -> bool:
-        return self.max_m == 0 or m <= self.max_m
-
-    def missing(self) -> str:
-        names = [name for bit, name in FEATURES.items() if self.features & bit]
-        return f"{self.name} needs {', '.join(names) or 'more than this device has'}"
+    refusal: str
 
 
 def kernels() -> dict[str, Kernel]:

@@ -284,10 +284,10 @@ size_t ComputeGraph::storage_of(ValueId id) {
   return static_cast<size_t>(state.storage);
 }
 
-ValueId ComputeGraph::add_scratch(DType dtype, const std::vector<int64_t>& dims) {
+ValueId ComputeGraph::add_scratch(DType dtype, std::vector<int64_t> dims) {
   bytes_of(dtype, dims);
   values_.emplace_back(TensorDef{dtype, dims, -1});
-  tensors_.push_back({dims, -1});
+  tensors_.push_back({std::move(dims), -1});
   return static_cast<ValueId>(values_.size() - 1);
 }
 

@@ -90,8 +90,8 @@ class ComputeGraph {
 
   // Every tensor in `writes` is written exactly once in a program, and before it is read.
   void add_node(Node node);
-  // A tensor that only this op's nodes use.
-  ValueId add_scratch(DType dtype, const std::vector<int64_t>& dims);
+  // A tensor that only this op's nodes use. `dims` is a copy: values move when one is added.
+  ValueId add_scratch(DType dtype, std::vector<int64_t> dims);
   // `alias` uses the memory of `source`; both hold the same bytes in the same order.
   void add_alias(ValueId source, ValueId alias);
   // Reserves `size_bytes` of device memory, filled once by `fill` before the first execution. The

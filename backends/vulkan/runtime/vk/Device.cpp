@@ -110,6 +110,8 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   }
   caps.driver = driver_text.str();
   caps.subgroup_size = subgroup.subgroupSize;
+  caps.subgroup_shuffle = (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                          (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) != 0;
   caps.max_workgroup_invocations = limits.maxComputeWorkGroupInvocations;
   caps.max_shared_bytes = limits.maxComputeSharedMemorySize;
   caps.max_workgroup_count =

@@ -110,26 +110,6 @@ void run_elementwise(const std::string& op, std::vector<etvk::ValueDef> argument
                elements * etvk::dtype_bytes(y_dtype));
 }
 
-const char* path_name(etvk::KernelPath path) {
-  switch (path) {
-    case etvk::KernelPath::kCoopmat:
-      return "coopmat";
-    case etvk::KernelPath::kDot4:
-      return "dot4";
-    case etvk::KernelPath::kScalar:
-      return "scalar";
-    case etvk::KernelPath::kGemvDot4:
-      return "gemv_dot4";
-    case etvk::KernelPath::kGemvScalar:
-      return "gemv_scalar";
-    case etvk::KernelPath::kCpu:
-      return "cpu";
-    case etvk::KernelPath::kElementwise:
-      return "elementwise";
-  }
-  return "unknown";
-}
-
 std::string describe_kernels(const etvk::DeviceCaps& caps) {
   std::ostringstream json;
   size_t count = 0;
@@ -137,11 +117,10 @@ std::string describe_kernels(const etvk::DeviceCaps& caps) {
   json << "[";
   for (size_t i = 0; i < count; ++i) {
     const etvk::KernelRow& row = rows[i];
+    std::string refusal;
+    etvk::kernel_fits(row, caps, &refusal);
     json << (i == 0 ? "" : ",") << "{\"name\":\"" << row.name << "\",\"op\":\"" << row.op
-         << "\",\"path\":\"" << path_name(row.path) << "\",\"tile_m\":" << row.tile_m
-         << ",\"tile_n\":" << row.tile_n << ",\"tile_k\":" << row.tile_k
-         << ",\"max_m\":" << row.max_m << ",\"features\":" << row.features
-         << ",\"fits\":" << (etvk::kernel_fits(row, caps) ? "true" : "false") << "}";
+         << "\",\"refusal\":\"" << refusal << "\"}";
   }
   json << "]";
   return json.str();
@@ -248,8 +227,8 @@ ETVK_EXPORT int etvk_test_dequantize(const int8_t* x, int64_t count, double scal
   });
 }
 
-// JSON array of all kernel rows, "fits" saying whether the device can run it. Returns a string that
-// stays valid until the thread's next call, or null.
+// JSON array of all kernel rows with name, op and why the device cannot run it ("": it can). Returns
+// a string that stays valid until the thread's next call, or null.
 ETVK_EXPORT const char* etvk_test_kernels() {
   static thread_local std::string json;
   const int failed = guarded([&] { json = describe_kernels(context().device.caps()); });

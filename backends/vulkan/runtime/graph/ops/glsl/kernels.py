@@ -135,9 +135,10 @@ def gemv(op: Op, path: str, m: int, n: int, threads_k: int) -> Kernel:
     )
 
 
-def cpu(op: Op, m: int, threads: int, shuffle: bool = False) -> Kernel:
-    """linear_cpu.comp: no shared memory; m x 4 outputs a thread. With shuffle the workgroup is
-    one subgroup of exactly `threads`."""
+def cpu(op: Op, m: int, threads: int, step_words: int, shuffle: bool = False) -> Kernel:
+    """linear_cpu.comp: no shared memory; m x 4 outputs a thread, step_words words along K in one
+    piece of straight code. With shuffle the workgroup is one subgroup of exactly `threads`."""
+    divide(4, step_words, f"{op.name} cpu words of a quad")
     return Kernel(
         op=op,
         path="cpu_shuffle" if shuffle else "cpu",
@@ -146,7 +147,7 @@ def cpu(op: Op, m: int, threads: int, shuffle: bool = False) -> Kernel:
         tile_n=4 * threads,
         tile_k=QUAD_BYTES,
         workgroup_size=threads,
-        macros=(("SHUFFLE", 1),) if shuffle else (),
+        macros=(("STEP_WORDS", step_words), *((("SHUFFLE", 1),) if shuffle else ())),
         subgroup_size=threads if shuffle else 0,
         features=("subgroup_shuffle",) if shuffle else (),
     )
@@ -191,13 +192,13 @@ def linear_kernels(op: Op) -> list[Kernel]:
             gemv(op, path, 16, 4, 32),
         ]
     rows += [
-        #           m  threads
-        cpu(op, 1, 8),
-        cpu(op, 8, 8),
-        cpu(op, 4, 8, shuffle=True),
-        cpu(op, 16, 8, shuffle=True),
-        cpu(op, 4, 4, shuffle=True),
-        cpu(op, 16, 4, shuffle=True),
+        #       m  threads  step_words
+        cpu(op, 1, 8, 4),
+        cpu(op, 8, 8, 1),
+        cpu(op, 4, 8, 4, shuffle=True),
+        cpu(op, 16, 8, 4, shuffle=True),
+        cpu(op, 4, 4, 1, shuffle=True),
+        cpu(op, 16, 4, 1, shuffle=True),
     ]
     return rows
 

@@ -20,9 +20,12 @@
 //   not negative compiles to a 16-bit multiply-add (x86: vpmaddwd, with VNNI vpdpwssd) instead of a
 //   32-bit multiply. The shift is taken back with the weight sums:
 //     sum_k x * w = sum_k (x + 128) * w - 128 * weight_sum
-//   255 * 128 * K stays below 2^31 for every K that the op accepts (65,536).
+//   The sums may wrap around on the way; the difference is what int32 holds.
+// - STEP_WORDS of the four words of a quad are straight code, the rest is a loop: 4 is fastest here,
+//   1 compiles five times faster (SwiftShader: 0.5 s instead of 2.5 s) and is no slower there.
 //
-// Preconditions: TILE_N == 4 * WORKGROUP_SIZE; with SHUFFLE the workgroup is exactly one subgroup.
+// Preconditions: TILE_N == 4 * WORKGROUP_SIZE; STEP_WORDS is 1, 2 or 4; with SHUFFLE the workgroup
+// is exactly one subgroup.
 // Any M, N, K >= 1.
 // Features: none; with SHUFFLE subgroup shuffle in compute shaders.
 #version 450
@@ -38,23 +41,24 @@
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
-// Quad kq of rows m0 .. m0 + TILE_M - 1 as unsigned bytes, the same in every thread.
-void load_x_rows(uint m0, uint kq, uint lane, out uvec4 x_quad[TILE_M]) {
 #ifdef SHUFFLE
-  uvec4 mine;
-  [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-    const uint source = i % WORKGROUP_SIZE;
-    if (source == 0) {
-      mine = load_x_quad(m0 + i + lane, kq) ^ 0x80808080u;
-    }
-    x_quad[i] = subgroupShuffle(mine, source);
-  }
+const uint X_LOADS = (TILE_M + WORKGROUP_SIZE - 1) / WORKGROUP_SIZE;  // each for one row a lane
 #else
-  [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-    x_quad[i] = load_x_quad(m0 + i, kq) ^ 0x80808080u;
-  }
+const uint X_LOADS = TILE_M;
 #endif
-}
+
+#if STEP_WORDS == 1
+#define NEXT_WORDS(quad) (quad).yzwx
+#elif STEP_WORDS == 2
+#define NEXT_WORDS(quad) (quad).zwxy
+#else
+#define NEXT_WORDS(quad) (quad)
+#endif
+#if STEP_WORDS == 4
+#define STEP_LOOP [[unroll]]
+#else
+#define STEP_LOOP [[dont_unroll]]
+#endif
 
 void main() {
 #ifdef SHUFFLE
@@ -70,17 +74,47 @@ void main() {
     acc[i] = ivec4(0);
   }
   for (uint kq = 0; kq < k_quads(); ++kq) {
-    uvec4 x_quad[TILE_M];
-    load_x_rows(m0, kq, lane, x_quad);
+    uvec4 x_quad[X_LOADS];
+    [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
+#ifdef SHUFFLE
+      const uint m = m0 + i * WORKGROUP_SIZE + lane;
+#else
+      const uint m = m0 + i;
+#endif
+      x_quad[i] = load_x_quad(m, kq) ^ 0x80808080u;
+    }
+    uvec4 w_quad[4];
     [[unroll]] for (uint j = 0; j < 4; ++j) {
-      const ivec4 w_quad = ivec4(load_w_quad(n + j, kq));
-      [[unroll]] for (uint word = 0; word < 4; ++word) {
-        [[unroll]] for (int b = 0; b < 4; ++b) {
-          const int w_byte = bitfieldExtract(w_quad[word], 8 * b, 8);
-          [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-            acc[i][j] += int((x_quad[i][word] >> (8 * b)) & 0xffu) * w_byte;
+      w_quad[j] = load_w_quad(n + j, kq);
+    }
+    STEP_LOOP for (uint step = 0; step < 4 / STEP_WORDS; ++step) {
+      uvec4 x_step[TILE_M];
+      [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
+        [[unroll]] for (uint word = 0; word < STEP_WORDS; ++word) {
+#ifdef SHUFFLE
+          const uint mine = x_quad[i / WORKGROUP_SIZE][word];
+          x_step[i][word] = subgroupShuffle(mine, i % WORKGROUP_SIZE);
+#else
+          x_step[i][word] = x_quad[i][word];
+#endif
+        }
+      }
+      [[unroll]] for (uint j = 0; j < 4; ++j) {
+        [[unroll]] for (uint word = 0; word < STEP_WORDS; ++word) {
+          [[unroll]] for (int b = 0; b < 4; ++b) {
+            const int w_byte = bitfieldExtract(int(w_quad[j][word]), 8 * b, 8);
+            [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
+              acc[i][j] += int((x_step[i][word] >> (8 * b)) & 0xffu) * w_byte;
+            }
           }
         }
+      }
+      // The next words come to the front, so that no vector is indexed by a variable.
+      [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
+        x_quad[i] = NEXT_WORDS(x_quad[i]);
+      }
+      [[unroll]] for (uint j = 0; j < 4; ++j) {
+        w_quad[j] = NEXT_WORDS(w_quad[j]);
       }
     }
   }
@@ -92,9 +126,13 @@ void main() {
   const ivec4 unshift = 128 *
       ivec4(weight_sums[at.x], weight_sums[at.y], weight_sums[at.z], weight_sums[at.w]);
   const Columns columns = load_columns(n);
+  // A loop that is not unrolled (drivers compile it much faster) over a copy, so that acc itself is
+  // only ever indexed by constants and stays in registers.
+  ivec4 sums[TILE_M];
   [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-    if (m0 + i < p.M) {
-      store_columns(m0 + i, n, acc[i] - unshift, columns);
-    }
+    sums[i] = acc[i] - unshift;
+  }
+  [[dont_unroll]] for (uint i = 0; i < min(TILE_M, p.M - m0); ++i) {
+    store_columns(m0 + i, n, sums[i], columns);
   }
 }

@@ -1,0 +1,113 @@
+"""Run a lowered program on the CPU, its Vulkan delegates op by op from what their blobs say.
+
+This checks the blobs themselves, before any kernel: arguments, constants, views, inputs and
+outputs. flatc prints floats with 12 digits, so a scale may be off in its last float32 bit; exact
+comparisons belong elsewhere.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from executorch.exir.lowered_backend_module import get_lowered_submodules
+from executorch_vulkan import custom_ops
+from executorch_vulkan.program import Delegate, SizeValue, TensorValue, read_delegates
+from torch.fx import GraphModule, Interpreter
+
+_DTYPES = {
+    "INT8": torch.int8,
+    "INT32": torch.int32,
+    "FLOAT32": torch.float32,
+}
+
+# Argument lists as in the blob, without the result.
+_OPS: dict[str, Callable[..., Any]] = {
+    "quantized_decomposed.quantize_per_tensor.default": lambda x, scale, zp, lo, hi, _dtype: (
+        torch.clamp(torch.round(x * custom_ops.inverse_scale(scale)) + zp, lo, hi).to(torch.int8)
+    ),
+    "quantized_decomposed.dequantize_per_tensor.default": lambda x, scale, zp, *_: (
+        custom_ops.dequantize(x, scale, zp)
+    ),
+    "et_vk.q8ta_dequantize.default": custom_ops.dequantize,
+    "et_vk.q8ta_linear.default": custom_ops.q8ta_linear,
+    "et_vk.q8ta_linear_gemv.default": custom_ops.q8ta_linear,
+    "et_vk.q8ta_linear.bounded": custom_ops.q8ta_linear,
+    "et_vk.linear_q8ta_q8csw.int8": custom_ops.linear_q8ta_q8csw,
+    "aten.view_copy.default": lambda x, sizes: x.reshape(sizes),
+    "aten.squeeze_copy.dims": lambda x, dims: torch.squeeze(x, dims),
+    "aten.unsqueeze_copy.default": torch.unsqueeze,
+    "sym_size.int": lambda x, dim: x.shape[dim],
+    "mul": operator.mul,
+    "add": operator.add,
+    "sub": operator.sub,
+    "floordiv": operator.floordiv,
+}
+
+
+def run_delegate(delegate: Delegate, inputs: tuple[Any, ...]) -> list[Any]:
+    """The delegate's outputs. Raises KeyError for an op that no kernel exists for."""
+    assert len(inputs) == len(delegate.inputs)
+    values = {value.id: given for value, given in zip(delegate.inputs, inputs, strict=True)}
+
+    def read(arg: Any) -> Any:
+        if isinstance(arg, list):
+            return [read(one) for one in arg]
+        if isinstance(arg, TensorValue) and arg.data is not None:
+            flat = torch.frombuffer(bytearray(arg.data), dtype=_DTYPES[arg.dtype])
+            return flat.reshape(arg.shape)
+        return values[arg.id] if isinstance(arg, (TensorValue, SizeValue)) else arg
+
+    for op in delegate.chain:
+        *args, result = op.args
+        value = _OPS[op.name](*map(read, args))
+        if isinstance(result, TensorValue):
+            assert value.dtype == _DTYPES[result.dtype], op
+            # The blob's sizes are upper bounds.
+            assert all(a <= b for a, b in zip(value.shape, result.shape, strict=True)), op
+        values[result.id] = value
+    return [values[output.id] for output in delegate.outputs]
+
+
+class _Run(Interpreter):
+    def __init__(self, graph_module: GraphModule, delegates: dict[str, Delegate]) -> None:
+        super().__init__(graph_module)
+        self._delegates = delegates
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if "executorch_call_delegate" in str(target):
+            return run_delegate(args[0], args[1:])
+        return super().call_function(target, args, kwargs)
+
+    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return self._delegates.get(target) or super().get_attr(target, args, kwargs)
+
+
+def run_lowered(program: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The outputs of a program that to_edge_transform_and_lower returned.
+
+    Needs a program whose weights all went into delegates or are unused otherwise.
+    """
+    exported = program.exported_program()
+    graph_module = exported.graph_module
+    names = [name for name, _, _ in get_lowered_submodules(graph_module)]
+    delegates = dict(zip(names, read_delegates(program), strict=True))
+    constants = {**exported.state_dict, **exported.constants}
+    signature = exported.graph_signature
+    given = iter(inputs)
+    args = []
+    for node in graph_module.graph.find_nodes(op="placeholder"):
+        for table in (
+            signature.inputs_to_parameters,
+            signature.inputs_to_buffers,
+            signature.inputs_to_lifted_tensor_constants,
+        ):
+            if node.name in table:
+                args.append(constants[table[node.name]])
+                break
+        else:
+            args.append(next(given))
+    with torch.no_grad():
+        return tuple(_Run(graph_module, delegates).run(*args))

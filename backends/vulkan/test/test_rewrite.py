@@ -1,0 +1,254 @@
+"""The rewritten graphs compute what the originals did, and constants are as kernels want them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+import torch
+from executorch.backends.vulkan._passes.fuse_patterns import FusePatternsPass
+from executorch_vulkan import custom_ops
+from executorch_vulkan.patterns.graph_edits import mark_as_ours
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
+from torch import nn
+from torch.export import ExportedProgram
+from torch.fx import GraphModule, Interpreter
+
+OUT = Grid(0.1, -7)
+
+
+def rewrite(program: ExportedProgram, ours: bool = True) -> GraphModule:
+    """Apply the rules to the whole program, as if it were one partition."""
+    for node in program.graph.nodes:
+        if ours and node.op == "call_function":
+            mark_as_ours(node)
+    rules = FusePatternsPass()
+    rules._exported_program = program
+    return rules(program.graph_module).graph_module
+
+
+class _Exact(Interpreter):
+    """Runs our ops by their exact reference."""
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return super().call_function(custom_ops.REFERENCES.get(target, target), args, kwargs)
+
+
+def run(graph_module: GraphModule, program: ExportedProgram, *inputs: torch.Tensor) -> Any:
+    tables = program.graph_signature
+    names = {
+        **tables.inputs_to_parameters,
+        **tables.inputs_to_buffers,
+        **tables.inputs_to_lifted_tensor_constants,
+    }
+    constants = {**program.state_dict, **program.constants}
+    given_inputs = iter(inputs)
+    placeholders = graph_module.graph.find_nodes(op="placeholder")
+    values = [
+        constants[names[node.name]] if node.name in names else next(given_inputs)
+        for node in placeholders
+    ]
+    with torch.no_grad():
+        results = _Exact(graph_module).run(*values)
+    return results[0] if len(results) == 1 else results
+
+
+def names(graph_module: GraphModule) -> list[str]:
+    return [
+        node.target.__name__ for node in graph_module.graph.nodes if node.op == "call_function"
+    ]
+
+
+def rewritten(module: nn.Module, *shape: int) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """(op names, result of the rewritten graph, result of the module)."""
+    program = edge_program(module, *shape)
+    graph_module = rewrite(program)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(3)) * 3
+    return names(graph_module), run(graph_module, program, x), module(x)
+
+
+def assert_within_a_step(result: torch.Tensor, wanted: torch.Tensor, step: float) -> None:
+    difference = (result - wanted).abs()
+    assert float(difference.max()) <= step * 1.001
+    assert float((difference < step / 2).float().mean()) >= 0.995
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "ops"),
+    [
+        (Layer(), (7, 8), ["q8ta_linear.default"]),
+        (Layer(), (1, 8), ["q8ta_linear_gemv.default"]),
+        (Layer(), (2, 3, 8), ["q8ta_linear.default"]),
+        (Layer(before=lambda x: x.reshape(3, 8)), (6, 4), ["view_copy", "q8ta_linear.default"]),
+        (
+            Layer(after=lambda y: OUT.round_trip(y.reshape(2, 12))),
+            (4, 8),
+            ["q8ta_linear.default", "view_copy"],
+        ),
+        (Layer(after=lambda y: OUT.round_trip(torch.relu(y))), (7, 8), ["q8ta_linear.default"]),
+        (
+            Layer(after=lambda y: OUT.round_trip(torch.clamp(OUT.round_trip(y), -1, 2))),
+            (7, 8),
+            ["q8ta_linear.bounded"],
+        ),
+        (
+            Layer(after=lambda y: OUT.round_trip(OUT.round_trip(y).reshape(2, 12))),
+            (4, 8),
+            ["q8ta_linear.default", "view_copy"],
+        ),
+    ],
+)
+def test_int8_results(module: nn.Module, shape: tuple[int, ...], ops: list[str]) -> None:
+    found, result, wanted = rewritten(module, *shape)
+    inner = [name for name in found if "quantize_per_tensor" not in name]
+    assert len(inner) == len(ops)
+    assert all(part in name for part, name in zip(ops, inner, strict=True))
+    assert_within_a_step(result, wanted, OUT.scale)
+
+
+def test_float_result() -> None:
+    found, result, wanted = rewritten(Layer(after=lambda y: y), 2, 3, 8)
+    assert found[-1] == "et_vk.linear_q8ta_q8csw.int8"
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, wanted)
+
+
+def test_view_onto_another_grid_keeps_its_rounding() -> None:
+    other = Grid(0.3, 5)
+    found, result, wanted = rewritten(
+        Layer(after=lambda y: other.round_trip(OUT.round_trip(y).reshape(2, 12))), 4, 8
+    )
+    assert found.count("quantized_decomposed.quantize_per_tensor.default") == 2
+    assert_within_a_step(result, wanted, other.scale)
+
+
+class _Pairs(nn.Module):
+    """A quantize whose result is read in float, twice in a row."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Grid(0.3, 5).round_trip(Grid(0.7, 1).round_trip(x))
+
+
+def test_rounding_is_kept_in_our_partitions_only() -> None:
+    program = edge_program(_Pairs(), 3, 4)
+    assert names(rewrite(program)).count("et_vk.q8ta_dequantize.default") == 2
+    program = edge_program(_Pairs(), 3, 4)
+    assert "et_vk.q8ta_dequantize.default" not in names(rewrite(program, ours=False))
+
+
+def test_stock_flow_leaves_a_bad_layer_unfused() -> None:
+    weight = QuantizedWeight()
+    weight.zeros[0] = 2
+    program = edge_program(Layer(weight=weight), 4, 8)
+    assert "aten.addmm.default" in names(rewrite(program, ours=False))
+
+
+def test_our_partition_refuses_a_bad_layer() -> None:
+    weight = QuantizedWeight()
+    weight.zeros[0] = 2
+    program = edge_program(Layer(weight=weight), 4, 8)
+    with pytest.raises(Exception) as caught:
+        rewrite(program)
+    assert "weight zero points are not all zero" in str(caught.value.__cause__ or caught.value)
+
+
+class _Tied(nn.Module):
+    """Two layers that share a weight, a bias and scales, and are quantized apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = QuantizedWeight(6, 6)
+        self.bias = nn.Parameter(torch.linspace(-1, 1, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = Grid().round_trip(x)
+        x = OUT.round_trip(nn.functional.linear(x, self.weight(), self.bias))
+        x = Grid(0.2).round_trip(nn.functional.linear(x, self.weight(), self.bias))
+        return x + self.bias
+
+
+def test_shared_constants() -> None:
+    module = _Tied()
+    program = edge_program(module, 5, 6)
+    graph_module = rewrite(program)
+    first, second = (
+        node
+        for node in graph_module.graph.nodes
+        if node.op == "call_function" and node.target is custom_ops.Q8TA_LINEAR
+    )
+    # weights, sums, scales and bias are one node each.
+    for index in (3, 4, 5, 8):
+        assert first.args[index] is second.args[index]
+    # The bias that the last add reads must not have been padded in place.
+    x = torch.randn(5, 6)
+    assert_within_a_step(run(graph_module, program, x), module(x), 0.2)
+
+
+def test_constants_are_padded_to_4() -> None:
+    layer = Layer(weight=QuantizedWeight(6, 7))
+    program = edge_program(layer, 5, 7)
+    node = next(
+        node
+        for node in rewrite(program).graph.nodes
+        if node.op == "call_function" and node.target is custom_ops.Q8TA_LINEAR
+    )
+    weights, sums, scales, bias = (node.args[i].name for i in (3, 4, 5, 8))
+    assert program.state_dict[sums].dtype == torch.int32
+    assert program.state_dict[sums].tolist() == [*layer.weight.weight.sum(1).tolist(), 0, 0]
+    assert program.state_dict[scales].tolist() == [*layer.weight.scales.tolist(), 0, 0]
+    assert program.state_dict[bias].tolist() == [*layer.bias.tolist(), 0, 0]
+    assert node.args[3].meta["val"].shape == (6, 7), weights
+
+
+sizes = st.integers(1, 12)
+grids = st.builds(
+    Grid, st.floats(1e-3, 10), st.integers(-128, 127)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(sizes, sizes, sizes, grids, grids, st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_reference_equals_numpy(
+    m: int, k: int, n: int, x_grid: Grid, grid: Grid, relu: bool, with_bias: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-128, 128, (m, k), dtype=np.int8)
+    w = rng.integers(-128, 128, (n, k), dtype=np.int8)
+    scales = rng.uniform(1e-4, 1e-2, n).astype(np.float32)
+    bias = rng.normal(size=n).astype(np.float32) if with_bias else None
+    f = reference.linear(x, w, scales, bias, x_grid.scale, x_grid.zero_point)
+    head = (torch.from_numpy(x), x_grid.scale, x_grid.zero_point, torch.from_numpy(w))
+    head += (torch.empty(0), torch.from_numpy(scales))
+    bias_tensor = None if bias is None else torch.from_numpy(bias)
+    np.testing.assert_array_equal(custom_ops.linear_q8ta_q8csw(*head, bias_tensor).numpy(), f)
+
+    low, high = sorted(rng.integers(-128, 128, 2).tolist())
+    wanted = reference.q8ta_linear(f, relu, grid.scale, grid.zero_point, low, high)
+    activation = "relu" if relu else "none"
+    got = custom_ops.q8ta_linear(
+        *head, grid.scale, grid.zero_point, bias_tensor, activation, low, high
+    )
+    np.testing.assert_array_equal(got.numpy(), wanted)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    grids,
+    st.floats(-50, 50, allow_subnormal=False),
+    st.floats(-50, 50, allow_subnormal=False),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_clamp_is_a_clamp_of_the_integers(grid: Grid, low: float, high: float, seed: int) -> None:
+    """What the epilogue rule rests on, with and without a pair on the same grid before it."""
+    f = torch.randn(500, generator=torch.Generator().manual_seed(seed)) * 60 * grid.scale
+    folded = torch.clamp(
+        grid.quantize(f),
+        custom_ops.quantize_value(low, *grid.args[:4]),
+        custom_ops.quantize_value(high, *grid.args[:4]),
+    )
+    assert torch.equal(grid.quantize(torch.clamp(f, low, high)), folded)
+    assert torch.equal(grid.quantize(torch.clamp(grid.round_trip(f), low, high)), folded)
