@@ -119,9 +119,7 @@ class VulkanPartitioner(Partitioner):
         self._known_constants: list[dict[str, TensorFacts]] = []
         self.rejections: tuple[Rejection, ...] = ()
 
-    def transform_for_pre_decomposition(
-        self, exported_program: ExportedProgram
-    ) -> ExportedProgram:
+    def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold; `partition` sees only fake tensors in their place."""
         self._known_constants.append(integer_facts(exported_program))
         return exported_program
@@ -302,8 +300,6 @@ def _runs_on_stock(matches: Sequence[QuantizedLinearMatch], others: Sequence[Nod
             return True
         # A dequantize of a quantize that stays is kept by an op which the stock runtime lacks.
         source = node_argument(node, 0)
-        return node.target == DEQUANTIZE and (
-            source.target != QUANTIZE or source in from_layers
-        )
+        return node.target == DEQUANTIZE and (source.target != QUANTIZE or source in from_layers)
 
     return all(match.runs_on_stock for match in matches) and all(map(is_plain, others))

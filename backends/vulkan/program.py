@@ -1,4 +1,7 @@
-"""Read the Vulkan delegates of a lowered program: their op chains and constants."""
+"""Read the Vulkan delegates of a lowered program: their op chains and constants.
+
+Floats have 12 digits here, for flatc prints no more; the blobs hold float64.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,15 @@ class TensorValue:
         dtype: name in the blob, such as INT8.
         shape: sizes; upper bounds where they are dynamic.
         data: bytes of a constant, None for other tensors.
+        hints: storage type, memory layout and number of the memory object, which only the
+            stock runtime looks at.
     """
 
     id: int
     dtype: str
     shape: tuple[int, ...]
     data: bytes | None
+    hints: tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -119,9 +125,7 @@ def _named_data(module: LoweredBackendModule) -> dict[str, bytes]:
         return {}
     tables: list[Mapping[str, Any]] = [store.pte_data, *store.external_data.values()]
     return {
-        key: store.buffers[entry.buffer_index]
-        for table in tables
-        for key, entry in table.items()
+        key: store.buffers[entry.buffer_index] for table in tables for key, entry in table.items()
     }
 
 
@@ -139,7 +143,11 @@ class _Values:
         value = self._graph.values[value_id].value
         if isinstance(value, VkTensor):
             return TensorValue(
-                value_id, value.datatype.name, tuple(value.dims), self._constant(value.constant_id)
+                value_id,
+                value.datatype.name,
+                tuple(value.dims),
+                self._constant(value.constant_id),
+                (value.storage_type.name, value.memory_layout.name, value.mem_obj_id),
             )
         if isinstance(value, Null):
             return None

@@ -50,10 +50,11 @@ def _check_dequantization(node: Node) -> str | None:
 def _check_alias(node: Node) -> str | None:
     problem = _check_dtypes(node, (torch.float32, torch.int8))
     source, result = tensor_of(node_argument(node, 0)), tensor_of(node)
-    if problem is None and source is not None and result is not None:
-        if source.dtype != result.dtype:
-            return f"it changes the dtype from {source.dtype} to {result.dtype}"
-    return problem
+    if problem is not None or source is None or result is None:
+        return problem
+    if source.dtype != result.dtype:
+        return f"it changes the dtype from {source.dtype} to {result.dtype}"
+    return None
 
 
 def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:

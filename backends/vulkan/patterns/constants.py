@@ -28,7 +28,7 @@ class TensorFacts:
     Attributes:
         shape: its sizes.
         all_zero: every element is zero.
-        max_row_sum: max over rows of sum |w|; None where it was not needed (at most SAFE_K columns).
+        max_row_sum: max over rows of sum |w|; None where it is not needed, up to SAFE_K columns.
     """
 
     shape: tuple[int, ...]

@@ -27,8 +27,9 @@ def rewrite_quantized_linear(
     """
     graph = graph_module.graph
     n, _ = match.shape
-    weight_sums, weight_scales = _sums(program, graph_module, match), _scales(
-        program, graph_module, match
+    weight_sums, weight_scales = (
+        _sums(program, graph_module, match),
+        _scales(program, graph_module, match),
     )
     bias = padded_to_4(program, graph_module, match.bias, n) if match.bias is not None else None
 
@@ -36,7 +37,7 @@ def rewrite_quantized_linear(
     x = match.x
     if match.x_view is not None:
         x = place = redo_on(match.x_view, x, place)
-    head = (x, match.x_params.scale, match.x_params.zero_point)
+    head: tuple[Argument, ...] = (x, match.x_params.scale, match.x_params.zero_point)
     head += (match.weight, weight_sums, weight_scales)
 
     if match.epilogue is None:

@@ -50,4 +50,6 @@ def rewrite_requantized(
     """Put our dequantize in the place of the stock one."""
     node = match.anchor_node
     x, scale, zero_point = node.args[:3]
-    node.replace_all_uses_with(call_after(node.graph, node, Q8TA_DEQUANTIZE, (x, scale, zero_point)))
+    node.replace_all_uses_with(
+        call_after(node.graph, node, Q8TA_DEQUANTIZE, (x, scale, zero_point))
+    )

@@ -97,7 +97,7 @@ class QuantizedLinearMatch:
     @property
     def runs_on_stock(self) -> bool:
         """True where the stock runtime runs the fused op too, and rightly."""
-        n, k = self.shape
+        _, k = self.shape
         return (
             self.epilogue is not None
             and self.epilogue.fits_stock_schema
@@ -290,7 +290,8 @@ def _weight(anchor: Node, argument: Node) -> tuple[Node, Node | float, Node | No
 
     The zero points are None where the graph itself says that they are zero.
     """
-    node, passed = argument, []
+    node = argument
+    passed: list[Node] = []
     if anchor.target != LINEAR:
         node, passed = _behind_transpose(argument)
         if not passed:
@@ -339,9 +340,7 @@ def _check_constants(
     for what, node in named.items():
         if not isinstance(node, Node):
             continue
-        is_constant = (
-            node.op == "placeholder" if constants is None else constants.is_constant(node)
-        )
+        is_constant = node.op == "placeholder" if constants is None else constants.is_constant(node)
         if not is_constant:
             raise _No(f"{what} is not a constant")
     for what in ("weight scale", "bias"):

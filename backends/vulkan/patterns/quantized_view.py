@@ -1,6 +1,6 @@
 """A view between a dequantize and a quantize with the same parameters is that view in int8.
 
-    int8 -> dequantize -> view -> quantize -> int8      becomes      int8 -> view -> int8
+int8 -> dequantize -> view -> quantize -> int8      becomes      int8 -> view -> int8
 """
 
 from __future__ import annotations

@@ -52,9 +52,7 @@ def register() -> None:
     _register_ours("etvk_dynamic_view", match_dynamic_view, rewrite_dynamic_view)
 
 
-def _register_ours(
-    name: str, match: Callable[[Node], Any], rewrite: Callable[..., None]
-) -> None:
+def _register_ours(name: str, match: Callable[[Node], Any], rewrite: Callable[..., None]) -> None:
     """A rule that applies only inside partitions that our partitioner made."""
 
     def detect(node: Node) -> Any:

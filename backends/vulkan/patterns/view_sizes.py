@@ -45,9 +45,7 @@ def match_dynamic_view(node: Node) -> DynamicViewMatch | None:
     # is ignored.
     if len(computed) != 1 or reads_symint_input(node):
         return None
-    return DynamicViewMatch(
-        node, tuple(-1 if isinstance(size, Node) else size for size in sizes)
-    )
+    return DynamicViewMatch(node, tuple(-1 if isinstance(size, Node) else size for size in sizes))
 
 
 def rewrite_dynamic_view(

@@ -122,7 +122,7 @@ def load() -> ctypes.CDLL:
             f"{EXECUTORCH_SERIES}.x and glibc of the build machine; run ./dev setup again to "
             "rebuild it"
         ) from error
-    text = [ctypes.c_char_p, ctypes.c_size_t]
+    text: list[Any] = [ctypes.c_char_p, ctypes.c_size_t]
     loaded.etvk_describe_devices.argtypes = text
     loaded.etvk_linear_kernel.argtypes = [ctypes.c_char_p, *[ctypes.c_uint32] * 3, *text]
     for function in (loaded.etvk_describe_devices, loaded.etvk_linear_kernel):

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from executorch.exir.lowered_backend_module import get_lowered_submodules
+from torch.fx import GraphModule, Interpreter
+
 from executorch_vulkan import custom_ops
 from executorch_vulkan.program import Delegate, SizeValue, TensorValue, read_delegates
-from torch.fx import GraphModule, Interpreter
 
 _DTYPES = {
     "INT8": torch.int8,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import reference
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from executorch.backends.vulkan.patterns import fusable_patterns
@@ -38,7 +38,9 @@ SQUEEZE = "aten.squeeze_copy.dims"
 class _Quantizer(XNNPACKQuantizer):
     """Without the convolution patterns, which no case has and which take seconds to set up."""
 
-    SUPPORTED_PATTERNS = [p for p in XNNPACKQuantizer.SUPPORTED_PATTERNS if "conv" not in p.name]
+    SUPPORTED_PATTERNS: ClassVar = [
+        pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if "conv" not in pattern.name
+    ]
 
 
 Inputs = tuple[torch.Tensor, ...]
@@ -76,9 +78,7 @@ class ModelCase:
     transform: Callable[[torch.fx.GraphModule], None] | None = None
     other_shapes: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
-    def inputs(
-        self, shapes: tuple[tuple[int, ...], ...] | None = None, seed: int = 1
-    ) -> Inputs:
+    def inputs(self, shapes: tuple[tuple[int, ...], ...] | None = None, seed: int = 1) -> Inputs:
         """Normally distributed float32 inputs."""
         generator = torch.Generator().manual_seed(seed)
         return tuple(
@@ -133,7 +133,7 @@ def _exported(name: str) -> tuple[nn.Module, ExportedProgram]:
 
 
 @cache
-def _keep_stock_pattern_graphs() -> None:
+def keep_stock_pattern_graphs() -> None:
     """Let the stock engine export its own pattern graphs once and not at every lowering."""
     for entry in fusable_patterns.values():
         if entry.get_graphs_fn is not None:
@@ -144,7 +144,6 @@ def _keep_stock_pattern_graphs() -> None:
 def _lowered(name: str) -> Lowered:
     from executorch_vulkan import VulkanPartitioner
 
-    _keep_stock_pattern_graphs()
     case = CASES[name]
     quantized, exported = _exported(name)
     partitioner = VulkanPartitioner(case.options)
@@ -240,6 +239,19 @@ class _TwoViews(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x.shape
         return self.second(self.first(x).reshape(batch, length, 2, 16))
+
+
+class _SizesAcross(nn.Module):
+    """Views of dynamic sizes on both sides of an op that stays on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 32), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = x.shape
+        y = torch.sin(self.first(x).view(batch, length, 2, 16))
+        return self.second(y).view(batch, length, 16)
 
 
 class _ViewChain(nn.Module):
@@ -350,9 +362,7 @@ def _cases() -> Iterator[ModelCase]:
     yield ModelCase(
         "vector", lambda: _sequential(nn.Linear(64, 32)), ((64,),), ((QUANTIZE, GEMV, DEQUANTIZE),)
     )
-    yield ModelCase(
-        "per_tensor", _two(64, 30, 10), ((3, 64),), (_QLLD,), per_channel=False
-    )
+    yield ModelCase("per_tensor", _two(64, 30, 10), ((3, 64),), (_QLLD,), per_channel=False)
     for shape in ((2, 8, 64), (3, 5, 64), (2, 3, 4, 64), (2, 1, 2, 3, 64)):
         name = "leading_" + "x".join(map(str, shape))
         yield ModelCase(name, _two(64, 32, 12), (shape,), (_QLLD,))
@@ -480,9 +490,7 @@ def _cases() -> Iterator[ModelCase]:
     yield ModelCase(
         "cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({"aten.sin.default"})
     )
-    yield ModelCase(
-        "float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False
-    )
+    yield ModelCase("float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False)
     yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
     yield from _dynamic_cases()
 
@@ -531,6 +539,18 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         _ViewChain,
         ((2, 5, 16),),
         (("sym_size.int", "sym_size.int", "mul", VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        dynamic_shapes=both,
+        other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
+    )
+    yield ModelCase(
+        "dynamic_sizes_as_inputs",
+        _SizesAcross,
+        ((2, 5, 16),),
+        (
+            (QUANTIZE, VIEW, LINEAR, VIEW, DEQUANTIZE),
+            ("mul", QUANTIZE, VIEW, LINEAR, VIEW, DEQUANTIZE),
+        ),
+        frozenset({"sym_size.int", "mul", "aten.sin.default"}),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from executorch.exir import EdgeCompileConfig, to_edge
-from executorch_vulkan.patterns.edge_ops import LINEAR_OPS
 from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import Node
+
+from executorch_vulkan.patterns.edge_ops import LINEAR_OPS
 
 _ops = torch.ops.quantized_decomposed
 Tensors = tuple[torch.Tensor, ...]

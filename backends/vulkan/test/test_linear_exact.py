@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from linear_fixture import (
     ROOT,
     Linear,
@@ -32,7 +33,7 @@ from linear_fixture import (
 
 # Set in the run on the second driver: its name, which the device must have.
 SECOND_DRIVER = os.environ.get("ETVK_TEST_SECOND_DRIVER", "")
-RANDOM_CASES = 150 if SECOND_DRIVER else 500
+RANDOM_CASES = 500
 ZERO_POINTS = (0, -128, 127)
 
 
@@ -101,7 +102,8 @@ def test_extremes(name: str, k: int) -> None:
     """The largest sums of either sign, with nothing but zero points and values at their ends."""
     _require(name)
     rng = np.random.default_rng(k)
-    for zero_point in ZERO_POINTS:
+    # SwiftShader takes seconds for so many steps in the large tiles: one zero point must do there.
+    for zero_point in ZERO_POINTS[2:] if SECOND_DRIVER and k == 65536 else ZERO_POINTS:
         linear = random_linear(
             rng,
             *(2, k, 5),
@@ -190,13 +192,8 @@ def _random_case(data: st.DataObject, quantized_output: bool) -> Linear:
     return linear
 
 
-# Which cases are drawn is the same in every run; ./dev test -- --hypothesis-seed=N draws others.
 random_cases = settings(
-    max_examples=RANDOM_CASES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
+    max_examples=RANDOM_CASES, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -209,7 +206,7 @@ def test_random_shapes(data: st.DataObject) -> None:
     assert_exact(_random_case(data, quantized_output), kernel)
 
 
-@settings(random_cases, max_examples=max(RANDOM_CASES // 5, 50))
+@settings(random_cases, max_examples=20 if SECOND_DRIVER else 100)
 @given(data=st.data())
 def test_selection_without_dot_product(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -229,30 +226,30 @@ def test_forced_kernel_must_exist_and_fit() -> None:
             run_linear(linear, name)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(bool(SECOND_DRIVER), reason="this is the run on the second driver")
-def test_on_swiftshader() -> None:
-    icd = os.environ.get("ETVK_SWIFTSHADER_ICD")
-    if not icd:
-        pytest.skip("SwiftShader is not installed (ETVK_SWIFTSHADER_ICD is not set)")
-    environment = {
-        **os.environ,
-        "VK_DRIVER_FILES": icd,
-        "VK_ICD_FILENAMES": icd,  # the name that loaders before 1.3.207 know
-        "ETVK_TEST_SECOND_DRIVER": "SwiftShader",
-    }
-    environment.pop("ETVK_DEVICE", None)
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    print(run.stdout)
-    assert run.returncode == 0, run.stdout + run.stderr
+@pytest.fixture(scope="module", autouse=True)
+def _right_device() -> None:
+    if SECOND_DRIVER not in device_name():
+        pytest.fail(f"the device is {device_name()}, expected {SECOND_DRIVER}", pytrace=False)
 
 
-@pytest.mark.skipif(not SECOND_DRIVER, reason="no second driver in this run")
-def test_device_is_the_second_driver() -> None:
-    assert SECOND_DRIVER in device_name()
+if not SECOND_DRIVER:
+
+    @pytest.mark.slow
+    def test_on_swiftshader() -> None:
+        icd = os.environ.get("ETVK_SWIFTSHADER_ICD")
+        if not icd:
+            pytest.skip("SwiftShader is not installed (ETVK_SWIFTSHADER_ICD is not set)")
+        environment = {
+            **os.environ,
+            "VK_DRIVER_FILES": icd,
+            "ETVK_TEST_SECOND_DRIVER": "SwiftShader",
+        }
+        environment.pop("ETVK_DEVICE", None)
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr

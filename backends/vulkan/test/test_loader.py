@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from executorch_vulkan.runtime.loader import (
     LIBRARY_NAME,
     check_executorch_version,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from blob_interpreter import run_lowered
 from executorch_vulkan.program import read_delegates
 from model_cases import CASES, Lowered, ModelCase, quantize_and_lower

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 import reference
 from linear_fixture import OpError, assert_same_bytes, run_dequantize, run_quantize
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
+
 from executorch_vulkan.patterns.constants import Constants
 from executorch_vulkan.patterns.quantized_linear import (
     QuantizedLinearMatch,
@@ -13,7 +15,6 @@ from executorch_vulkan.patterns.quantized_linear import (
     match_quantized_linear,
 )
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
-from torch import nn
 
 OUT = Grid(0.1, -7)
 _ops = torch.ops.quantized_decomposed
@@ -38,9 +39,7 @@ class PerTensorWeight(QuantizedWeight):
         self.zero_point = zero_point
 
     def forward(self) -> torch.Tensor:
-        return _ops.dequantize_per_tensor(
-            self.weight, 0.01, self.zero_point, -127, 127, torch.int8
-        )
+        return _ops.dequantize_per_tensor(self.weight, 0.01, self.zero_point, -127, 127, torch.int8)
 
 
 class TestMatches:
@@ -311,9 +310,7 @@ REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "large_k": (with_large_k, (1, 70_000), "K = 70000 is above 65536"),
     "bias_not_constant": (BiasFromInput, (4, 8), "bias is not a constant"),
     "bias_shape": (
-        lambda: Layer(
-            linear=lambda x, w, b: torch.addmm(b, x, w.t()), bias=torch.zeros(1, 6)
-        ),
+        lambda: Layer(linear=lambda x, w, b: torch.addmm(b, x, w.t()), bias=torch.zeros(1, 6)),
         (4, 8),
         "bias is not a vector of 6 values",
     ),

@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import reference
 import torch
 from executorch.backends.vulkan._passes.fuse_patterns import FusePatternsPass
-from executorch_vulkan import custom_ops
-from executorch_vulkan.patterns.graph_edits import mark_as_ours
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
 from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter
+
+import reference
+from executorch_vulkan import custom_ops
+from executorch_vulkan.patterns.graph_edits import mark_as_ours
+from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
 
 OUT = Grid(0.1, -7)
 
@@ -58,9 +59,7 @@ def run(graph_module: GraphModule, program: ExportedProgram, *inputs: torch.Tens
 
 
 def names(graph_module: GraphModule) -> list[str]:
-    return [
-        node.target.__name__ for node in graph_module.graph.nodes if node.op == "call_function"
-    ]
+    return [node.target.__name__ for node in graph_module.graph.nodes if node.op == "call_function"]
 
 
 def rewritten(module: nn.Module, *shape: int) -> tuple[list[str], torch.Tensor, torch.Tensor]:
@@ -205,9 +204,7 @@ def test_constants_are_padded_to_4() -> None:
 
 
 sizes = st.integers(1, 12)
-grids = st.builds(
-    Grid, st.floats(1e-3, 10), st.integers(-128, 127)
-)
+grids = st.builds(Grid, st.floats(1e-3, 10), st.integers(-128, 127))
 
 
 @settings(max_examples=200, deadline=None)

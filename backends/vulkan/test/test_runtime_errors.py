@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-
+from linear_fixture import built
 from programs import load, pte_bytes
 
 RUN_MLP = """
@@ -25,17 +25,23 @@ except RuntimeError as error:
 """
 
 
-def run_mlp(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Load and run the MLP in a process of its own with these variables set."""
-    pte = folder / "mlp.pte"
-    pte.write_bytes(pte_bytes("mlp"))
-    return subprocess.run(
-        [sys.executable, "-c", RUN_MLP, str(pte)],
+def run_elsewhere(command: list[str | Path], **environment: str) -> tuple[int, str]:
+    """Exit code and output of a process of its own with these variables set."""
+    result = subprocess.run(
+        list(map(str, command)),
         env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.fixture
+def mlp_path(tmp_path: Path) -> Path:
+    path = tmp_path / "mlp.pte"
+    path.write_bytes(pte_bytes("mlp"))
+    return path
 
 
 @pytest.mark.parametrize(
@@ -70,20 +76,23 @@ def test_dynamic_shape_above_its_bound_is_an_error() -> None:
     assert method.execute([torch.zeros(16, 64)])[0].shape == (16, 10)
 
 
-def test_no_driver(tmp_path: Path) -> None:
-    result = run_mlp(tmp_path, VK_DRIVER_FILES="/nonexistent.json", VK_ICD_FILENAMES="/none.json")
-    assert result.returncode == 0, result.stderr
-    assert "devices 0" in result.stdout and "RuntimeError" in result.stdout
-    assert "apt-get install mesa-vulkan-drivers" in result.stderr + result.stdout
+def test_no_driver(mlp_path: Path) -> None:
+    command = [sys.executable, "-c", RUN_MLP, mlp_path]
+    none = "/nonexistent.json"
+    code, output = run_elsewhere(command, VK_DRIVER_FILES=none, VK_ICD_FILENAMES=none)
+    assert code == 0, output
+    assert "devices 0" in output and "RuntimeError" in output
+    assert "apt-get install mesa-vulkan-drivers" in output
 
 
-def test_no_loader(tmp_path: Path) -> None:
+def test_no_loader(mlp_path: Path) -> None:
     """A file that is no library, found first, stands for a machine without the Vulkan loader."""
-    (tmp_path / "libvulkan.so.1").write_bytes(b"")
-    result = run_mlp(tmp_path, LD_LIBRARY_PATH=str(tmp_path))
-    assert result.returncode == 0, result.stderr
-    assert "devices 0" in result.stdout and "RuntimeError" in result.stdout
-    assert "libvulkan.so.1 cannot be opened" in result.stderr + result.stdout
+    (mlp_path.parent / "libvulkan.so.1").write_bytes(b"")
+    command = [sys.executable, "-c", RUN_MLP, mlp_path]
+    code, output = run_elsewhere(command, LD_LIBRARY_PATH=str(mlp_path.parent))
+    assert code == 0, output
+    assert "devices 0" in output and "RuntimeError" in output
+    assert "libvulkan.so.1 cannot be opened" in output
 
 
 @pytest.mark.parametrize(
@@ -96,15 +105,13 @@ def test_no_loader(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_setting_is_an_error(
-    tmp_path: Path, variable: str, value: str, message: str
+    mlp_path: Path, variable: str, value: str, message: str
 ) -> None:
-    result = run_mlp(tmp_path, **{variable: value})
-    assert result.returncode == 0, result.stderr
-    assert "RuntimeError" in result.stdout
-    assert message in result.stderr + result.stdout
+    code, output = run_elsewhere([built("bin/etvk_run"), mlp_path], **{variable: value})
+    assert code == 1 and message in output, output
 
 
 @pytest.mark.parametrize("disabled", ["", "dot", "int8_storage", "coopmat,dot,int8_storage"])
-def test_features_can_be_disabled(tmp_path: Path, disabled: str) -> None:
-    result = run_mlp(tmp_path, ETVK_DISABLE=disabled)
-    assert "output torch.Size([5, 10])" in result.stdout, result.stderr
+def test_features_can_be_disabled(mlp_path: Path, disabled: str) -> None:
+    code, output = run_elsewhere([built("bin/etvk_run"), mlp_path], ETVK_DISABLE=disabled)
+    assert code == 0 and "[5, 10]" in output, output

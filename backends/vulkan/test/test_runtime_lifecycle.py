@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from build_products import build_product
+from linear_fixture import built
 from model_cases import CASES
 from programs import load, pte_bytes, run
 
@@ -65,7 +65,7 @@ def test_two_programs_four_threads() -> None:
 def test_cpp_runtime() -> None:
     """Memory planning, device choice, wrong programs, concurrent threads: runtime_test.cpp."""
     result = subprocess.run(
-        [build_product("bin/runtime_test")], capture_output=True, text=True, timeout=600
+        [built("bin/runtime_test")], capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed, 0 failed" in result.stdout

@@ -76,7 +76,12 @@ Instance::Instance(bool validation) {
     info.ppEnabledExtensionNames = extensions;
   }
   VkInstance instance = VK_NULL_HANDLE;
-  check(global_api().vkCreateInstance(&info, nullptr, &instance), "vkCreateInstance");
+  const VkResult created = global_api().vkCreateInstance(&info, nullptr, &instance);
+  ETVK_CHECK(created != VK_ERROR_INCOMPATIBLE_DRIVER, kDeviceUnavailable,
+             "the Vulkan loader found no driver that it can use. Install one, on Debian and Ubuntu: "
+             "apt-get install mesa-vulkan-drivers (includes lavapipe, which runs on the CPU); if "
+             "VK_DRIVER_FILES is set, it must name the driver's .json file");
+  check(created, "vkCreateInstance");
   api_ = load_instance_api(instance);
   instance_ = {instance, [this](VkInstance i) { api_.vkDestroyInstance(i, nullptr); }};
 

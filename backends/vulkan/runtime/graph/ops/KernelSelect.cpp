@@ -126,8 +126,9 @@ const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t 
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
-  const KernelRow* row = std::find_if(
-      rows, rows + count, [name](const KernelRow& one) { return std::strcmp(one.name, name) == 0; });
+  const KernelRow* row = std::find_if(rows, rows + count, [name](const KernelRow& one) {
+    return std::strcmp(one.name, name) == 0;
+  });
   ETVK_CHECK(row != rows + count, kInvalidArgument,
              "ETVK_KERNEL: there is no kernel " << name << "; ETVK_LOG_KERNELS=1 lists them");
   if (std::strcmp(row->op, op) != 0) {

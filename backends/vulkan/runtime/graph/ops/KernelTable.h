@@ -31,21 +31,21 @@ enum KernelFeature : uint32_t {
 
 struct KernelRow {
   KernelId id;
-  const char* name;           // q8ta_linear__dot4__m64n64k32__wg64
-  const char* op;             // q8ta_linear
+  const char* name;  // q8ta_linear__dot4__m64n64k32__wg64
+  const char* op;    // q8ta_linear
   KernelPath path;
-  uint32_t tile_m;            // outputs of one workgroup; elementwise rows use tile_n only
+  uint32_t tile_m;  // outputs of one workgroup; elementwise rows use tile_n only
   uint32_t tile_n;
   uint32_t tile_k;
-  uint32_t workgroup_size;    // invocations
-  uint32_t subgroup_size;     // 0: any
+  uint32_t workgroup_size;  // invocations
+  uint32_t subgroup_size;   // 0: any
   uint32_t shared_bytes;
-  uint32_t features;          // KernelFeature bits
-  uint32_t coopmat_m;         // shape of one cooperative matrix, 0 on other paths
+  uint32_t features;   // KernelFeature bits
+  uint32_t coopmat_m;  // shape of one cooperative matrix, 0 on other paths
   uint32_t coopmat_n;
   uint32_t coopmat_k;
-  uint32_t max_m;             // largest M that it is meant for, 0: any (right for every M)
-  uint32_t binding_count;     // storage buffers, bindings 0 .. count-1 of set 0
+  uint32_t max_m;          // largest M that it is meant for, 0: any (right for every M)
+  uint32_t binding_count;  // storage buffers, bindings 0 .. count-1 of set 0
   uint32_t push_constant_bytes;
   const uint32_t* spirv;
   size_t spirv_words;

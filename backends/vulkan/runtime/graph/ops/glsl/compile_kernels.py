@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from spirv_reflect import reflect
 
 HERE = Path(__file__).resolve().parent
 TARGET_ENV = "vulkan1.1"
+GLSLANG_FLAGS = ("-V", "-g0", "--target-env", TARGET_ENV)  # -g0: no names, a third smaller
 INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
 
 PATH_ENUM = {
@@ -47,6 +49,11 @@ FEATURE_ENUM = {
 }
 
 
+def split_command(command: str) -> tuple[str, ...]:
+    """A program's path, which may hold spaces, or a program with arguments."""
+    return (command,) if shutil.which(command) else tuple(shlex.split(command))
+
+
 @dataclass(frozen=True)
 class Tools:
     glslang: tuple[str, ...]
@@ -55,14 +62,14 @@ class Tools:
 
     @staticmethod
     def find(glslang: str, spirv_val: str) -> Tools:
-        command = tuple(shlex.split(glslang))
+        command = split_command(glslang)
         try:
             result = subprocess.run([*command, "--version"], capture_output=True, text=True)
         except OSError as error:
             raise KernelError(f"cannot run glslang as {glslang!r}: {error}") from error
         if result.returncode != 0:
             raise KernelError(f"{glslang!r} --version failed: {result.stdout}{result.stderr}")
-        return Tools(command, tuple(shlex.split(spirv_val)), result.stdout)
+        return Tools(command, split_command(spirv_val), result.stdout)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,13 @@ def sources_of(shader: str) -> list[Path]:
 def content_key(kernel: Kernel, tools: Tools) -> str:
     """Changes whenever the compiled module could."""
     digest = hashlib.sha256()
-    for part in (tools.version, *tools.glslang, *tools.spirv_val, TARGET_ENV, *kernel.defines()):
+    for part in (
+        tools.version,
+        *tools.glslang,
+        *tools.spirv_val,
+        *GLSLANG_FLAGS,
+        *kernel.defines(),
+    ):
         digest.update(part.encode() + b"\0")
     for path in sources_of(kernel.shader):
         digest.update(path.read_bytes() + b"\0")
@@ -134,7 +147,7 @@ def compile_kernel(kernel: Kernel, tools: Tools, cache: Path) -> Compiled:
         output = ["-o", str(module), str(HERE / kernel.shader)]
         failed = run_tool(
             kernel,
-            [*tools.glslang, "-V", "--target-env", TARGET_ENV, *kernel.defines(), *output],
+            [*tools.glslang, *GLSLANG_FLAGS, *kernel.defines(), *output],
         )
         extension = kernel.glslang_extension
         if failed and extension and f"extension not supported: {extension}" in failed:

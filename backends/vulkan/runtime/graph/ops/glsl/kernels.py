@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PATHS = ("coopmat", "dot4", "scalar", "gemv_dot4", "gemv_scalar", "cpu", "cpu_shuffle", "elementwise")
+PATHS = (
+    "coopmat",
+    "dot4",
+    "scalar",
+    "gemv_dot4",
+    "gemv_scalar",
+    "cpu",
+    "cpu_shuffle",
+    "elementwise",
+)
 FEATURES = ("dot4", "coopmat", "int8_storage", "subgroup_shuffle")
 QUAD_BYTES = 16  # operands are read and kept in shared memory 16 bytes along K at a time
 

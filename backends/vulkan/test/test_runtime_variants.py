@@ -1,0 +1,102 @@
+"""Every model case again, in other processes: under the Khronos validation layer, on a second
+driver, without hardware features, and lowered by ExecuTorch's own partitioner. The bytes must be
+those of the run in this process, each time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from linear_fixture import built
+from model_cases import CASES, ModelCase
+from programs import pte_bytes, run
+
+SWIFTSHADER = os.environ.get("ETVK_SWIFTSHADER_ICD", "")
+VARIANTS = {
+    "validation": {"ETVK_VALIDATION": "1"},
+    "no_dot": {"ETVK_DISABLE": "dot", "ETVK_VALIDATION": "1"},
+    "swiftshader": {"VK_DRIVER_FILES": SWIFTSHADER, "ETVK_DEVICE": "SwiftShader"},
+}
+# Transcendental ops on the CPU side are the same code in both processes, so all cases qualify.
+
+
+@cache
+def expected_bytes(name: str) -> list[bytes]:
+    outputs = run(pte_bytes(name), CASES[name].inputs())
+    return [output.contiguous().numpy().tobytes() for output in outputs]
+
+
+def run_in_process_of_its_own(
+    case: ModelCase, folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    model = folder / "model.pte"
+    model.write_bytes(pte_bytes(case.name))
+    command = [built("bin/etvk_run"), model, "--repeat", "2", "--output", folder / "output"]
+    for index, tensor in enumerate(case.inputs()):
+        path = folder / f"input{index}.bin"
+        path.write_bytes(tensor.numpy().tobytes())
+        command += ["--input", path]
+    return subprocess.run(
+        list(map(str, command)),
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+# Static shapes: etvk_run takes the sizes of a dynamic input from its upper bound.
+STATIC = {name: case for name, case in CASES.items() if not case.dynamic_shapes}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("case", STATIC.values(), ids=STATIC)
+def test_same_bytes(case: ModelCase, variant: str, tmp_path: Path) -> None:
+    if variant == "swiftshader" and not SWIFTSHADER:
+        pytest.skip("SwiftShader is not installed: ETVK_SWIFTSHADER_ICD is not set")
+    result = run_in_process_of_its_own(case, tmp_path, VARIANTS[variant])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[etvk validation]" not in result.stderr
+    for index, expected in enumerate(expected_bytes(case.name)):
+        assert (tmp_path / f"output{index}.bin").read_bytes() == expected
+
+
+def test_validation_messages_are_failures(tmp_path: Path) -> None:
+    """The layer is really there: a program under it says so in the loader's own log."""
+    environment = {"ETVK_VALIDATION": "1", "VK_LOADER_DEBUG": "layer"}
+    result = run_in_process_of_its_own(CASES["mlp"], tmp_path, environment)
+    assert "VK_LAYER_KHRONOS_validation" in result.stderr
+
+
+LOWER_WITH_STOCK = """
+import sys, torch
+from executorch.backends.vulkan.partitioner.vulkan_partitioner import VulkanPartitioner
+from executorch.exir import to_edge_transform_and_lower
+from model_cases import CASES, export_quantized
+assert "executorch_vulkan" not in sys.modules
+_, exported = export_quantized(CASES[sys.argv[1]])
+program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
+open(sys.argv[2], "wb").write(program.to_executorch().buffer)
+"""
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_m1", "no_bias"])
+def test_program_of_the_stock_partitioner(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "stock.pte"
+    subprocess.run(
+        [sys.executable, "-c", LOWER_WITH_STOCK, name, str(path)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    inputs = CASES[name].inputs()
+    for stock, ours in zip(
+        run(path.read_bytes(), inputs), run(pte_bytes(name), inputs), strict=True
+    ):
+        assert torch.equal(stock, ours)

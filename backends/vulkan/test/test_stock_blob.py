@@ -1,0 +1,49 @@
+"""What the stock runtime can run comes out as the stock partitioner would write it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from executorch.backends.vulkan.partitioner.vulkan_partitioner import (
+    VulkanPartitioner as StockPartitioner,
+)
+from executorch.exir import to_edge_transform_and_lower
+
+from executorch_vulkan.program import read_delegates
+from model_cases import CASES, quantize_and_lower
+from stock_blobs import describe
+
+NAMES = ("mlp", "mlp_m1", "no_bias")
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """By case: what the delegates hold that a process without us makes."""
+    out = tmp_path_factory.mktemp("stock") / "blobs.pickle"
+    script = Path(__file__).with_name("stock_blobs.py")
+    subprocess.run([sys.executable, str(script), str(out), *NAMES], check=True)
+    return pickle.loads(out.read_bytes())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_ops_constants_and_layouts(name: str, stock: dict[str, list[Any]]) -> None:
+    ours = [describe(d) for d in read_delegates(quantize_and_lower(CASES[name]).program)]
+    assert len(ours) == len(stock[name]) == 1
+    for our_op, their_op in zip(ours[0], stock[name][0], strict=True):
+        assert our_op == their_op
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stock_partitioner_still_works_with_our_rules(
+    name: str, stock: dict[str, list[Any]]
+) -> None:
+    exported = copy.deepcopy(quantize_and_lower(CASES[name]).exported)
+    program = to_edge_transform_and_lower(exported, partitioner=[StockPartitioner()])
+    (found,) = read_delegates(program)
+    assert [describe(found)] == stock[name]
