@@ -56,8 +56,7 @@ TimedRun run_once(ComputeGraph& graph) {
 std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase& linear,
                                     size_t dispatches, bool distinct_weights) {
   const bool timed = context.device.caps().timestamp_period_ns > 0.0f;
-  testing::LinearProgram program =
-      testing::linear_program(linear, dispatches, distinct_weights);
+  testing::LinearProgram program = testing::linear_program(linear, dispatches, distinct_weights);
   auto graph = std::make_unique<ComputeGraph>(context, std::move(program.def), timed);
   std::memcpy(graph->input_data(0), linear.x.data(), linear.x.size());
   return graph;
@@ -65,10 +64,10 @@ std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase&
 
 size_t dispatches_for(const testing::LinearCase& linear, double time_us, bool distinct_weights) {
   const double wanted = kSubmissionUs / std::max(time_us, 1e-3);
-  const size_t limit = distinct_weights ? std::clamp<size_t>(kMaxWeightCopyBytes /
-                                                                 linear.weights.size(),
-                                                             1, kMaxDispatches)
-                                        : kMaxDispatches;
+  const size_t limit =
+      distinct_weights
+          ? std::clamp<size_t>(kMaxWeightCopyBytes / linear.weights.size(), 1, kMaxDispatches)
+          : kMaxDispatches;
   return static_cast<size_t>(std::clamp(wanted, 1.0, static_cast<double>(limit)));
 }
 
@@ -86,14 +85,16 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
     return result;
   }
 
-  const TimedRun first = run_once(*graph);
-  const double estimate_us = first.gpu_us.empty() ? first.wall_us : first.gpu_us[0];
+  // Clocks rise while this runs, so the estimate comes after it.
+  const auto warmup_start = Clock::now();
+  while (elapsed_us(warmup_start) < options.warmup_ms * 1e3) {
+    graph->run();
+  }
+  const TimedRun single = run_once(*graph);
+  const double estimate_us = single.gpu_us.empty() ? single.wall_us : single.gpu_us[0];
   result.dispatches = dispatches_for(linear, estimate_us, options.distinct_weights);
   if (result.dispatches > 1) {
     graph = build(context, linear, result.dispatches, options.distinct_weights);
-  }
-  const auto warmup_start = Clock::now();
-  while (elapsed_us(warmup_start) < options.warmup_ms * 1e3) {
     graph->run();
   }
 

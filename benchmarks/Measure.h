@@ -20,11 +20,11 @@ struct TimeStats {
 };
 
 struct Measurement {
-  std::string kernel;    // of the table row that ran
-  std::string mismatch;  // empty: the result is exact; else nothing was timed
+  std::string kernel;     // of the table row that ran
+  std::string mismatch;   // empty: the result is exact; else nothing was timed
   size_t dispatches = 1;  // in one submission
-  TimeStats gpu;   // one dispatch, by GPU timestamps; no samples where the device has none
-  TimeStats wall;  // one dispatch's share of a submission, by the host's clock
+  TimeStats gpu;          // one dispatch, by GPU timestamps; no samples where the device has none
+  TimeStats wall;         // one dispatch's share of a submission, by the host's clock
 
   const TimeStats& best() const { return gpu.samples > 0 ? gpu : wall; }
 };

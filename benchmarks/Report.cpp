@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "Commit.h"
 #include "vk/Error.h"
 
 namespace etvk::bench {
@@ -13,8 +14,6 @@ namespace etvk::bench {
 namespace {
 
 constexpr int64_t kMatrixVectorRows = 32;  // up to here the weights' bandwidth is what counts
-
-const char* commit() { return ETVK_COMMIT[0] == '\0' ? "unknown" : ETVK_COMMIT; }
 
 std::string utc_time() {
   const std::time_t now = std::time(nullptr);
@@ -106,7 +105,7 @@ int sm_clock_mhz(const DeviceCaps& caps) {
 void print_header(const DeviceCaps& caps, const BenchOptions& options) {
   const char* disabled = std::getenv("ETVK_DISABLE");
   std::printf("device  %s\ndriver  %s\ncommit  %s\ndate    %s\ntime    %s\n", caps.name.c_str(),
-              caps.driver.c_str(), commit(), utc_time().c_str(), timing_text(caps));
+              caps.driver.c_str(), ETVK_COMMIT, utc_time().c_str(), timing_text(caps));
   if (disabled != nullptr && disabled[0] != '\0') {
     std::printf("without %s\n", disabled);
   }
@@ -151,7 +150,7 @@ void write_json(const std::string& path, const DeviceCaps& caps, const BenchOpti
   const char* disabled = std::getenv("ETVK_DISABLE");
   std::ofstream file(path);
   file << "{\n  \"device\": " << quoted(caps.name) << ",\n  \"driver\": " << quoted(caps.driver)
-       << ",\n  \"commit\": " << quoted(commit()) << ",\n  \"date\": " << quoted(utc_time())
+       << ",\n  \"commit\": " << quoted(ETVK_COMMIT) << ",\n  \"date\": " << quoted(utc_time())
        << ",\n  \"disabled\": " << quoted(disabled == nullptr ? "" : disabled)
        << ",\n  \"timing\": " << quoted(timing_text(caps))
        << ",\n  \"distinct_weights\": " << (options.distinct_weights ? "true" : "false")

@@ -66,10 +66,10 @@ std::vector<Shape> shapes_to_run(const DeviceCaps& caps, const BenchOptions& opt
   }
   std::vector<Shape> shapes = default_shapes();
   if (caps.type == DeviceType::kCpu && !options.all) {
-    shapes.erase(std::remove_if(
-                     shapes.begin(), shapes.end(),
-                     [](const Shape& shape) { return shape.products() > kBearableOnCpu; }),
-                 shapes.end());
+    shapes.erase(
+        std::remove_if(shapes.begin(), shapes.end(),
+                       [](const Shape& shape) { return shape.products() > kBearableOnCpu; }),
+        shapes.end());
   }
   return shapes;
 }
@@ -91,8 +91,8 @@ bool run_benchmarks(Context& context, const BenchOptions& options) {
   print_header(caps, options);
   std::vector<Result> results;
   for (const Shape& shape : shapes_to_run(caps, options)) {
-    testing::LinearCase linear = testing::random_case(shape.M, shape.N, shape.K, options.operands,
-                                                      options.seed);
+    testing::LinearCase linear =
+        testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
     linear.quantized_output = !options.float_output;
     const std::vector<uint8_t> expected = testing::reference_output(linear);
     for (const std::string& kernel : kernels) {

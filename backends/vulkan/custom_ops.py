@@ -111,6 +111,11 @@ def q8ta_linear(
     return torch.clamp(q, quant_min, quant_max).to(torch.int8)
 
 
+def fixed_view(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """`x` with other sizes, as aten.view_copy gives it."""
+    return x.reshape(size).clone()
+
+
 def _linear_meta(dtype: torch.dtype) -> Any:
     def meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
         weights: torch.Tensor = args[2]
@@ -150,6 +155,13 @@ _define(
 )
 # The name is not one that the stock passes take for a dequantize, so they leave it alone.
 _define("q8ta_dequantize", "Tensor x, float scale, int zero_point", dequantize, _dequantize_meta)
+# A view that no stock pass merges with another; see patterns/view_sizes.py.
+_define(
+    "fixed_view",
+    "Tensor x, SymInt[] size",
+    fixed_view,
+    lambda x, size: x.new_empty(size),
+)
 
 # The stock implementations stand in for their own shape functions and fail on dynamic shapes.
 for _name in ("q8ta_linear", "q8ta_linear_gemv"):
@@ -159,6 +171,7 @@ Q8TA_LINEAR = exir_ops.edge.et_vk.q8ta_linear.default
 Q8TA_LINEAR_GEMV = exir_ops.edge.et_vk.q8ta_linear_gemv.default
 Q8TA_LINEAR_BOUNDED = exir_ops.edge.et_vk.q8ta_linear.bounded
 LINEAR_FLOAT_OUT = exir_ops.edge.et_vk.linear_q8ta_q8csw.int8
+FIXED_VIEW = exir_ops.edge.et_vk.fixed_view.default
 Q8TA_DEQUANTIZE = exir_ops.edge.et_vk.q8ta_dequantize.default
 
 # Exact meaning of each op that our rewrites emit; the stock implementations round differently.
@@ -193,3 +206,4 @@ def _register_features(op: Any, tensor_arguments: Sequence[bool]) -> None:
 _register_features(Q8TA_LINEAR_BOUNDED, [True] + [False] * 11)
 _register_features(LINEAR_FLOAT_OUT, [True] + [False] * 6)
 _register_features(Q8TA_DEQUANTIZE, [True, False, False])
+_register_features(FIXED_VIEW, [True, False])

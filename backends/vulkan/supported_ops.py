@@ -75,6 +75,8 @@ def layout_problem(node: Node) -> str | None:
     if not is_contiguous(node):
         return "it is not contiguous"
     for size in tensor.shape:
+        if isinstance(size, int) and size == 0:
+            return "it is empty"
         if isinstance(size, torch.SymInt) and _is_unbounded(size):
             return (
                 f"dimension {size} has no upper bound: give it one with "

@@ -14,7 +14,7 @@ from executorch.exir.dialects._ops import ops as exir_ops
 from torch._prims_common import is_contiguous_or_false
 from torch.fx import Node
 
-from ..custom_ops import INT8_MAX, INT8_MIN, Q8TA_DEQUANTIZE
+from ..custom_ops import FIXED_VIEW, INT8_MAX, INT8_MIN, Q8TA_DEQUANTIZE
 
 _aten = exir_ops.edge.aten
 _decomposed = exir_ops.edge.quantized_decomposed
@@ -42,7 +42,7 @@ CLONE_OPS = frozenset(
     }
 )
 # Ops that only rename the elements of a contiguous tensor.
-ALIAS_OPS = CLONE_OPS | {VIEW, SQUEEZE, UNSQUEEZE}
+ALIAS_OPS = CLONE_OPS | {VIEW, FIXED_VIEW, SQUEEZE, UNSQUEEZE}
 
 RELU = _aten.relu.default
 HARDTANH = _aten.hardtanh.default
@@ -75,6 +75,13 @@ def tensor_of(node: Node) -> torch.Tensor | None:
     """The fake tensor that stands for the node's value, or None where it is not one tensor."""
     value = node.meta.get("val")
     return value if isinstance(value, torch.Tensor) else None
+
+
+def sizes_of(node: Node) -> list[int]:
+    """Sizes of the node's tensor; dynamic ones are SymInt."""
+    tensor = tensor_of(node)
+    assert tensor is not None, node
+    return list(tensor.shape)
 
 
 def is_contiguous(node: Node) -> bool:

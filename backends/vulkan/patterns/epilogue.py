@@ -32,7 +32,7 @@ class Epilogue:
         params: those parameters.
         activation: "none" or "relu".
         quant_min, quant_max: integer bounds, clamps included.
-        view: the last op that changed the float result's shape, or None.
+        views: views and clones on the way, in order.
         absorbed: nodes between the linear and the quantizes.
     """
 
@@ -41,7 +41,7 @@ class Epilogue:
     activation: str
     quant_min: int
     quant_max: int
-    view: Node | None
+    views: tuple[Node, ...]
     absorbed: tuple[Node, ...]
 
     @property
@@ -71,7 +71,7 @@ def find_epilogue(linear: Node) -> Epilogue | None:
     """
     bounds = _Bounds()
     absorbed: list[Node] = []
-    view: Node | None = None
+    views: list[Node] = []
     node = linear
     while (quantizes := _equal_quantizes(node)) is None:
         if len(node.users) != 1:
@@ -81,7 +81,7 @@ def find_epilogue(linear: Node) -> Epilogue | None:
         if clamp is not None:
             bounds = bounds.then(*clamp)
         elif is_alias(node):
-            view = node
+            views.append(node)
         else:
             return None
         absorbed.append(node)
@@ -94,7 +94,7 @@ def find_epilogue(linear: Node) -> Epilogue | None:
             bounds = bounds.then(*clamp)
         absorbed.extend((*quantizes, *passed))
         quantizes = next_quantizes
-    return _finish(quantizes, params, bounds, view, tuple(absorbed))
+    return _finish(quantizes, params, bounds, tuple(views), tuple(absorbed))
 
 
 def _equal_quantizes(node: Node) -> tuple[Node, ...] | None:
@@ -143,7 +143,7 @@ def _finish(
     quantizes: tuple[Node, ...],
     params: QuantParams,
     bounds: _Bounds,
-    view: Node | None,
+    views: tuple[Node, ...],
     absorbed: tuple[Node, ...],
 ) -> Epilogue:
     def quantized(value: float) -> int:
@@ -157,4 +157,4 @@ def _finish(
     if bounds.low == 0.0 and high == INT8_MAX and full_range:
         # Said as relu, the op is one that the stock runtime knows.
         activation, low = "relu", INT8_MIN
-    return Epilogue(quantizes, params, activation, low, high, view, absorbed)
+    return Epilogue(quantizes, params, activation, low, high, views, absorbed)

@@ -12,7 +12,7 @@ from torch.fx.node import Argument
 
 from ..custom_ops import LINEAR_FLOAT_OUT, Q8TA_LINEAR, Q8TA_LINEAR_BOUNDED, Q8TA_LINEAR_GEMV
 from .constants import add_constant, padded_to_4, real_tensor
-from .edge_ops import tensor_of
+from .edge_ops import sizes_of
 from .graph_edits import call_after, redo_on
 from .quantized_linear import QuantizedLinearMatch
 
@@ -27,24 +27,23 @@ def rewrite_quantized_linear(
     """
     graph = graph_module.graph
     n, _ = match.shape
-    weight_sums, weight_scales = (
-        _sums(program, graph_module, match),
-        _scales(program, graph_module, match),
-    )
+    weight_sums = _sums(program, graph_module, match)
+    weight_scales = _scales(program, graph_module, match)
     bias = padded_to_4(program, graph_module, match.bias, n) if match.bias is not None else None
 
     place = match.anchor_node
-    x = match.x
-    if match.x_view is not None:
-        x = place = redo_on(match.x_view, x, place)
-    head: tuple[Argument, ...] = (x, match.x_params.scale, match.x_params.zero_point)
-    head += (match.weight, weight_sums, weight_scales)
+    x = match.activation.x
+    for view in match.views.before:
+        x = place = redo_on(view, x, place)
+    params = match.activation.params
+    head: tuple[Argument, ...] = (x, params.scale, params.zero_point)
+    head += (match.weight.weight, weight_sums, weight_scales)
 
     if match.epilogue is None:
-        assert match.float_output is not None
+        replaced = match.views.float_output
+        assert replaced is not None
         result = call_after(graph, place, LINEAR_FLOAT_OUT, (*head, bias))
-        # Users further down that the op reads itself (its own views) are behind float_output.
-        match.float_output.replace_all_uses_with(result)
+        replaced.replace_all_uses_with(result)
         return
 
     epilogue = match.epilogue
@@ -55,30 +54,29 @@ def rewrite_quantized_linear(
     else:
         bounds = (epilogue.quant_min, epilogue.quant_max)
         result = call_after(graph, place, Q8TA_LINEAR_BOUNDED, (*args, *bounds))
-    if match.out_view is not None:
+    for view in match.views.behind:
         # Behind the old view, because its sizes may be computed between it and the linear.
-        result = redo_on(match.out_view, result, match.out_view)
+        result = redo_on(view, result, view)
     for quantize in epilogue.quantizes:
         quantize.replace_all_uses_with(result)
 
 
 def _stock_target(match: QuantizedLinearMatch) -> Any:
     """The name that the stock rule gives: gemv where the last dimension but one is 1."""
-    tensor = tensor_of(match.x)
-    assert tensor is not None
-    rows = tensor.shape[-2] if tensor.dim() >= 2 else 1
+    sizes = sizes_of(match.activation.x)
+    rows = sizes[-2] if len(sizes) >= 2 else 1
     return Q8TA_LINEAR_GEMV if isinstance(rows, int) and rows == 1 else Q8TA_LINEAR
 
 
 def _sums(program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch) -> Node:
     """int32 [N rounded up to 4]: sum_k w[n, k], with which kernels apply the input zero point."""
-    weight = real_tensor(program, match.weight)
+    weight = real_tensor(program, match.weight.weight)
 
     def make() -> torch.Tensor:
         sums = weight.sum(dim=1, dtype=torch.int64).to(torch.int32)
         return torch.nn.functional.pad(sums, (0, -sums.shape[0] % 4)).contiguous()
 
-    name = get_tensor_name(program, match.weight)
+    name = get_tensor_name(program, match.weight.weight)
     return add_constant(program, graph_module, f"{name}_sums", make)
 
 
@@ -87,8 +85,8 @@ def _scales(
 ) -> Node:
     """float32 [N rounded up to 4]; one scale for the whole weight is repeated."""
     n, _ = match.shape
-    scales = match.weight_scales
-    name = get_tensor_name(program, match.weight)
+    scales = match.weight.scales
+    name = get_tensor_name(program, match.weight.weight)
     if not isinstance(scales, Node):
         value = scales
 

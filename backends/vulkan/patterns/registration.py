@@ -83,7 +83,7 @@ def _register_linear() -> None:
         if not isinstance(match, QuantizedLinearMatch):
             stock_replace(program, graph_module, match)
             return
-        problem = value_problem(match, Constants(program), unknown_is_fine=False)
+        problem = value_problem(match, Constants(program))
         if problem is None:
             rewrite_quantized_linear(program, graph_module, match)
             return

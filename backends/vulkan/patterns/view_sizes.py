@@ -1,7 +1,9 @@
-"""Write the one dynamic size of a view as -1.
+"""Dynamic sizes of views: written as -1 where possible, kept in use where they are inputs.
 
-Sizes computed at run time cost scalar ops in the blob, and a stock pass that merges views moves
-them without their sizes. A view with a single dynamic size needs neither.
+Sizes computed at run time cost scalar ops in the blob; a view with a single dynamic size needs
+none. A size that enters the partition as an input must stay in use, though, because the blob
+can't say that an input is ignored, and a stock pass that merges views drops the sizes of all but
+the last. Such a view becomes an op of our own, which that pass does not know.
 """
 
 from __future__ import annotations
@@ -12,15 +14,22 @@ from typing import cast
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from ..custom_ops import FIXED_VIEW
 from .edge_ops import VIEW, node_argument, reads_symint_input
+from .graph_edits import call_after
 
 
 @dataclass(frozen=True)
 class DynamicViewMatch:
-    """A view (`anchor_node`) with one size that is a node; `sizes` are its sizes with -1 there."""
+    """A view with a computed size.
+
+    Attributes:
+        anchor_node: the view.
+        sizes: its sizes with -1 for the dynamic one; None where they must stay as they are.
+    """
 
     anchor_node: Node
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...] | None
 
     @property
     def all_nodes(self) -> list[Node]:
@@ -36,14 +45,13 @@ class DynamicViewMatch:
 
 
 def match_dynamic_view(node: Node) -> DynamicViewMatch | None:
-    """`node` as a match where it is a view with exactly one computed size."""
+    """`node` as a match where it is a view with sizes that can or must be changed."""
     if node.target != VIEW:
         return None
+    if reads_symint_input(node):
+        return DynamicViewMatch(node, None)
     sizes = cast("list[int | Node]", node.args[1])
-    computed = [size for size in sizes if isinstance(size, Node)]
-    # A size that is an input of the partition must stay in use: the blob can't say that an input
-    # is ignored.
-    if len(computed) != 1 or reads_symint_input(node):
+    if sum(isinstance(size, Node) for size in sizes) != 1:
         return None
     return DynamicViewMatch(node, tuple(-1 if isinstance(size, Node) else size for size in sizes))
 
@@ -51,5 +59,9 @@ def match_dynamic_view(node: Node) -> DynamicViewMatch | None:
 def rewrite_dynamic_view(
     program: ExportedProgram, graph_module: GraphModule, match: DynamicViewMatch
 ) -> None:
-    """Change the view's sizes in place."""
-    match.anchor_node.update_arg(1, list(match.sizes))
+    """Change the view's sizes in place, or put our own view in its place."""
+    node = match.anchor_node
+    if match.sizes is not None:
+        node.update_arg(1, list(match.sizes))
+    else:
+        node.replace_all_uses_with(call_after(node.graph, node, FIXED_VIEW, node.args))

@@ -38,6 +38,7 @@ _OPS: dict[str, Callable[..., Any]] = {
     "et_vk.q8ta_linear.bounded": custom_ops.q8ta_linear,
     "et_vk.linear_q8ta_q8csw.int8": custom_ops.linear_q8ta_q8csw,
     "aten.view_copy.default": lambda x, sizes: x.reshape(sizes),
+    "et_vk.fixed_view.default": custom_ops.fixed_view,
     "aten.squeeze_copy.dims": lambda x, dims: torch.squeeze(x, dims),
     "aten.unsqueeze_copy.default": torch.unsqueeze,
     "sym_size.int": lambda x, dim: x.shape[dim],

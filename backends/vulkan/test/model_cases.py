@@ -33,6 +33,7 @@ FLOAT_OUT = "et_vk.linear_q8ta_q8csw.int8"
 VIEW = "aten.view_copy.default"
 UNSQUEEZE = "aten.unsqueeze_copy.default"
 SQUEEZE = "aten.squeeze_copy.dims"
+FIXED_VIEW = "et_vk.fixed_view.default"
 
 
 class _Quantizer(XNNPACKQuantizer):
@@ -252,6 +253,29 @@ class _SizesAcross(nn.Module):
         batch, length, _ = x.shape
         y = torch.sin(self.first(x).view(batch, length, 2, 16))
         return self.second(y).view(batch, length, 16)
+
+
+class _Classifier(nn.Module):
+    """A convolution, which stays on the CPU, and a layer behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.layer = nn.Conv2d(1, 4, 3), nn.Linear(4 * 36, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(torch.flatten(torch.relu(self.conv(x)), 1))
+
+
+class _MergedViews(nn.Module):
+    """Behind an op on the CPU, a view whose sizes nothing else needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = x.shape
+        return self.layer(torch.sin(x).view(batch, length, 4, 4).view(-1, 8))
 
 
 class _ViewChain(nn.Module):
@@ -490,6 +514,13 @@ def _cases() -> Iterator[ModelCase]:
     yield ModelCase(
         "cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({"aten.sin.default"})
     )
+    yield ModelCase(
+        "convolution_before",
+        _Classifier,
+        ((2, 1, 8, 8),),
+        ((VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        frozenset({"aten.convolution.default", "aten.relu.default"}),
+    )
     yield ModelCase("float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False)
     yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
     yield from _dynamic_cases()
@@ -547,10 +578,28 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         _SizesAcross,
         ((2, 5, 16),),
         (
-            (QUANTIZE, VIEW, LINEAR, VIEW, DEQUANTIZE),
-            ("mul", QUANTIZE, VIEW, LINEAR, VIEW, DEQUANTIZE),
+            (QUANTIZE, FIXED_VIEW, LINEAR, FIXED_VIEW, FIXED_VIEW, DEQUANTIZE),
+            ("mul", QUANTIZE, FIXED_VIEW, LINEAR, FIXED_VIEW, FIXED_VIEW, DEQUANTIZE),
         ),
         frozenset({"sym_size.int", "mul", "aten.sin.default"}),
+        dynamic_shapes=both,
+        other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
+    )
+    yield ModelCase(
+        "dynamic_convolution_before",
+        _Classifier,
+        ((2, 1, 8, 8),),
+        ((FIXED_VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        frozenset({"aten.convolution.default", "aten.relu.default", "sym_size.int"}),
+        dynamic_shapes=({0: _BATCH},),
+        other_shapes=tuple(((b, 1, 8, 8),) for b in (1, 16)),
+    )
+    yield ModelCase(
+        "dynamic_merged_views",
+        _MergedViews,
+        ((2, 5, 16),),
+        ((FIXED_VIEW, VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        frozenset({"sym_size.int", "aten.sin.default"}),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )

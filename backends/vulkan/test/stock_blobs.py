@@ -2,7 +2,7 @@
 
 Usage: python stock_blobs.py OUT.pickle CASE...
 
-Writes for every case what `describe` gives of each delegate.
+Writes for every case what `describe` gives of each delegate, and the .pte.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def main(out: str, names: list[str]) -> None:
     for name in names:
         _, exported = export_quantized(CASES[name])
         program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
-        found[name] = [describe(d) for d in reader.read_delegates(program)]
+        described = [describe(delegate) for delegate in reader.read_delegates(program)]
+        found[name] = (described, bytes(program.to_executorch().buffer))
     assert "executorch_vulkan" not in sys.modules
     Path(out).write_bytes(pickle.dumps(found))
 

@@ -17,7 +17,7 @@ from blob_interpreter import run_lowered
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.partition_levels import CyclicUnitError, group_by_level
 from executorch_vulkan.program import read_delegates
-from model_cases import DEQUANTIZE, LINEAR, QUANTIZE, VIEW
+from model_cases import DEQUANTIZE, GEMV, LINEAR, QUANTIZE, VIEW
 from quantized_graphs import Grid, Layer, QuantizedWeight
 
 OUT = Grid(0.1, -7)
@@ -245,6 +245,18 @@ class TestBoundaries:
             x = torch.randn(shape)
             result = run_lowered(program, (x,))[0]
             assert float((result - module(x)).abs().max()) <= OUT.scale * 1.001
+
+    def test_several_methods(self) -> None:
+        methods = {
+            name: torch.export.export(Layer().eval(), (torch.zeros(rows, 8),))
+            for name, rows in {"one": 1, "many": 5}.items()
+        }
+        config = EdgeCompileConfig(_check_ir_validity=False)
+        program = to_edge_transform_and_lower(
+            methods, partitioner=[VulkanPartitioner()], compile_config=config
+        )
+        assert read_delegates(program, "many")[0].op_names == CHAIN
+        assert GEMV in read_delegates(program, "one")[0].op_names
 
     def test_view_of_the_input_only(self) -> None:
         program, _ = lower(TwoLayers(lambda x: x.reshape(2, 2, 8)), 4, 8)

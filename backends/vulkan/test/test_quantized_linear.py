@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from executorch_vulkan.patterns.constants import Constants
+from executorch_vulkan.patterns.linear_views import Views
 from executorch_vulkan.patterns.quantized_linear import (
     QuantizedLinearMatch,
     Rejection,
@@ -46,7 +47,7 @@ class TestMatches:
     def test_addmm(self) -> None:
         found = match(Layer(), 4, 8)
         assert found.shape == (6, 8)
-        assert (found.x_params.scale, found.x_params.zero_point) == (0.05, 3)
+        assert (found.activation.params.scale, found.activation.params.zero_point) == (0.05, 3)
         assert found.bias is not None and found.epilogue is not None
         assert found.epilogue.activation == "none" and found.epilogue.fits_stock_schema
 
@@ -58,26 +59,25 @@ class TestMatches:
         assert found.bias is None
 
     def test_per_tensor_weight(self) -> None:
-        assert match(Layer(weight=PerTensorWeight()), 4, 8).weight_scales == 0.01
+        assert match(Layer(weight=PerTensorWeight()), 4, 8).weight.scales == 0.01
 
     @pytest.mark.parametrize("shape", [(8,), (1, 8), (2, 3, 8), (2, 1, 3, 8)])
     def test_any_leading_shape(self, shape: tuple[int, ...]) -> None:
         found = match(Layer(), *shape)
-        assert found.x_view is None and found.out_view is None
-        assert found.x.meta["val"].shape == shape
+        assert found.views == Views()
+        assert found.activation.x.meta["val"].shape == shape
 
     def test_dynamic_leading_shape(self) -> None:
         dims = ({0: torch.export.Dim("a", max=9), 1: torch.export.Dim("b", max=9)},)
-        found = match(Layer(), 2, 3, 8, dynamic_shapes=dims)
-        assert found.x_view is None and found.out_view is None
+        assert match(Layer(), 2, 3, 8, dynamic_shapes=dims).views == Views()
 
     def test_a_view_that_mixes_the_last_dimension_is_redone_in_int8(self) -> None:
         found = match(Layer(before=lambda x: x.reshape(3, 8)), 6, 4)
-        assert found.x_view is not None and found.out_view is None
+        assert len(found.views.before) == 1 and not found.views.behind
 
     def test_a_view_of_the_result_is_redone_in_int8(self) -> None:
         found = match(Layer(after=lambda y: OUT.round_trip(y.reshape(2, 12))), 4, 8)
-        assert found.x_view is None and found.out_view is not None
+        assert not found.views.before and len(found.views.behind) == 1
 
     def test_relu(self) -> None:
         epilogue = match(Layer(after=lambda y: OUT.round_trip(torch.relu(y))), 4, 8).epilogue
@@ -144,12 +144,12 @@ class TestMatches:
     )
     def test_float_output(self, after: Any) -> None:
         found = match(Layer(after=after), 4, 8)
-        assert found.epilogue is None and found.float_output is found.anchor_node
+        assert found.epilogue is None and found.views.float_output is found.anchor_node
 
     def test_float_output_behind_the_view_that_restores_the_shape(self) -> None:
         found = match(Layer(after=lambda y: y), 2, 3, 8)
-        assert found.epilogue is None and found.x_view is None
-        assert found.float_output is not found.anchor_node
+        assert found.epilogue is None and not found.views.before
+        assert found.views.float_output is not found.anchor_node
 
     def test_float64_scales(self) -> None:
         weight = QuantizedWeight()

@@ -88,6 +88,17 @@ def assert_within_a_step(result: torch.Tensor, wanted: torch.Tensor, step: float
             (4, 8),
             ["q8ta_linear.default", "view_copy"],
         ),
+        # Several views in a row, one of which depends on the sizes that the other makes.
+        (
+            Layer(before=lambda x: x.reshape(1, 3, 8).squeeze(0)),
+            (6, 4),
+            ["view_copy", "squeeze_copy", "q8ta_linear.default"],
+        ),
+        (
+            Layer(after=lambda y: OUT.round_trip(y.reshape(1, 2, 12).squeeze(0))),
+            (4, 8),
+            ["q8ta_linear.default", "view_copy", "squeeze_copy"],
+        ),
         (Layer(after=lambda y: OUT.round_trip(torch.relu(y))), (7, 8), ["q8ta_linear.default"]),
         (
             Layer(after=lambda y: OUT.round_trip(torch.clamp(OUT.round_trip(y), -1, 2))),

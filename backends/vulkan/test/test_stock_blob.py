@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from executorch.backends.vulkan.partitioner.vulkan_partitioner import (
     VulkanPartitioner as StockPartitioner,
 )
@@ -17,14 +18,15 @@ from executorch.exir import to_edge_transform_and_lower
 
 from executorch_vulkan.program import read_delegates
 from model_cases import CASES, quantize_and_lower
+from programs import pte_bytes, run
 from stock_blobs import describe
 
 NAMES = ("mlp", "mlp_m1", "no_bias")
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    """By case: what the delegates hold that a process without us makes."""
+def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any], bytes]]:
+    """By case, from a process without us: what the delegates hold, and the .pte."""
     out = tmp_path_factory.mktemp("stock") / "blobs.pickle"
     script = Path(__file__).with_name("stock_blobs.py")
     subprocess.run([sys.executable, str(script), str(out), *NAMES], check=True)
@@ -32,18 +34,28 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_same_ops_constants_and_layouts(name: str, stock: dict[str, list[Any]]) -> None:
+def test_same_ops_constants_and_layouts(
+    name: str, stock: dict[str, tuple[list[Any], bytes]]
+) -> None:
     ours = [describe(d) for d in read_delegates(quantize_and_lower(CASES[name]).program)]
-    assert len(ours) == len(stock[name]) == 1
-    for our_op, their_op in zip(ours[0], stock[name][0], strict=True):
+    theirs, _ = stock[name]
+    assert len(ours) == len(theirs) == 1
+    for our_op, their_op in zip(ours[0], theirs[0], strict=True):
         assert our_op == their_op
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stock_partitioner_still_works_with_our_rules(
-    name: str, stock: dict[str, list[Any]]
+    name: str, stock: dict[str, tuple[list[Any], bytes]]
 ) -> None:
     exported = copy.deepcopy(quantize_and_lower(CASES[name]).exported)
     program = to_edge_transform_and_lower(exported, partitioner=[StockPartitioner()])
     (found,) = read_delegates(program)
-    assert [describe(found)] == stock[name]
+    assert [describe(found)] == stock[name][0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stock_pte_runs_here(name: str, stock: dict[str, tuple[list[Any], bytes]]) -> None:
+    inputs = CASES[name].inputs(seed=5)
+    ours, theirs = run(pte_bytes(name), inputs), run(stock[name][1], inputs)
+    assert torch.equal(ours[0], theirs[0])

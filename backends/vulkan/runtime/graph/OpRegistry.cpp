@@ -25,6 +25,7 @@ constexpr OpEntry kOps[] = {
     {"quantized_decomposed.quantize_per_tensor.default", ops::quantize_per_tensor},
     {"quantized_decomposed.dequantize_per_tensor.default", ops::dequantize_per_tensor},
     {"aten.view_copy.default", ops::view},
+    {"et_vk.fixed_view.default", ops::view},
     {"aten.squeeze_copy.dims", ops::squeeze},
     {"aten.unsqueeze_copy.default", ops::unsqueeze},
     {"aten.clone.default", ops::clone},

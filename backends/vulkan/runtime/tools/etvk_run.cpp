@@ -244,7 +244,7 @@ std::vector<uint8_t> read_file(const std::string& path) {
 
 struct Inputs {
   std::vector<er::EValue> values;
-  std::vector<TensorPtr> tensors;            // what `values` refer to
+  std::vector<TensorPtr> tensors;             // what `values` refer to
   std::vector<std::vector<uint8_t>> buffers;  // their data
 };
 
@@ -257,9 +257,9 @@ void add_tensor(Inputs& inputs, const er::TensorInfo& info, const Options& optio
   } else if (index < options.inputs.size()) {
     bytes = read_file(options.inputs[index]);
     if (bytes.size() != info.nbytes()) {
-      throw RunError("--input '" + options.inputs[index] + "' has " +
-                     std::to_string(bytes.size()) + " bytes, " + dtype_name(info.scalar_type()) +
-                     " " + shape_text(info.sizes()) + " needs " + std::to_string(info.nbytes()));
+      throw RunError("--input '" + options.inputs[index] + "' has " + std::to_string(bytes.size()) +
+                     " bytes, " + dtype_name(info.scalar_type()) + " " + shape_text(info.sizes()) +
+                     " needs " + std::to_string(info.nbytes()));
     }
   }
   inputs.buffers.push_back(std::move(bytes));

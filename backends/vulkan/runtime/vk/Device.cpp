@@ -184,7 +184,7 @@ size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& 
         return i;
       }
     }
-    ETVK_FAIL(kDeviceUnavailable, "ETVK_DEVICE=" << choice << " names no device; there are "
+    ETVK_FAIL(kDeviceUnavailable, "ETVK_DEVICE=" << choice << " names no device; the devices are "
                                                  << list_devices(devices));
   }
   for (DeviceType type : {DeviceType::kDiscrete, DeviceType::kIntegrated, DeviceType::kVirtual,
@@ -195,7 +195,7 @@ size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& 
       }
     }
   }
-  ETVK_FAIL(kDeviceUnavailable, "no device has Vulkan 1.1; there are " << list_devices(devices));
+  ETVK_FAIL(kDeviceUnavailable, "no device has Vulkan 1.1; the devices are " << list_devices(devices));
 }
 
 Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps)

@@ -172,8 +172,8 @@ ValueId add_value(GraphDef& def, ValueDef value) {
   return static_cast<ValueId>(def.values.size() - 1);
 }
 
-ValueId add_constant(GraphDef& def, DType dtype, const std::vector<int64_t>& dims,
-                     const void* data, size_t size_bytes) {
+ValueId add_constant(GraphDef& def, DType dtype, const std::vector<int64_t>& dims, const void* data,
+                     size_t size_bytes) {
   def.constants.push_back({static_cast<const uint8_t*>(data), size_bytes});
   return add_value(def, TensorDef{dtype, dims, static_cast<int32_t>(def.constants.size() - 1)});
 }
@@ -217,13 +217,16 @@ struct Constants {
 OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId weights,
                    const Constants& constants, ValueId y) {
   OpCall call;
-  call.args = {x, add_value(def, linear.input_scale),
-               add_value(def, int64_t{linear.input_zero_point}), weights, constants.weight_sums,
+  call.args = {x,
+               add_value(def, linear.input_scale),
+               add_value(def, int64_t{linear.input_zero_point}),
+               weights,
+               constants.weight_sums,
                constants.weight_scales};
   const auto add = [&](ValueId id) { call.args.push_back(id); };
   if (!linear.quantized_output) {
-    call.name = linear.float_x.empty() ? "et_vk.linear_q8ta_q8csw.int8"
-                                       : "et_vk.linear_q8ta_q8csw.default";
+    call.name =
+        linear.float_x.empty() ? "et_vk.linear_q8ta_q8csw.int8" : "et_vk.linear_q8ta_q8csw.default";
     add(constants.bias);
     add(y);
     return call;
@@ -301,10 +304,9 @@ LinearProgram linear_program(const LinearCase& linear, size_t dispatches, bool d
       add_constant(def, DType::kInt32, {N}, program.weight_sums.data(), channel_bytes);
   constants.weight_scales =
       add_constant(def, DType::kFloat32, {N}, linear.weight_scales.data(), channel_bytes);
-  constants.bias =
-      linear.bias.empty()
-          ? add_value(def, Null{})
-          : add_constant(def, DType::kFloat32, {N}, linear.bias.data(), channel_bytes);
+  constants.bias = linear.bias.empty()
+                       ? add_value(def, Null{})
+                       : add_constant(def, DType::kFloat32, {N}, linear.bias.data(), channel_bytes);
 
   ValueId weights = -1;
   for (size_t i = 0; i < dispatches; ++i) {
@@ -376,8 +378,8 @@ std::string describe_mismatch(const LinearCase& linear, const std::vector<uint8_
   std::ostringstream text;
   text.precision(9);
   text << "y[" << first / linear.N << ", " << first % linear.N << "] is " << value(actual)
-       << ", expected " << value(expected.data()) << "; " << count << " of "
-       << linear.M * linear.N << " elements differ";
+       << ", expected " << value(expected.data()) << "; " << count << " of " << linear.M * linear.N
+       << " elements differ";
   return text.str();
 }
 

@@ -99,7 +99,7 @@ void test_device_choice() {
   expect(choose_device({all[0]}, "") == 0, "then the CPU");
   expect(choose_device(all, "0") == 0, "by index");
   expect(choose_device(all, "iris") == 1, "by part of the name, in any case");
-  expect_error(ErrorCode::kDeviceUnavailable, "there are 0: llvmpipe, 1: Iris Xe",
+  expect_error(ErrorCode::kDeviceUnavailable, "the devices are 0: llvmpipe, 1: Iris Xe",
                [&] { choose_device(all, "radeon"); });
   expect_error(ErrorCode::kDeviceUnavailable, "names no device", [&] { choose_device(all, "7"); });
   expect_error(ErrorCode::kDeviceUnavailable, "Install a driver", [] { choose_device({}, ""); });

@@ -210,25 +210,25 @@ ETVK_EXPORT int etvk_test_quantize(const float* x, int64_t count, double scale, 
                                    int32_t quant_min, int32_t quant_max, int8_t* y,
                                    int32_t* changed_guard_bytes) {
   return guarded([&] {
-    run_elementwise("quantized_decomposed.quantize_per_tensor.default",
-                    {scale, int64_t{zero_point}, int64_t{quant_min}, int64_t{quant_max},
-                     etvk::Null{}},
-                    DType::kFloat32, DType::kInt8, x, count, y, changed_guard_bytes);
+    run_elementwise(
+        "quantized_decomposed.quantize_per_tensor.default",
+        {scale, int64_t{zero_point}, int64_t{quant_min}, int64_t{quant_max}, etvk::Null{}},
+        DType::kFloat32, DType::kInt8, x, count, y, changed_guard_bytes);
   });
 }
 
 ETVK_EXPORT int etvk_test_dequantize(const int8_t* x, int64_t count, double scale,
                                      int32_t zero_point, float* y, int32_t* changed_guard_bytes) {
   return guarded([&] {
-    run_elementwise("quantized_decomposed.dequantize_per_tensor.default",
-                    {scale, int64_t{zero_point}, int64_t{-128}, int64_t{127}, etvk::Null{},
-                     etvk::Null{}},
-                    DType::kInt8, DType::kFloat32, x, count, y, changed_guard_bytes);
+    run_elementwise(
+        "quantized_decomposed.dequantize_per_tensor.default",
+        {scale, int64_t{zero_point}, int64_t{-128}, int64_t{127}, etvk::Null{}, etvk::Null{}},
+        DType::kInt8, DType::kFloat32, x, count, y, changed_guard_bytes);
   });
 }
 
-// JSON array of all kernel rows with name, op and why the device cannot run it ("": it can). Returns
-// a string that stays valid until the thread's next call, or null.
+// JSON array of all kernel rows with name, op and why the device cannot run it ("": it can).
+// Returns a string that stays valid until the thread's next call, or null.
 ETVK_EXPORT const char* etvk_test_kernels() {
   static thread_local std::string json;
   const int failed = guarded([&] { json = describe_kernels(context().device.caps()); });

@@ -1,0 +1,236 @@
+"""Read the operands of a statically quantized linear, or say why they are something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from executorch.backends.vulkan.utils import is_choose_qparams_node
+from torch.fx import Node
+
+from .constants import Constants
+from .edge_ops import (
+    ADDMM,
+    BMM,
+    DEQUANTIZE,
+    DEQUANTIZE_AFFINE,
+    DEQUANTIZE_PER_CHANNEL,
+    LINEAR,
+    TRANSPOSE_OPS,
+    QuantParams,
+    activation_dequantize_params,
+    is_alias,
+    is_contiguous,
+    is_dequantize,
+    named_argument,
+    node_argument,
+    op_name,
+    sizes_of,
+    tensor_of,
+)
+
+
+class NotInt8Error(Exception):
+    """The linear does not run in int8; the message is for the user.
+
+    Attributes:
+        is_static: input and weight are statically quantized, so the case was ours to decide.
+    """
+
+    def __init__(self, reason: str, is_static: bool = True) -> None:
+        super().__init__(reason)
+        self.is_static = is_static
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The int8 input.
+
+    Attributes:
+        x: its producer.
+        params: its quantization.
+        views: what stands between its dequantize and the linear, in order.
+        inner_nodes: the dequantize and the views.
+    """
+
+    x: Node
+    params: QuantParams
+    views: tuple[Node, ...]
+    inner_nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The constant int8 weight [N, K].
+
+    Attributes:
+        weight: its placeholder.
+        scales: constant float32 [N], or one scale for all channels.
+        zeros: constant [N], or None where the graph says that they are zero.
+        inner_nodes: the operators between it and the linear.
+    """
+
+    weight: Node
+    scales: Node | float
+    zeros: Node | None
+    inner_nodes: tuple[Node, ...]
+
+
+def read_operands(
+    linear: Node, constants: Constants | None
+) -> tuple[Activation, Weight, Node | None]:
+    """(activation, weight, bias) of a linear, mm, addmm or bmm.
+
+    Args:
+        constants: the program's; without it, placeholders are taken for constants.
+
+    Raises:
+        NotInt8Error: where one of them is not what the int8 op takes.
+    """
+    bias: Node | None
+    if linear.target == ADDMM:
+        bias, x_arg, weight_arg = (node_argument(linear, index) for index in range(3))
+    else:
+        x_arg, weight_arg = node_argument(linear, 0), node_argument(linear, 1)
+        bias = named_argument(linear, 2, "bias") if linear.target == LINEAR else None
+    dequantize, views = _behind_aliases(x_arg)
+    is_static = _check_both_quantized(dequantize, weight_arg)
+    if linear.target == BMM:
+        raise NotInt8Error(
+            f"bmm of batch {sizes_of(linear)[0]}: only a 2-D weight runs as an int8 layer",
+            is_static,
+        )
+    activation = _activation(dequantize, views)
+    weight = _weight(linear, weight_arg)
+    _check_constants(constants, weight, bias)
+    _require_dtype(linear, torch.float32, "result")
+    for name in ("alpha", "beta"):
+        if linear.kwargs.get(name, 1) != 1:
+            raise NotInt8Error(f"addmm with {name} = {linear.kwargs[name]}")
+    return activation, weight, bias
+
+
+def _activation(dequantize: Node, views: list[Node]) -> Activation:
+    params = activation_dequantize_params(dequantize)
+    if params is None:
+        kind = "computed at run time" if _is_dynamic(dequantize) else "not one for the tensor"
+        raise NotInt8Error(f"activation scale is {kind} ({op_name(dequantize)})", is_static=False)
+    if problem := params.int8_problem():
+        raise NotInt8Error(f"activation {problem}")
+    x = node_argument(dequantize, 0)
+    _require_dtype(x, torch.int8, "activation")
+    if not is_contiguous(x):
+        raise NotInt8Error("activation is not contiguous")
+    return Activation(x, params, tuple(views), (dequantize, *views))
+
+
+def _behind_aliases(node: Node) -> tuple[Node, list[Node]]:
+    """The first producer that is not a view or clone, and the aliases passed, in order."""
+    aliases: list[Node] = []
+    while is_alias(node):
+        aliases.insert(0, node)
+        node = node_argument(node, 0)
+    return node, aliases
+
+
+def _behind_transpose(node: Node) -> tuple[Node, list[Node]]:
+    if node.target not in TRANSPOSE_OPS:
+        return node, []
+    if len(node.args) > 1 and [int(d) % 2 for d in node.args[1]] != [1, 0]:  # type: ignore[union-attr,arg-type]
+        return node, []
+    return node_argument(node, 0), [node]
+
+
+def _check_both_quantized(dequantize_x: Node, weight_arg: Node) -> bool:
+    """True where both operands are dequantized and the activation's scale is static."""
+    weight_producer = _behind_transpose(weight_arg)[0]
+    x_is, w_is = is_dequantize(dequantize_x), is_dequantize(weight_producer)
+    if not x_is:
+        what = "only the weight is quantized" if w_is else "it is not quantized"
+        raise NotInt8Error(what, is_static=False)
+    is_static = activation_dequantize_params(dequantize_x) is not None
+    if not w_is:
+        is_param = weight_producer.op == "placeholder"
+        raise NotInt8Error(
+            "weight is not quantized" if is_param else "weight is not a constant", False
+        )
+    return is_static
+
+
+def _is_dynamic(dequantize: Node) -> bool:
+    scale = dequantize.args[1]
+    while isinstance(scale, Node) and scale.op == "call_function":
+        if is_choose_qparams_node(scale):
+            return True
+        scale = scale.args[0] if scale.args else None
+    return False
+
+
+def _weight(linear: Node, argument: Node) -> Weight:
+    node = argument
+    passed: list[Node] = []
+    if linear.target != LINEAR:
+        node, passed = _behind_transpose(argument)
+        if not passed:
+            raise NotInt8Error("weight is stored [K, N]; only [N, K] with a transpose is supported")
+    name = op_name(node)
+    weight = node_argument(node, 0)
+    zeros: Node | None = None
+    scales: Node | float
+    if node.target == DEQUANTIZE_PER_CHANNEL:
+        if node.args[3] != 0:
+            raise NotInt8Error(f"weight is quantized along axis {node.args[3]}, not along its rows")
+        scales = node_argument(node, 1)
+        zeros = named_argument(node, 2, "zero_points")
+    elif node.target == DEQUANTIZE:
+        if not isinstance(node.args[1], float):
+            raise NotInt8Error("weight scale is not a literal")
+        scales = node.args[1]
+        if node.args[2] != 0:
+            raise NotInt8Error("weight zero points are not all zero")
+    elif DEQUANTIZE_AFFINE in name or "per_channel_group" in name:
+        raise NotInt8Error(f"weight is quantized per group ({name})")
+    else:
+        raise NotInt8Error(f"weight is dequantized by {name}")
+    _require_dtype(weight, torch.int8, "weight")
+    shape = sizes_of(weight)
+    if len(shape) != 2 or 0 in shape:
+        raise NotInt8Error(f"weight has the shape {shape}, not [N, K]")
+    return Weight(weight, scales, zeros, (*passed, node))
+
+
+def _require_dtype(node: Node, dtype: torch.dtype, what: str) -> None:
+    tensor = tensor_of(node)
+    found = None if tensor is None else tensor.dtype
+    if found != dtype:
+        raise NotInt8Error(f"{what} dtype is {found}, not {dtype}")
+
+
+def _check_constants(constants: Constants | None, weight: Weight, bias: Node | None) -> None:
+    n = sizes_of(weight.weight)[0]
+    named = {
+        "weight": weight.weight,
+        "weight scale": weight.scales,
+        "weight zero point": weight.zeros,
+        "bias": bias,
+    }
+    for what, node in named.items():
+        if not isinstance(node, Node):
+            continue
+        is_constant = node.op == "placeholder" if constants is None else constants.is_constant(node)
+        if not is_constant:
+            raise NotInt8Error(f"{what} is not a constant")
+    for what in ("weight scale", "bias"):
+        node = named[what]
+        if not isinstance(node, Node):
+            continue
+        tensor = tensor_of(node)
+        # Constants that an earlier fusion padded to a multiple of 4 still hold N values in front.
+        lengths = (n, (n + 3) // 4 * 4)
+        if tensor is None or tensor.dim() != 1 or tensor.shape[0] not in lengths:
+            raise NotInt8Error(f"{what} is not a vector of {n} values")
+        # Scales may be kept in float64; their float32 value is what the op uses.
+        if tensor.dtype != torch.float32 and not (
+            what == "weight scale" and tensor.dtype == torch.float64
+        ):
+            raise NotInt8Error(f"{what} dtype is {tensor.dtype}, not torch.float32")

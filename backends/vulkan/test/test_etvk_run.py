@@ -1,0 +1,81 @@
+"""etvk_run: the same bytes as from Python, and every failure with its reason and exit code."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linear_fixture import built
+from model_cases import CASES
+from programs import pte_bytes, run
+
+
+def etvk_run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [built("bin/etvk_run"), *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("etvk_run") / "mlp.pte"
+    path.write_bytes(pte_bytes("mlp"))
+    return path
+
+
+def fnv1a(data: bytes) -> int:
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def test_same_bytes_as_python(model: Path, tmp_path: Path) -> None:
+    inputs = CASES["mlp"].inputs()
+    (tmp_path / "x.bin").write_bytes(inputs[0].contiguous().numpy().tobytes())
+    result = etvk_run(model, "--input", tmp_path / "x.bin", "--output", tmp_path / "y")
+    assert result.returncode == 0, result.stdout + result.stderr
+    expected = run(pte_bytes("mlp"), inputs)[0].numpy()
+    assert (tmp_path / "y0.bin").read_bytes() == expected.tobytes()
+    sizes = ", ".join(map(str, expected.shape))
+    checksum = f"{fnv1a(expected.tobytes()):016x}"
+    assert f"output 0  float32 [{sizes}]  {checksum}" in result.stdout
+    assert "device " in result.stdout and "median" in result.stdout
+
+
+def test_random_inputs_follow_the_seed(model: Path) -> None:
+    def checksums(seed: int) -> list[str]:
+        result = etvk_run(model, "--seed", seed, "--repeat", 2)
+        assert result.returncode == 0, result.stderr
+        return [line for line in result.stdout.splitlines() if line.startswith("output")]
+
+    assert checksums(1) == checksums(1) != checksums(2)
+
+
+def test_layers_left_to_the_cpu(tmp_path: Path) -> None:
+    path = tmp_path / "model.pte"
+    path.write_bytes(pte_bytes("cpu_between"))
+    result = etvk_run(path, "--repeat", 1)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_failures(model: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.bin"
+    np.zeros(3, np.uint8).tofile(short)
+    cut = tmp_path / "cut.pte"
+    cut.write_bytes(model.read_bytes()[:1000])
+    for arguments, code, message in (
+        ((), 2, "no MODEL.pte given"),
+        ((model, "--fast"), 2, "unknown argument '--fast'"),
+        ((model, "--repeat", "0"), 2, "--repeat '0'"),
+        ((model, "--method"), 2, "--method needs a value"),
+        ((tmp_path / "none.pte",), 1, "Error::AccessFailed"),
+        ((cut,), 1, "Error::InvalidProgram"),
+        ((model, "--method", "backward"), 1, "Error::InvalidArgument"),
+        ((model, "--input", short), 1, "short.bin' has 3 bytes"),
+        ((model, "--input", tmp_path / "none.bin"), 1, "none.bin' cannot be read"),
+    ):
+        result = etvk_run(*arguments)
+        assert result.returncode == code and message in result.stderr, (arguments, result)
