@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 # Importing and exporting log dozens of lines that say nothing about this example.
@@ -126,7 +127,7 @@ def main() -> int:
         print("no Vulkan device; install a driver: apt-get install libvulkan1 mesa-vulkan-drivers")
         return 1
     print(f"device            {device.name} ({device.type}, {device.driver})")
-    kernels = {executorch_vulkan.linear_kernel(BATCH, n, k) for k, n in zip(WIDTHS, WIDTHS[1:], strict=False)}
+    kernels = {executorch_vulkan.linear_kernel(BATCH, n, k) for k, n in pairwise(WIDTHS)}
     print(f"kernels           {', '.join(sorted(kernels))}")
 
     train_x, train_y, test_x, test_y = load_data()
@@ -143,10 +144,14 @@ def main() -> int:
         ("int8, eager", eager),
         ("int8, Vulkan", vulkan),
     ):
-        print(f"{name:<17} {(predictions == test_y).float().mean():.2%} of {len(test_y)} test digits")
+        print(
+            f"{name:<17} {(predictions == test_y).float().mean():.2%} of {len(test_y)} test digits"
+        )
     for index, delegate in enumerate(read_delegates(lowered)):
         print(f"delegate {index}        {' -> '.join(delegate.op_names)}")
-    print(f"time              {time_per_inference_us(method, test_x[:BATCH]):.0f} us a batch of {BATCH}")
+    print(
+        f"time              {time_per_inference_us(method, test_x[:BATCH]):.0f} us a batch of {BATCH}"
+    )
     print(f"program           {args.output.resolve()}")
     if not torch.equal(eager, vulkan):
         print(f"FAILED: {int((eager != vulkan).sum())} predictions differ from the eager graph")

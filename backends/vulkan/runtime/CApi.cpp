@@ -90,8 +90,8 @@ ETVK_EXPORT size_t etvk_describe_devices(char* buffer, size_t size) {
   }
 }
 
-// Writes the name of the kernel that programs loaded now would run for y[M, N] = x[M, K] * w[N, K]^T;
-// `op` is q8ta_linear or linear_q8ta_q8csw.
+// Writes the name of the kernel that programs loaded now would run for y[M, N] = x[M, K] * w[N,
+// K]^T; `op` is q8ta_linear or linear_q8ta_q8csw.
 ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, uint32_t K,
                                       char* buffer, size_t size) {
   try {

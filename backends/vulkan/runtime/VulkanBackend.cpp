@@ -93,8 +93,8 @@ ScalarType scalar_type(etvk::DType dtype) {
 
 void check_tensor(const char* what, size_t index, const Tensor& tensor, etvk::DType dtype) {
   ETVK_CHECK(tensor.scalar_type() == scalar_type(dtype), kInvalidArgument,
-             what << " " << index << " must be " << etvk::dtype_name(dtype)
-                  << ", got scalar type " << static_cast<int>(tensor.scalar_type()));
+             what << " " << index << " must be " << etvk::dtype_name(dtype) << ", got scalar type "
+                  << static_cast<int>(tensor.scalar_type()));
   ETVK_CHECK(er::is_contiguous_dim_order(tensor.dim_order().data(), tensor.dim_order().size()),
              kInvalidArgument, what << " " << index << " must be contiguous (row-major)");
 }
@@ -126,8 +126,7 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   check_tensor("output", index, tensor, graph.output_dtype(index));
   const auto& sizes = graph.output_sizes(index);
   std::vector<executorch::aten::SizesType> new_sizes(sizes.begin(), sizes.end());
-  const er::Error resized =
-      er::resize_tensor(tensor, {new_sizes.data(), new_sizes.size()});
+  const er::Error resized = er::resize_tensor(tensor, {new_sizes.data(), new_sizes.size()});
   ETVK_CHECK(resized == er::Error::Ok, kInvalidArgument,
              "output " << index << " cannot take the program's shape of rank " << sizes.size());
   if (tensor.nbytes() > 0) {
@@ -161,8 +160,8 @@ class VulkanBackend final : public er::BackendInterface {
       };
       etvk::Context& device = etvk::context_for(etvk::ContextOptions::from_environment());
       graph = std::make_unique<etvk::ComputeGraph>(
-          device, etvk::read_blob(static_cast<const uint8_t*>(processed->data()),
-                                  processed->size(), named_data));
+          device, etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),
+                                  named_data));
     });
     processed->Free();
     if (error != er::Error::Ok) {

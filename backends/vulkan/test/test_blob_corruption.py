@@ -113,7 +113,9 @@ def mutate_graph(graph: VkGraph, rng: random.Random) -> None:
             items[rng.randrange(len(items))] = rng.choice(odd_integers)
     else:
         chain = graph.chain
-        rng.choice([lambda: chain.pop(), lambda: rng.shuffle(chain), lambda: chain.append(chain[0])])()
+        rng.choice(
+            [lambda: chain.pop(), lambda: rng.shuffle(chain), lambda: chain.append(chain[0])]
+        )()
 
 
 @pytest.mark.parametrize("case_name", BLOB_CASES)

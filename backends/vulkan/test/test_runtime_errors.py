@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from linear_fixture import built
 from programs import load, pte_bytes
 
@@ -104,9 +105,7 @@ def test_no_loader(mlp_path: Path) -> None:
         ("ETVK_KERNEL", "q8ta_linear__dot4__m3n3k3__wg1", "q8ta_linear__dot4__m3n3k3__wg1"),
     ],
 )
-def test_wrong_setting_is_an_error(
-    mlp_path: Path, variable: str, value: str, message: str
-) -> None:
+def test_wrong_setting_is_an_error(mlp_path: Path, variable: str, value: str, message: str) -> None:
     code, output = run_elsewhere([built("bin/etvk_run"), mlp_path], **{variable: value})
     assert code == 1 and message in output, output
 

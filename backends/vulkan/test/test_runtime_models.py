@@ -7,8 +7,8 @@ import torch
 from executorch.exir import to_edge_transform_and_lower
 from executorch.exir.dialects._ops import ops as exir_ops
 
-from model_cases import CASES, Lowered, ModelCase, quantize_and_lower
 from executorch_vulkan import VulkanPartitioner
+from model_cases import CASES, Lowered, ModelCase, quantize_and_lower
 from programs import load, pte_bytes, run
 
 DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default

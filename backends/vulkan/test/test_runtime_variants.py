@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from linear_fixture import built
 from model_cases import CASES, ModelCase
 from programs import pte_bytes, run

@@ -131,8 +131,7 @@ ConstantDef convert(const vkgraph::VkBytes* constant, const Section& bytes,
   ConstantDef found = named_data(name);
   ETVK_CHECK(found.size_bytes >= length, kInvalidProgram,
              "Vulkan blob: constant '" << name << "' has " << found.size_bytes
-                                       << " bytes in the named data, the graph expects "
-                                       << length);
+                                       << " bytes in the named data, the graph expects " << length);
   found.size_bytes = static_cast<size_t>(length);
   return found;
 }
@@ -152,8 +151,7 @@ GraphDef read_blob(const uint8_t* data, size_t size_bytes, const NamedData& name
   std::memcpy(start, flatbuffer.data, flatbuffer.size_bytes);
 
   flatbuffers::Verifier verifier(start, flatbuffer.size_bytes);
-  ETVK_CHECK(vkgraph::VkGraphBufferHasIdentifier(start) &&
-                 vkgraph::VerifyVkGraphBuffer(verifier),
+  ETVK_CHECK(vkgraph::VkGraphBufferHasIdentifier(start) && vkgraph::VerifyVkGraphBuffer(verifier),
              kInvalidProgram, "Vulkan blob: the graph's flatbuffer is damaged");
   const vkgraph::VkGraph* graph = vkgraph::GetVkGraph(start);
 

@@ -102,9 +102,8 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
 
   // Symbolic integers that come in as inputs are not known yet; everything else is checked and
   // recorded now, so that the first execution does no more work than the later ones.
-  const bool known = std::all_of(inputs_.begin(), inputs_.end(), [this](ValueId id) {
-    return is_tensor(id);
-  });
+  const bool known =
+      std::all_of(inputs_.begin(), inputs_.end(), [this](ValueId id) { return is_tensor(id); });
   if (known) {
     resize_nodes();
     record();
@@ -133,9 +132,9 @@ void ComputeGraph::check_ids() const {
     if (const auto* constant = std::get_if<TensorDef>(&value)) {
       if (constant->constant_id >= 0) {
         const auto index = static_cast<size_t>(constant->constant_id);
-        ETVK_CHECK(index < constant_defs_.size(), kInvalidProgram,
-                   "constant " << index << " does not exist, the program has "
-                               << constant_defs_.size());
+        ETVK_CHECK(
+            index < constant_defs_.size(), kInvalidProgram,
+            "constant " << index << " does not exist, the program has " << constant_defs_.size());
         const uint64_t expected = bytes_of(constant->dtype, constant->dims);
         ETVK_CHECK(constant_defs_[index].size_bytes == expected, kInvalidProgram,
                    "constant " << index << " has " << constant_defs_[index].size_bytes
@@ -218,9 +217,8 @@ void ComputeGraph::set_sizes(ValueId id, const std::vector<int64_t>& sizes) {
              "value " << id << " would have shape " << shape_text(sizes) << ", it is declared as "
                       << shape_text(dims(id)));
   const uint64_t needed = bytes_of(dtype(id), sizes);
-  const uint64_t bound = tensors_[id].storage >= 0
-                             ? storages_[tensors_[id].storage].size_bytes
-                             : bytes_of(dtype(id), dims(id));
+  const uint64_t bound = tensors_[id].storage >= 0 ? storages_[tensors_[id].storage].size_bytes
+                                                   : bytes_of(dtype(id), dims(id));
   ETVK_CHECK(needed <= bound, kInvalidProgram,
              "value " << id << " would have shape " << shape_text(sizes) << ", over its bound "
                       << shape_text(dims(id)));
@@ -275,8 +273,8 @@ size_t ComputeGraph::storage_of(ValueId id) {
     return static_cast<size_t>(state.storage);
   }
   Storage storage;
-  storage.size_bytes = round_up(std::max<uint64_t>(bytes_of(dtype(id), dims(id)), 1),
-                                kWordGroupBytes);
+  storage.size_bytes =
+      round_up(std::max<uint64_t>(bytes_of(dtype(id), dims(id)), 1), kWordGroupBytes);
   storage.arena_item = arena_items_.size();
   arena_items_.push_back({storage.size_bytes, INT32_MAX, -1, 0});
   state.storage = static_cast<int64_t>(storages_.size());
@@ -310,8 +308,8 @@ ConstantRef ComputeGraph::add_constant(const std::string& key, uint64_t size_byt
       }
     }
   }
-  constants_.push_back({round_up(std::max<uint64_t>(size_bytes, 1), kWordGroupBytes), 0, key,
-                        std::move(fill)});
+  constants_.push_back(
+      {round_up(std::max<uint64_t>(size_bytes, 1), kWordGroupBytes), 0, key, std::move(fill)});
   return constants_.size() - 1;
 }
 
@@ -320,9 +318,9 @@ void ComputeGraph::bind_constant(ValueId id, ConstantRef constant) {
   Storage storage;
   storage.size_bytes = constants_.at(constant).size_bytes;
   storage.constant = static_cast<int64_t>(constant);
-  ETVK_CHECK(storage.size_bytes >= bytes_of(dtype(id), dims(id)), kInvalidProgram,
-             "value " << id << " of shape " << shape_text(dims(id))
-                      << " is larger than its constant");
+  ETVK_CHECK(
+      storage.size_bytes >= bytes_of(dtype(id), dims(id)), kInvalidProgram,
+      "value " << id << " of shape " << shape_text(dims(id)) << " is larger than its constant");
   tensors_[id].storage = static_cast<int64_t>(storages_.size());
   storages_.push_back(storage);
 }
@@ -523,9 +521,9 @@ void ComputeGraph::run() {
 void ComputeGraph::check_validation_layer() {
   const uint64_t messages = context_.device.instance().validation_message_count();
   const uint64_t raised = messages - std::exchange(validation_messages_, messages);
-  ETVK_CHECK(raised == 0, kInternal,
-             "ETVK_VALIDATION: the Vulkan validation layer raised " << raised
-                                                                    << " messages, see stderr");
+  ETVK_CHECK(
+      raised == 0, kInternal,
+      "ETVK_VALIDATION: the Vulkan validation layer raised " << raised << " messages, see stderr");
 }
 
 }  // namespace etvk

@@ -36,8 +36,8 @@ using ValueDef = std::variant<Null, int64_t, double, bool, std::string, TensorDe
                               std::vector<int64_t>, std::vector<double>, ValueList>;
 
 struct OpCall {
-  std::string name;            // "et_vk.q8ta_linear.default"
-  std::vector<ValueId> args;   // the schema's arguments in order, then the output
+  std::string name;           // "et_vk.q8ta_linear.default"
+  std::vector<ValueId> args;  // the schema's arguments in order, then the output
 };
 
 // Bytes owned by the caller, valid until the ComputeGraph is built.

@@ -10,13 +10,13 @@ namespace etvk {
 OpArgs::OpArgs(const ComputeGraph& graph, const OpCall& call, size_t count)
     : graph_(graph), call_(call), op_(call.name) {
   ETVK_CHECK(call.args.size() == count + 1, kInvalidProgram,
-             op_ << ": expected " << count << " arguments and an output, got "
-                 << call.args.size() << " values");
+             op_ << ": expected " << count << " arguments and an output, got " << call.args.size()
+                 << " values");
 }
 
 void OpArgs::fail(const char* name, const char* expected) const {
-  ETVK_FAIL(kInvalidProgram, op_ << ": argument " << next_ - 1 << " (" << name << ") must be "
-                                 << expected);
+  ETVK_FAIL(kInvalidProgram,
+            op_ << ": argument " << next_ - 1 << " (" << name << ") must be " << expected);
 }
 
 ValueId OpArgs::any(const char*) { return call_.args[next_++]; }

@@ -79,7 +79,7 @@ InstanceApi load_instance_api(VkInstance instance) {
 
 DeviceApi load_device_api(const InstanceApi& instance_api, VkDevice device) {
   DeviceApi api;
-#define ETVK_LOAD(name)                                                                   \
+#define ETVK_LOAD(name)                                                                     \
   api.name = reinterpret_cast<PFN_##name>(instance_api.vkGetDeviceProcAddr(device, #name)); \
   ETVK_CHECK(api.name != nullptr, kDeviceUnavailable, "the Vulkan driver lacks " #name);
   ETVK_DEVICE_FUNCTIONS(ETVK_LOAD)

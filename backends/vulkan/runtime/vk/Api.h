@@ -12,15 +12,15 @@
   X(vkEnumerateInstanceLayerProperties)     \
   X(vkEnumerateInstanceVersion)
 
-#define ETVK_INSTANCE_FUNCTIONS(X)              \
-  X(vkCreateDevice)                             \
-  X(vkDestroyInstance)                          \
-  X(vkEnumerateDeviceExtensionProperties)       \
-  X(vkEnumeratePhysicalDevices)                 \
-  X(vkGetDeviceProcAddr)                        \
-  X(vkGetPhysicalDeviceFeatures2)               \
-  X(vkGetPhysicalDeviceMemoryProperties)        \
-  X(vkGetPhysicalDeviceProperties2)             \
+#define ETVK_INSTANCE_FUNCTIONS(X)        \
+  X(vkCreateDevice)                       \
+  X(vkDestroyInstance)                    \
+  X(vkEnumerateDeviceExtensionProperties) \
+  X(vkEnumeratePhysicalDevices)           \
+  X(vkGetDeviceProcAddr)                  \
+  X(vkGetPhysicalDeviceFeatures2)         \
+  X(vkGetPhysicalDeviceMemoryProperties)  \
+  X(vkGetPhysicalDeviceProperties2)       \
   X(vkGetPhysicalDeviceQueueFamilyProperties)
 
 // Null where the extension is not enabled.
@@ -28,53 +28,53 @@
   X(vkCreateDebugUtilsMessengerEXT)          \
   X(vkDestroyDebugUtilsMessengerEXT)
 
-#define ETVK_DEVICE_FUNCTIONS(X)      \
-  X(vkAllocateCommandBuffers)         \
-  X(vkAllocateDescriptorSets)         \
-  X(vkAllocateMemory)                 \
-  X(vkBeginCommandBuffer)             \
-  X(vkBindBufferMemory)               \
-  X(vkCmdBindDescriptorSets)          \
-  X(vkCmdBindPipeline)                \
-  X(vkCmdCopyBuffer)                  \
-  X(vkCmdDispatch)                    \
-  X(vkCmdPipelineBarrier)             \
-  X(vkCmdPushConstants)               \
-  X(vkCmdResetQueryPool)              \
-  X(vkCmdWriteTimestamp)              \
-  X(vkCreateBuffer)                   \
-  X(vkCreateCommandPool)              \
-  X(vkCreateComputePipelines)         \
-  X(vkCreateDescriptorPool)           \
-  X(vkCreateDescriptorSetLayout)      \
-  X(vkCreateFence)                    \
-  X(vkCreatePipelineLayout)           \
-  X(vkCreateQueryPool)                \
-  X(vkCreateShaderModule)             \
-  X(vkDestroyBuffer)                  \
-  X(vkDestroyCommandPool)             \
-  X(vkDestroyDescriptorPool)          \
-  X(vkDestroyDescriptorSetLayout)     \
-  X(vkDestroyDevice)                  \
-  X(vkDestroyFence)                   \
-  X(vkDestroyPipeline)                \
-  X(vkDestroyPipelineLayout)          \
-  X(vkDestroyQueryPool)               \
-  X(vkDestroyShaderModule)            \
-  X(vkDeviceWaitIdle)                 \
-  X(vkEndCommandBuffer)               \
-  X(vkFlushMappedMemoryRanges)        \
-  X(vkFreeMemory)                     \
-  X(vkGetBufferMemoryRequirements)    \
-  X(vkGetDeviceQueue)                 \
-  X(vkGetQueryPoolResults)            \
-  X(vkInvalidateMappedMemoryRanges)   \
-  X(vkMapMemory)                      \
-  X(vkQueueSubmit)                    \
-  X(vkResetCommandPool)               \
-  X(vkResetDescriptorPool)            \
-  X(vkResetFences)                    \
-  X(vkUpdateDescriptorSets)           \
+#define ETVK_DEVICE_FUNCTIONS(X)    \
+  X(vkAllocateCommandBuffers)       \
+  X(vkAllocateDescriptorSets)       \
+  X(vkAllocateMemory)               \
+  X(vkBeginCommandBuffer)           \
+  X(vkBindBufferMemory)             \
+  X(vkCmdBindDescriptorSets)        \
+  X(vkCmdBindPipeline)              \
+  X(vkCmdCopyBuffer)                \
+  X(vkCmdDispatch)                  \
+  X(vkCmdPipelineBarrier)           \
+  X(vkCmdPushConstants)             \
+  X(vkCmdResetQueryPool)            \
+  X(vkCmdWriteTimestamp)            \
+  X(vkCreateBuffer)                 \
+  X(vkCreateCommandPool)            \
+  X(vkCreateComputePipelines)       \
+  X(vkCreateDescriptorPool)         \
+  X(vkCreateDescriptorSetLayout)    \
+  X(vkCreateFence)                  \
+  X(vkCreatePipelineLayout)         \
+  X(vkCreateQueryPool)              \
+  X(vkCreateShaderModule)           \
+  X(vkDestroyBuffer)                \
+  X(vkDestroyCommandPool)           \
+  X(vkDestroyDescriptorPool)        \
+  X(vkDestroyDescriptorSetLayout)   \
+  X(vkDestroyDevice)                \
+  X(vkDestroyFence)                 \
+  X(vkDestroyPipeline)              \
+  X(vkDestroyPipelineLayout)        \
+  X(vkDestroyQueryPool)             \
+  X(vkDestroyShaderModule)          \
+  X(vkDeviceWaitIdle)               \
+  X(vkEndCommandBuffer)             \
+  X(vkFlushMappedMemoryRanges)      \
+  X(vkFreeMemory)                   \
+  X(vkGetBufferMemoryRequirements)  \
+  X(vkGetDeviceQueue)               \
+  X(vkGetQueryPoolResults)          \
+  X(vkInvalidateMappedMemoryRanges) \
+  X(vkMapMemory)                    \
+  X(vkQueueSubmit)                  \
+  X(vkResetCommandPool)             \
+  X(vkResetDescriptorPool)          \
+  X(vkResetFences)                  \
+  X(vkUpdateDescriptorSets)         \
   X(vkWaitForFences)
 
 namespace etvk {
@@ -104,8 +104,8 @@ const GlobalApi& global_api();
 InstanceApi load_instance_api(VkInstance instance);
 DeviceApi load_device_api(const InstanceApi& instance_api, VkDevice device);
 
-// Throws with the call's name when `result` is an error; kOutOfMemory and kDeviceUnavailable (device
-// lost) are told apart from the rest.
+// Throws with the call's name when `result` is an error; kOutOfMemory and kDeviceUnavailable
+// (device lost) are told apart from the rest.
 void check(VkResult result, const char* call);
 
 }  // namespace etvk

@@ -17,9 +17,8 @@ Buffer::Buffer(const Device& device, uint64_t size_bytes, MemoryUse use)
   info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   VkBuffer buffer = VK_NULL_HANDLE;
   check(api.vkCreateBuffer(device.handle(), &info, nullptr, &buffer), "vkCreateBuffer");
-  buffer_ = {buffer, [&device](VkBuffer b) {
-               device.api().vkDestroyBuffer(device.handle(), b, nullptr);
-             }};
+  buffer_ = {buffer,
+             [&device](VkBuffer b) { device.api().vkDestroyBuffer(device.handle(), b, nullptr); }};
 
   VkMemoryRequirements needs{};
   api.vkGetBufferMemoryRequirements(device.handle(), buffer, &needs);

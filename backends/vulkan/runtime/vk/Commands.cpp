@@ -39,9 +39,8 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
   VkFenceCreateInfo fence_info{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
   VkFence fence = VK_NULL_HANDLE;
   check(api.vkCreateFence(vk_device, &fence_info, nullptr, &fence), "vkCreateFence");
-  fence_ = {fence, [&device](VkFence f) {
-              device.api().vkDestroyFence(device.handle(), f, nullptr);
-            }};
+  fence_ = {fence,
+            [&device](VkFence f) { device.api().vkDestroyFence(device.handle(), f, nullptr); }};
 
   if (timed) {
     ETVK_CHECK(device.caps().timestamp_period_ns > 0.0f, kNotSupported,
@@ -126,16 +125,16 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
                         WorkgroupCount groups) {
   const DeviceApi& api = device_.api();
   const KernelRow& row = pipeline.row();
-  ETVK_CHECK(bindings.size() == row.binding_count && bindings.size() <= kMaxBindings, kInternal,
-             row.name << ": " << bindings.size() << " bindings, the kernel has "
-                      << row.binding_count);
+  ETVK_CHECK(
+      bindings.size() == row.binding_count && bindings.size() <= kMaxBindings, kInternal,
+      row.name << ": " << bindings.size() << " bindings, the kernel has " << row.binding_count);
   ETVK_CHECK(push_constant_bytes == row.push_constant_bytes, kInternal,
              row.name << ": " << push_constant_bytes << " bytes of push constants, the kernel has "
                       << row.push_constant_bytes);
   const uint32_t largest = std::max({groups.x, groups.y, groups.z});
   ETVK_CHECK(largest <= device_.caps().max_workgroup_count, kNotSupported,
-             row.name << ": " << largest << " workgroups in one dimension, "
-                      << device_.caps().name << " allows " << device_.caps().max_workgroup_count);
+             row.name << ": " << largest << " workgroups in one dimension, " << device_.caps().name
+                      << " allows " << device_.caps().max_workgroup_count);
 
   const VkDescriptorSet set = allocate_set(pipeline);
   VkDescriptorBufferInfo buffers[kMaxBindings];
@@ -161,8 +160,7 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
   const uint32_t query = 2 * static_cast<uint32_t>(kernels_.size());
   const bool timed = queries_ && kernels_.size() < kMaxTimedDispatches;
   if (timed) {
-    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(),
-                            query);
+    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(), query);
   }
   api.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle());
   api.vkCmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout(), 0, 1,
@@ -200,8 +198,7 @@ std::vector<DispatchTime> Commands::dispatch_times() const {
   if (!queries_ || kernels_.empty()) {
     return times;
   }
-  const auto count =
-      static_cast<uint32_t>(std::min<size_t>(kernels_.size(), kMaxTimedDispatches));
+  const auto count = static_cast<uint32_t>(std::min<size_t>(kernels_.size(), kMaxTimedDispatches));
   std::vector<uint64_t> ticks(2 * count);
   check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), 0, 2 * count,
                                             ticks.size() * sizeof(uint64_t), ticks.data(),

@@ -30,7 +30,8 @@ struct Context {
 // there is no loader, no driver or no such device.
 Context& context_for(const ContextOptions& options);
 
-// Every device there is, features that ETVK_DISABLE names cleared; empty without a loader or driver.
+// Every device there is, features that ETVK_DISABLE names cleared; empty without a loader or
+// driver.
 std::vector<DeviceCaps> available_devices(const ContextOptions& options);
 
 }  // namespace etvk

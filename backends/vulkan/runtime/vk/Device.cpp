@@ -79,7 +79,8 @@ Feature dot_of(uint32_t version, const std::set<std::string>& extensions) {
 }
 
 DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
-  VkPhysicalDeviceSubgroupProperties subgroup{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
+  VkPhysicalDeviceSubgroupProperties subgroup{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
   VkPhysicalDeviceDriverProperties driver{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
   VkPhysicalDeviceProperties2 properties{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
   properties.pNext = &subgroup;
@@ -117,8 +118,7 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   caps.max_workgroup_count =
       *std::min_element(limits.maxComputeWorkGroupCount, limits.maxComputeWorkGroupCount + 3);
   caps.max_storage_range_bytes = limits.maxStorageBufferRange;
-  caps.min_storage_offset_alignment =
-      static_cast<uint32_t>(limits.minStorageBufferOffsetAlignment);
+  caps.min_storage_offset_alignment = static_cast<uint32_t>(limits.minStorageBufferOffsetAlignment);
   caps.timestamp_period_ns = limits.timestampComputeAndGraphics ? limits.timestampPeriod : 0.0f;
   caps.dot4 = features.dot.shaderIntegerDotProduct == VK_TRUE;
   caps.int8_storage = features.storage8.storageBuffer8BitAccess == VK_TRUE;
@@ -175,12 +175,13 @@ size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& 
     const bool is_index = std::all_of(choice.begin(), choice.end(),
                                       [](unsigned char c) { return std::isdigit(c) != 0; });
     for (size_t i = 0; i < devices.size(); ++i) {
-      const bool chosen = is_index ? choice == std::to_string(i)
-                                   : lower(devices[i].name).find(lower(choice)) != std::string::npos;
+      const bool chosen = is_index
+                              ? choice == std::to_string(i)
+                              : lower(devices[i].name).find(lower(choice)) != std::string::npos;
       if (chosen) {
-        ETVK_CHECK(is_usable(i), kDeviceUnavailable,
-                   "ETVK_DEVICE=" << choice << ": " << devices[i].name
-                                  << " is older than Vulkan 1.1");
+        ETVK_CHECK(
+            is_usable(i), kDeviceUnavailable,
+            "ETVK_DEVICE=" << choice << ": " << devices[i].name << " is older than Vulkan 1.1");
         return i;
       }
     }
@@ -195,7 +196,8 @@ size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& 
       }
     }
   }
-  ETVK_FAIL(kDeviceUnavailable, "no device has Vulkan 1.1; the devices are " << list_devices(devices));
+  ETVK_FAIL(kDeviceUnavailable,
+            "no device has Vulkan 1.1; the devices are " << list_devices(devices));
 }
 
 Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps)

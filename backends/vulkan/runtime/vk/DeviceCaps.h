@@ -26,13 +26,13 @@ struct DeviceCaps {
   uint32_t subgroup_size = 0;
   uint32_t max_workgroup_invocations = 128;
   uint32_t max_shared_bytes = 16384;
-  uint32_t max_workgroup_count = 65535;          // smallest of the three dimensions
-  uint64_t max_storage_range_bytes = 1u << 27;   // one storage buffer binding
+  uint32_t max_workgroup_count = 65535;         // smallest of the three dimensions
+  uint64_t max_storage_range_bytes = 1u << 27;  // one storage buffer binding
   uint32_t min_storage_offset_alignment = 256;
-  float timestamp_period_ns = 0.0f;              // 0: the queue has no timestamps
+  float timestamp_period_ns = 0.0f;  // 0: the queue has no timestamps
 
-  bool dot4 = false;          // packed 4x8 signed integer dot product (SPIR-V OpSDot)
-  bool int8_storage = false;  // 8-bit loads and stores in storage buffers
+  bool dot4 = false;              // packed 4x8 signed integer dot product (SPIR-V OpSDot)
+  bool int8_storage = false;      // 8-bit loads and stores in storage buffers
   bool subgroup_shuffle = false;  // subgroup shuffle in compute shaders
   std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
 };

@@ -29,16 +29,16 @@ class Error : public std::runtime_error {
 }  // namespace etvk
 
 // Throws etvk::Error; `message` is a stream expression: ETVK_FAIL(kNotSupported, "K is " << k).
-#define ETVK_FAIL(error_code, message)                                           \
-  do {                                                                           \
-    std::ostringstream etvk_message_;                                            \
-    etvk_message_ << message;                                                    \
-    throw ::etvk::Error(::etvk::ErrorCode::error_code, etvk_message_.str());     \
+#define ETVK_FAIL(error_code, message)                                       \
+  do {                                                                       \
+    std::ostringstream etvk_message_;                                        \
+    etvk_message_ << message;                                                \
+    throw ::etvk::Error(::etvk::ErrorCode::error_code, etvk_message_.str()); \
   } while (false)
 
-#define ETVK_CHECK(condition, error_code, message)        \
-  do {                                                    \
-    if (!(condition)) {                                   \
-      ETVK_FAIL(error_code, message);                     \
-    }                                                     \
+#define ETVK_CHECK(condition, error_code, message) \
+  do {                                             \
+    if (!(condition)) {                            \
+      ETVK_FAIL(error_code, message);              \
+    }                                              \
   } while (false)

@@ -26,9 +26,9 @@ bool has_validation_layer() {
 
 }  // namespace
 
-VKAPI_ATTR VkBool32 VKAPI_CALL Instance::on_message(
-    VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
-    const VkDebugUtilsMessengerCallbackDataEXT* data, void* user_data) {
+VKAPI_ATTR VkBool32 VKAPI_CALL
+Instance::on_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
+                     const VkDebugUtilsMessengerCallbackDataEXT* data, void* user_data) {
   auto* self = static_cast<Instance*>(user_data);
   ++self->message_count_;
   std::fprintf(stderr, "[etvk validation] %s\n", data->pMessage);
@@ -77,10 +77,11 @@ Instance::Instance(bool validation) {
   }
   VkInstance instance = VK_NULL_HANDLE;
   const VkResult created = global_api().vkCreateInstance(&info, nullptr, &instance);
-  ETVK_CHECK(created != VK_ERROR_INCOMPATIBLE_DRIVER, kDeviceUnavailable,
-             "the Vulkan loader found no driver that it can use. Install one, on Debian and Ubuntu: "
-             "apt-get install mesa-vulkan-drivers (includes lavapipe, which runs on the CPU); if "
-             "VK_DRIVER_FILES is set, it must name the driver's .json file");
+  ETVK_CHECK(
+      created != VK_ERROR_INCOMPATIBLE_DRIVER, kDeviceUnavailable,
+      "the Vulkan loader found no driver that it can use. Install one, on Debian and Ubuntu: "
+      "apt-get install mesa-vulkan-drivers (includes lavapipe, which runs on the CPU); if "
+      "VK_DRIVER_FILES is set, it must name the driver's .json file");
   check(created, "vkCreateInstance");
   api_ = load_instance_api(instance);
   instance_ = {instance, [this](VkInstance i) { api_.vkDestroyInstance(i, nullptr); }};

@@ -27,9 +27,10 @@ class Instance {
   uint64_t validation_message_count() const { return message_count_.load(); }
 
  private:
-  static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(
-      VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
-      const VkDebugUtilsMessengerCallbackDataEXT* data, void* user_data);
+  static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                   VkDebugUtilsMessageTypeFlagsEXT types,
+                                                   const VkDebugUtilsMessengerCallbackDataEXT* data,
+                                                   void* user_data);
 
   std::atomic<uint64_t> message_count_{0};  // outlives the instance, which may still report
   InstanceApi api_;

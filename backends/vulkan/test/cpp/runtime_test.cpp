@@ -1,5 +1,5 @@
-// The runtime below ExecuTorch's interface: memory planning, device choice, programs that are wrong,
-// and programs that share a device between threads. Plain checks; the last line counts them.
+// The runtime below ExecuTorch's interface: memory planning, device choice, programs that are
+// wrong, and programs that share a device between threads. Plain checks; the last line counts them.
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -60,11 +60,10 @@ void test_arena_planner() {
       sound = sound && items[a].offset_bytes % 64 == 0 &&
               items[a].offset_bytes + items[a].size_bytes <= arena;
       for (size_t b = 0; b < a; ++b) {
-        const bool together = items[a].first_use <= items[b].last_use &&
-                              items[b].first_use <= items[a].last_use;
-        const bool overlap =
-            items[a].offset_bytes < items[b].offset_bytes + items[b].size_bytes &&
-            items[b].offset_bytes < items[a].offset_bytes + items[a].size_bytes;
+        const bool together =
+            items[a].first_use <= items[b].last_use && items[b].first_use <= items[a].last_use;
+        const bool overlap = items[a].offset_bytes < items[b].offset_bytes + items[b].size_bytes &&
+                             items[b].offset_bytes < items[a].offset_bytes + items[a].size_bytes;
         sound = sound && !(together && overlap);
       }
     }
@@ -134,16 +133,14 @@ void test_wrong_programs(Context& context) {
                [&] { build([](GraphDef& def) { def.chain[0].args[0] = 1000; }); });
   expect_error(ErrorCode::kInvalidProgram, "names value -7",
                [&] { build([](GraphDef& def) { def.inputs[0] = -7; }); });
-  expect_error(ErrorCode::kInvalidProgram, "(x) must be a tensor", [&] {
-    build([](GraphDef& def) { def.chain[0].args[0] = def.chain[0].args[1]; });
-  });
+  expect_error(ErrorCode::kInvalidProgram, "(x) must be a tensor",
+               [&] { build([](GraphDef& def) { def.chain[0].args[0] = def.chain[0].args[1]; }); });
   expect_error(ErrorCode::kInvalidProgram, "already written",
                [&] { build([](GraphDef& def) { def.chain.push_back(def.chain[0]); }); });
   expect_error(ErrorCode::kInvalidProgram, "never written",
                [&] { build([](GraphDef& def) { def.chain.clear(); }); });
-  expect_error(ErrorCode::kInvalidProgram, "before it is written", [&] {
-    build([](GraphDef& def) { def.inputs.clear(); });
-  });
+  expect_error(ErrorCode::kInvalidProgram, "before it is written",
+               [&] { build([](GraphDef& def) { def.inputs.clear(); }); });
   expect_error(ErrorCode::kInvalidProgram, "x must be [..., K] with K = 16", [&] {
     build([&](GraphDef& def) { std::get<TensorDef>(def.values[x]).dims.back() = 15; });
   });
@@ -155,9 +152,8 @@ void test_wrong_programs(Context& context) {
       std::get<TensorDef>(def.values[x]).dims = {1LL << 31, 1LL << 31, 16};
     });
   });
-  expect_error(ErrorCode::kInvalidProgram, "constant 0 has", [&] {
-    build([](GraphDef& def) { def.constants[0].size_bytes -= 1; });
-  });
+  expect_error(ErrorCode::kInvalidProgram, "constant 0 has",
+               [&] { build([](GraphDef& def) { def.constants[0].size_bytes -= 1; }); });
 }
 
 void test_wrong_inputs(Context& context) {
@@ -188,8 +184,8 @@ void test_threads(Context& context) {
   for (size_t t = 0; t < errors.size(); ++t) {
     threads.emplace_back([&context, &error = errors[t], t] {
       try {
-        const LinearCase a = random_case(5 + static_cast<int64_t>(t), 33, 70,
-                                         Operands::kUniform, 100 + t);
+        const LinearCase a =
+            random_case(5 + static_cast<int64_t>(t), 33, 70, Operands::kUniform, 100 + t);
         const LinearCase b = random_case(1, 64, 128, Operands::kUniform, 200 + t);
         const auto expected_a = reference_output(a);
         const auto expected_b = reference_output(b);

@@ -32,9 +32,8 @@ struct DequantizePush {
 void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DType x_dtype,
                  ValueId y, DType y_dtype) {
   ETVK_CHECK(graph.dtype(x) == x_dtype && graph.dtype(y) == y_dtype, kInvalidProgram,
-             op << ": expected " << dtype_name(x_dtype) << " to " << dtype_name(y_dtype)
-                << ", got " << dtype_name(graph.dtype(x)) << " to "
-                << dtype_name(graph.dtype(y)));
+             op << ": expected " << dtype_name(x_dtype) << " to " << dtype_name(y_dtype) << ", got "
+                << dtype_name(graph.dtype(x)) << " to " << dtype_name(graph.dtype(y)));
   ETVK_CHECK(graph.dims(x).size() == graph.dims(y).size(), kInvalidProgram,
              op << ": input and output differ in rank");
 }
@@ -64,9 +63,9 @@ void add_dequantize_node(ComputeGraph& graph, const std::string& op, ValueId x, 
   check_types(graph, op, x, DType::kInt8, y, DType::kFloat32);
   check_int8_range(op, zero_point, -128, 127);
   inverse_scale(op, scale);
-  add_elementwise_node(graph, op, x, y, KernelId::dequantize_per_tensor__elementwise__m1n256k1__wg64,
-                       DequantizePush{0, static_cast<float>(scale),
-                                      static_cast<int32_t>(zero_point)});
+  add_elementwise_node(
+      graph, op, x, y, KernelId::dequantize_per_tensor__elementwise__m1n256k1__wg64,
+      DequantizePush{0, static_cast<float>(scale), static_cast<int32_t>(zero_point)});
 }
 
 }  // namespace

@@ -25,19 +25,19 @@ namespace {
 
 struct LinearArgs {
   std::string op;
-  ValueId x = -1;             // int8 [..., K]
+  ValueId x = -1;  // int8 [..., K]
   double input_scale = 1.0;
   int64_t input_zero_point = 0;
-  ValueId weights = -1;       // int8 [N, K]
-  ValueId weight_scales = -1; // float32 [>= N]
-  ValueId bias = -1;          // float32 [>= N], or none
+  ValueId weights = -1;        // int8 [N, K]
+  ValueId weight_scales = -1;  // float32 [>= N]
+  ValueId bias = -1;           // float32 [>= N], or none
   bool quantized_output = false;
   double output_scale = 1.0;
   int64_t output_zero_point = 0;
   std::string activation = "none";
   int64_t quant_min = -128;
   int64_t quant_max = 127;
-  ValueId y = -1;             // [..., N]
+  ValueId y = -1;  // [..., N]
 };
 
 void read_input_and_weights(OpArgs& args, LinearArgs& linear) {
@@ -81,15 +81,15 @@ void check_shapes(const ComputeGraph& graph, const LinearArgs& args) {
   const auto& w = graph.dims(args.weights);
   ETVK_CHECK(graph.dtype(args.weights) == DType::kInt8 && w.size() == 2 && w[0] > 0 && w[1] > 0,
              kInvalidProgram,
-             args.op << ": weights must be int8 [N, K], got " << dtype_name(graph.dtype(args.weights))
-                     << " of rank " << w.size());
+             args.op << ": weights must be int8 [N, K], got "
+                     << dtype_name(graph.dtype(args.weights)) << " of rank " << w.size());
   const int64_t n = w[0];
   const int64_t k = w[1];
   const auto& x = graph.dims(args.x);
   const auto& y = graph.dims(args.y);
   ETVK_CHECK(!x.empty() && x.back() == k, kInvalidProgram,
-             args.op << ": x must be [..., K] with K = " << k << ", got K = "
-                     << (x.empty() ? 0 : x.back()));
+             args.op << ": x must be [..., K] with K = " << k
+                     << ", got K = " << (x.empty() ? 0 : x.back()));
   const DType y_dtype = args.quantized_output ? DType::kInt8 : DType::kFloat32;
   ETVK_CHECK(graph.dtype(args.y) == y_dtype && y.size() == x.size(), kInvalidProgram,
              args.op << ": the output must be " << dtype_name(y_dtype) << " of rank " << x.size());
@@ -144,8 +144,8 @@ std::vector<float> output_scales(const ComputeGraph& graph, const LinearArgs& ar
     scales[i] = static_cast<float>(args.input_scale) * w_scale;
     // A GPU may flush subnormal numbers to zero.
     ETVK_CHECK(scales[i] == 0.0f ? w_scale == 0.0f : std::isnormal(scales[i]), kNotSupported,
-               args.op << ": input_scale " << args.input_scale << " times weight scale "
-                       << w_scale << " of channel " << i << " is not a normal float32");
+               args.op << ": input_scale " << args.input_scale << " times weight scale " << w_scale
+                       << " of channel " << i << " is not a normal float32");
   }
   return scales;
 }
@@ -163,22 +163,21 @@ LinearConstants add_constants(ComputeGraph& graph, const LinearArgs& args) {
 
   LinearConstants constants;
   constants.stride_words = static_cast<uint32_t>(stride / 4);
-  constants.weights = graph.add_constant(
-      key("linear weights", weights, n * k), n * stride, [=](uint8_t* to) {
+  constants.weights =
+      graph.add_constant(key("linear weights", weights, n * k), n * stride, [=](uint8_t* to) {
         for (size_t row = 0; row < n; ++row) {
           std::memcpy(to + row * stride, weights + row * k, k);
         }
       });
-  constants.sums = graph.add_constant(
-      key("linear sums", weights, n * k), n * 4, [=](uint8_t* to) {
-        for (size_t row = 0; row < n; ++row) {
-          int32_t sum = 0;
-          for (size_t i = 0; i < k; ++i) {
-            sum += static_cast<int8_t>(weights[row * k + i]);
-          }
-          std::memcpy(to + row * 4, &sum, 4);
-        }
-      });
+  constants.sums = graph.add_constant(key("linear sums", weights, n * k), n * 4, [=](uint8_t* to) {
+    for (size_t row = 0; row < n; ++row) {
+      int32_t sum = 0;
+      for (size_t i = 0; i < k; ++i) {
+        sum += static_cast<int8_t>(weights[row * k + i]);
+      }
+      std::memcpy(to + row * 4, &sum, 4);
+    }
+  });
   constants.scales = graph.add_constant(
       "", n * 4, [scales = output_scales(graph, args, graph.dims(args.weights)[0])](uint8_t* to) {
         std::memcpy(to, scales.data(), scales.size() * 4);
@@ -247,14 +246,14 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
                   << " are over the limit of 2^32 - 1 elements");
     push.M = static_cast<uint32_t>(m);
     const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
-    // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in y.
+    // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
+    // y.
     const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
     const Pipeline& pipeline =
         graph.context().pipelines.get(row, {x_alignment, push.N % 4 == 0 ? 1u : 0u});
     commands.dispatch(pipeline,
                       {graph.range(y), graph.range(x), graph.constant_range(constants.weights),
-                       graph.constant_range(constants.sums),
-                       graph.constant_range(constants.scales),
+                       graph.constant_range(constants.sums), graph.constant_range(constants.scales),
                        graph.constant_range(constants.bias)},
                       &push, sizeof(push), linear_grid(row, push.M, push.N));
   };
