@@ -149,9 +149,8 @@ def main() -> int:
         )
     for index, delegate in enumerate(read_delegates(lowered)):
         print(f"delegate {index}        {' -> '.join(delegate.op_names)}")
-    print(
-        f"time              {time_per_inference_us(method, test_x[:BATCH]):.0f} us a batch of {BATCH}"
-    )
+    time_us = time_per_inference_us(method, test_x[:BATCH])
+    print(f"time              {time_us:.0f} us a batch of {BATCH}")
     print(f"program           {args.output.resolve()}")
     if not torch.equal(eager, vulkan):
         print(f"FAILED: {int((eager != vulkan).sum())} predictions differ from the eager graph")
