@@ -117,8 +117,9 @@ it is timed; if one differs, it is not timed and the exit code is 1.
   --list               print the kernels and which of them this device can run
   --help               print this
 
-A submission holds several dispatches of the same layer, about 2 ms of them, one after the other.
-GPU time is taken by timestamps around each dispatch; the first one of a submission is left out.
+A submission holds several dispatches of the same layer, about 2 ms of them, each of which waits for
+the one before it, as the layers of a model do. GPU time is one dispatch's share of the time between
+a timestamp before the first and one behind the last.
 TOPS counts 2 * M * N * K operations. GB/s is weight bytes over time, shown up to M = 32; weights
 that fit in the device's cache are read from there unless --distinct-weights is given.
 

@@ -37,27 +37,30 @@ TimeStats stats_of(std::vector<double> times_us) {
   return stats;
 }
 
+bool has_timestamps(const Context& context) {
+  return context.device.caps().timestamp_period_ns > 0.0f;
+}
+
+// Of a whole submission.
 struct TimedRun {
   double wall_us = 0.0;
-  std::vector<double> gpu_us;  // by dispatch; empty without timestamps
+  double gpu_us = 0.0;  // 0 without timestamps
 };
 
-TimedRun run_once(ComputeGraph& graph) {
+TimedRun run_once(const Context& context, ComputeGraph& graph) {
   TimedRun run;
   const auto start = Clock::now();
   graph.run();
   run.wall_us = elapsed_us(start);
-  for (const DispatchTime& time : graph.dispatch_times()) {
-    run.gpu_us.push_back(time.time_us);
-  }
+  run.gpu_us = has_timestamps(context) ? graph.gpu_time_us() : 0.0;
   return run;
 }
 
 std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase& linear,
                                     size_t dispatches, bool distinct_weights) {
-  const bool timed = context.device.caps().timestamp_period_ns > 0.0f;
   testing::LinearProgram program = testing::linear_program(linear, dispatches, distinct_weights);
-  auto graph = std::make_unique<ComputeGraph>(context, std::move(program.def), timed);
+  auto graph =
+      std::make_unique<ComputeGraph>(context, std::move(program.def), has_timestamps(context));
   std::memcpy(graph->input_data(0), linear.x.data(), linear.x.size());
   return graph;
 }
@@ -73,25 +76,33 @@ size_t dispatches_for(const testing::LinearCase& linear, double time_us, bool di
 
 }  // namespace
 
-Measurement measure(Context& context, const testing::LinearCase& linear,
-                    const std::vector<uint8_t>& expected, const MeasureOptions& options) {
-  const testing::ForcedKernel forced(options.kernel);
-  Measurement result;
-  std::unique_ptr<ComputeGraph> graph = build(context, linear, 1, false);
-  result.kernel = graph->kernels().at(0);
+Measurement check(Context& context, const testing::LinearCase& linear,
+                  const std::vector<uint8_t>& expected, const std::string& kernel) {
+  const testing::ForcedKernel forced(kernel);
+  const std::unique_ptr<ComputeGraph> graph = build(context, linear, 1, false);
   graph->run();
+  Measurement result;
+  result.kernel = graph->kernels().at(0);
   result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));
-  if (!result.mismatch.empty()) {
-    return result;
-  }
+  return result;
+}
+
+Measurement measure(Context& context, const testing::LinearCase& linear,
+                    const std::vector<uint8_t>& expected, const std::string& kernel,
+                    const MeasureOptions& options) {
+  const testing::ForcedKernel forced(kernel);
+  std::unique_ptr<ComputeGraph> graph = build(context, linear, 1, false);
+  graph->run();
+  Measurement result;
+  result.kernel = graph->kernels().at(0);
 
   // Clocks rise while this runs, so the estimate comes after it.
   const auto warmup_start = Clock::now();
   while (elapsed_us(warmup_start) < options.warmup_ms * 1e3) {
     graph->run();
   }
-  const TimedRun single = run_once(*graph);
-  const double estimate_us = single.gpu_us.empty() ? single.wall_us : single.gpu_us[0];
+  const TimedRun single = run_once(context, *graph);
+  const double estimate_us = single.gpu_us > 0.0 ? single.gpu_us : single.wall_us;
   result.dispatches = dispatches_for(linear, estimate_us, options.distinct_weights);
   if (result.dispatches > 1) {
     graph = build(context, linear, result.dispatches, options.distinct_weights);
@@ -101,13 +112,15 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
   std::vector<double> gpu_us;
   std::vector<double> wall_us;
   double spent_us = 0.0;
+  const auto share = static_cast<double>(result.dispatches);
   while (wall_us.size() < kMinSubmissions ||
-         (spent_us < options.target_ms * 1e3 && gpu_us.size() < kMaxSamples)) {
-    const TimedRun run = run_once(*graph);
+         (spent_us < options.target_ms * 1e3 && wall_us.size() < kMaxSamples)) {
+    const TimedRun run = run_once(context, *graph);
     spent_us += run.wall_us;
-    wall_us.push_back(run.wall_us / static_cast<double>(result.dispatches));
-    const size_t skip = run.gpu_us.size() > 1 ? 1 : 0;
-    gpu_us.insert(gpu_us.end(), run.gpu_us.begin() + skip, run.gpu_us.end());
+    wall_us.push_back(run.wall_us / share);
+    if (run.gpu_us > 0.0) {
+      gpu_us.push_back(run.gpu_us / share);
+    }
   }
   result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));
   if (result.mismatch.empty()) {

@@ -23,22 +23,25 @@ struct Measurement {
   std::string kernel;     // of the table row that ran
   std::string mismatch;   // empty: the result is exact; else nothing was timed
   size_t dispatches = 1;  // in one submission
-  TimeStats gpu;          // one dispatch, by GPU timestamps; no samples where the device has none
+  TimeStats gpu;          // one dispatch's share, by GPU timestamps; no samples without them
   TimeStats wall;         // one dispatch's share of a submission, by the host's clock
 
   const TimeStats& best() const { return gpu.samples > 0 ? gpu : wall; }
 };
 
 struct MeasureOptions {
-  std::string kernel;  // empty: selection's choice
   bool distinct_weights = false;
   double warmup_ms = 0.0;
   double target_ms = 200.0;
 };
 
-// `expected` are the bytes of reference_output(linear). Throws Error when the kernel cannot run
+// Both run `kernel`, or what selection chooses if it is empty, and compare the result with
+// `expected`, the bytes of reference_output(linear). They throw Error when the kernel cannot run
 // this layer on this device.
+Measurement check(Context& context, const testing::LinearCase& linear,
+                  const std::vector<uint8_t>& expected, const std::string& kernel);
 Measurement measure(Context& context, const testing::LinearCase& linear,
-                    const std::vector<uint8_t>& expected, const MeasureOptions& options);
+                    const std::vector<uint8_t>& expected, const std::string& kernel,
+                    const MeasureOptions& options);
 
 }  // namespace etvk::bench

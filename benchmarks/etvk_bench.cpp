@@ -16,6 +16,7 @@ namespace etvk::bench {
 
 namespace {
 
+constexpr double kWarmupOfNextMs = 20.0;  // of the kernels behind the first one on a shape
 constexpr int64_t kBearableOnCpu = int64_t{1024} * 2048 * 2048;  // products
 
 const char* op_name(const BenchOptions& options) {
@@ -84,6 +85,40 @@ double warmup_ms(const DeviceCaps& caps, const BenchOptions& options, bool is_fi
   return is_first ? 2000.0 : 500.0;
 }
 
+// All kernels on one shape. Every result is checked before anything is timed, so that the timed
+// runs follow each other without a pause in which the GPU's clock could fall.
+std::vector<Result> run_shape(Context& context, const BenchOptions& options, const Shape& shape,
+                              const std::vector<std::string>& kernels, double warmup) {
+  testing::LinearCase linear =
+      testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
+  linear.quantized_output = !options.float_output;
+  const std::vector<uint8_t> expected = testing::reference_output(linear);
+  std::vector<Result> results;
+  for (const std::string& kernel : kernels) {
+    Result result;
+    result.shape = shape;
+    result.op = op_name(options);
+    result.measured = check(context, linear, expected, kernel);
+    results.push_back(std::move(result));
+  }
+  MeasureOptions measure_options;
+  measure_options.distinct_weights = options.distinct_weights;
+  measure_options.target_ms = options.target_ms;
+  measure_options.warmup_ms = warmup;
+  for (Result& result : results) {
+    if (result.measured.mismatch.empty()) {
+      result.measured = measure(context, linear, expected, result.measured.kernel, measure_options);
+      measure_options.warmup_ms = std::min(warmup, kWarmupOfNextMs);
+    }
+  }
+  const double clock_mhz = sm_clock_mhz(context.device.caps());
+  for (Result& result : results) {
+    result.sm_clock_mhz = clock_mhz;
+    print_result(result, options);
+  }
+  return results;
+}
+
 // False if a result was not exact.
 bool run_benchmarks(Context& context, const BenchOptions& options) {
   const DeviceCaps& caps = context.device.caps();
@@ -91,24 +126,9 @@ bool run_benchmarks(Context& context, const BenchOptions& options) {
   print_header(caps, options);
   std::vector<Result> results;
   for (const Shape& shape : shapes_to_run(caps, options)) {
-    testing::LinearCase linear =
-        testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
-    linear.quantized_output = !options.float_output;
-    const std::vector<uint8_t> expected = testing::reference_output(linear);
-    for (const std::string& kernel : kernels) {
-      MeasureOptions measure_options;
-      measure_options.kernel = kernel;
-      measure_options.distinct_weights = options.distinct_weights;
-      measure_options.target_ms = options.target_ms;
-      measure_options.warmup_ms = warmup_ms(caps, options, results.empty());
-      Result result;
-      result.shape = shape;
-      result.op = op_name(options);
-      result.measured = measure(context, linear, expected, measure_options);
-      result.sm_clock_mhz = sm_clock_mhz(caps);
-      print_result(result, options);
-      results.push_back(std::move(result));
-    }
+    const double warmup = warmup_ms(caps, options, results.empty());
+    const std::vector<Result> of_shape = run_shape(context, options, shape, kernels, warmup);
+    results.insert(results.end(), of_shape.begin(), of_shape.end());
   }
   if (!options.json_path.empty()) {
     write_json(options.json_path, caps, options, results);

@@ -41,29 +41,43 @@ private_apt() {
     -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
     -o Dir::State="$work/state" -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache" \
-    -o Acquire::Languages=none -o Acquire::Retries=2 -o APT::Sandbox::User="$(id -un)" "$@"
+    -o Dir::Cache::archives="$work/debs" -o Acquire::Languages=none -o Acquire::Retries=2 \
+    -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
 # fetch_debian SUITE FOLDER PACKAGE...: downloads the packages as SUITE has them and unpacks them
 # into FOLDER, which appears only when all of it worked. Dependencies are the caller's to list.
 fetch_debian() {
-  local suite=$1 folder=$2 work mirror deb
+  unpack_debian "$1" "$2" download "${@:3}"
+}
+
+# fetch_debian_closure SUITE FOLDER PACKAGE...: the same with all that the packages depend on, down
+# to the C library, since nothing counts as installed.
+fetch_debian_closure() {
+  unpack_debian "$1" "$2" install --yes --download-only --no-install-recommends "${@:3}"
+}
+
+# unpack_debian SUITE FOLDER APT_ARGS...: APT_ARGS leave the packages in the folder of archives.
+unpack_debian() {
+  local suite=$1 folder=$2 work mirror deb complete=0
   shift 2
   rm -rf "$TOOLCHAIN"/fetch.* # of an interrupted run
   work=$(mktemp -d "$TOOLCHAIN/fetch.XXXXXX") || return
-  mkdir -p "$work"/state/lists/partial "$work"/cache/archives/partial "$work"/{debs,tree} &&
+  mkdir -p "$work"/state/lists/partial "$work"/cache "$work"/debs/partial "$work"/tree &&
     : >"$work/status" || return
   for mirror in $(debian_mirrors); do
     printf 'deb [arch=%s signed-by=%s] %s %s main\n' \
       "$(dpkg --print-architecture)" "$DEBIAN_KEYRING" "$mirror" "$suite" >"$work/sources.list"
-    (cd "$work/debs" && private_apt "$work" update && private_apt "$work" download "$@") && break
+    if (cd "$work/debs" && private_apt "$work" update && private_apt "$work" "$@"); then
+      complete=1
+      break
+    fi
   done
   for deb in "$work"/debs/*.deb; do
-    if [[ ! -f $deb ]] || ! dpkg-deb -x "$deb" "$work/tree"; then
+    if ((!complete)) || [[ ! -f $deb ]] || ! dpkg-deb -x "$deb" "$work/tree"; then
       rm -rf "$work"
       return 1
     fi
   done
-  # apt-get download is all or nothing, so what lies there is all of it.
   rm -rf "$folder" && mv "$work/tree" "$folder" && rm -rf "$work"
 }

@@ -1,7 +1,7 @@
 """q8ta_linear and linear_q8ta_q8csw against NumPy, byte by byte, on every kernel of the table.
 
-The device is the one that the environment names; `test_on_swiftshader` runs this module once more
-on a second, independent driver.
+The device is the one that the environment names; `test_on_another_driver` runs this module again
+on others: an independent one, and one that has cooperative matrices on a CPU.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -31,8 +32,22 @@ from linear_fixture import (
     run_linear,
 )
 
-# Set in the run on the second driver: its name, which the device must have.
-SECOND_DRIVER = os.environ.get("ETVK_TEST_SECOND_DRIVER", "")
+
+@dataclass(frozen=True)
+class Driver:
+    variable: str  # ./dev test sets it, where the driver is there
+    is_launcher: bool  # the variable names a program that runs others on the driver, or an ICD file
+    device: str  # a part of the name that the device must have
+    path: str = ""  # the one kernel path to test there; "": all
+    slow: bool = False  # compiles and runs large tiles slowly: fewer cases
+
+
+DRIVERS = {
+    "swiftshader": Driver("ETVK_SWIFTSHADER_ICD", False, "SwiftShader", slow=True),
+    "lavapipe_coopmat": Driver("ETVK_LAVAPIPE_COOPMAT", True, "llvmpipe", path="coopmat"),
+}
+OTHER_DRIVER = DRIVERS.get(os.environ.get("ETVK_TEST_DRIVER", ""))  # set in the run on another one
+SLOW_DRIVER = OTHER_DRIVER is not None and OTHER_DRIVER.slow
 RANDOM_CASES = 500
 ZERO_POINTS = (0, -128, 127)
 
@@ -49,7 +64,10 @@ def _kernel_table() -> ModuleType:
 
 
 ROWS = {row.name: row for row in _kernel_table().KERNELS if "linear" in row.op.name}
-every_kernel = pytest.mark.parametrize("name", ROWS)
+TESTED = [
+    row.name for row in ROWS.values() if not OTHER_DRIVER or OTHER_DRIVER.path in ("", row.path)
+]
+every_kernel = pytest.mark.parametrize("name", TESTED)
 
 
 def _require(name: str) -> None:
@@ -86,7 +104,7 @@ def test_tile_edges(name: str) -> None:
     n_sizes = _edges(row.tile_n)
     k_sizes = _edges(row.tile_k)
     rng = np.random.default_rng(len(name))
-    step = 2 if SECOND_DRIVER else 1  # which compiles and runs the large tiles slowly
+    step = 2 if SLOW_DRIVER else 1
     for i, m in enumerate(m_sizes):
         for j, n in list(enumerate(n_sizes))[i % step :: step]:
             k = k_sizes[(i + j) % len(k_sizes)]
@@ -102,8 +120,8 @@ def test_extremes(name: str, k: int) -> None:
     """The largest sums of either sign, with nothing but zero points and values at their ends."""
     _require(name)
     rng = np.random.default_rng(k)
-    # SwiftShader takes seconds for so many steps in the large tiles: one zero point must do there.
-    for zero_point in ZERO_POINTS[2:] if SECOND_DRIVER and k == 65536 else ZERO_POINTS:
+    # A slow driver takes seconds for so many steps in large tiles: one zero point must do there.
+    for zero_point in ZERO_POINTS[2:] if SLOW_DRIVER and k == 65536 else ZERO_POINTS:
         linear = random_linear(
             rng,
             *(2, k, 5),
@@ -200,13 +218,13 @@ random_cases = settings(
 @random_cases
 @given(data=st.data())
 def test_random_shapes(data: st.DataObject) -> None:
-    fitting = [name for name, row in kernels().items() if not row.refusal and name in ROWS]
+    fitting = [name for name, row in kernels().items() if not row.refusal and name in TESTED]
     kernel = data.draw(st.sampled_from([None, *fitting]), label="kernel")
     quantized_output = _is_quantized(kernel) if kernel else data.draw(st.booleans(), label="int8")
     assert_exact(_random_case(data, quantized_output), kernel)
 
 
-@settings(random_cases, max_examples=20 if SECOND_DRIVER else 100)
+@settings(random_cases, max_examples=20 if SLOW_DRIVER else 100)
 @given(data=st.data())
 def test_selection_without_dot_product(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -228,25 +246,33 @@ def test_forced_kernel_must_exist_and_fit() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _right_device() -> None:
-    if SECOND_DRIVER not in device_name():
-        pytest.fail(f"the device is {device_name()}, expected {SECOND_DRIVER}", pytrace=False)
+    if OTHER_DRIVER and OTHER_DRIVER.device not in device_name():
+        pytest.fail(f"the device is {device_name()}, not {OTHER_DRIVER.device}", pytrace=False)
+    rows = [row for name, row in kernels().items() if name in TESTED]
+    if all(row.refusal for row in rows):
+        pytest.fail(f"{device_name()} can run no kernel: {rows}", pytrace=False)
 
 
-if not SECOND_DRIVER:
+if not OTHER_DRIVER:
 
     @pytest.mark.slow
-    def test_on_swiftshader() -> None:
-        icd = os.environ.get("ETVK_SWIFTSHADER_ICD")
-        if not icd:
-            pytest.skip("SwiftShader is not installed (ETVK_SWIFTSHADER_ICD is not set)")
-        environment = {
-            **os.environ,
-            "VK_DRIVER_FILES": icd,
-            "ETVK_TEST_SECOND_DRIVER": "SwiftShader",
-        }
+    @pytest.mark.parametrize("name", DRIVERS)
+    def test_on_another_driver(name: str) -> None:
+        driver = DRIVERS[name]
+        installed = os.environ.get(driver.variable)
+        if not installed:
+            pytest.skip(f"{name} is not installed: {driver.variable} is not set")
+        if not any(driver.path in ("", ROWS[row].path) for row in kernels() if row in ROWS):
+            pytest.skip(f"no {driver.path} kernel is in this build")
+        environment = {**os.environ, "ETVK_TEST_DRIVER": name}
         environment.pop("ETVK_DEVICE", None)
+        if not driver.is_launcher:
+            environment["VK_DRIVER_FILES"] = installed
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+            [
+                *([installed] if driver.is_launcher else []),
+                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__),
+            ],
             cwd=ROOT,
             env=environment,
             capture_output=True,

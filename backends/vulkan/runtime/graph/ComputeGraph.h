@@ -34,7 +34,7 @@ class ComputeGraph {
  public:
   // Builds nodes through the op registry, uploads constants, plans memory and records for the upper
   // bound of every shape. Throws Error when `def` is inconsistent or needs what the device lacks.
-  // `def` and its constants may be freed afterwards. With `timed`, dispatches get GPU timestamps.
+  // `def` and its constants may be freed afterwards. With `timed`, executions are timed on the GPU.
   ComputeGraph(Context& context, GraphDef def, bool timed = false);
 
   // ---- Execution. Calls on one graph are serialized by the caller or by lock().
@@ -60,7 +60,8 @@ class ComputeGraph {
   int64_t output_symint(size_t index) const { return integer(outputs_.at(index)); }
   std::mutex& lock() { return mutex_; }
   const std::vector<std::string>& kernels() const { return commands_.kernels(); }
-  std::vector<DispatchTime> dispatch_times() const { return commands_.dispatch_times(); }
+  // Of the dispatches of the last run(), without copies. Only for graphs built with `timed`.
+  double gpu_time_us() const { return commands_.gpu_time_us(); }
 
   // ---- For op implementations, while nodes are built and in their callbacks.
 

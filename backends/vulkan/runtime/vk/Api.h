@@ -23,8 +23,16 @@
   X(vkGetPhysicalDeviceProperties2)       \
   X(vkGetPhysicalDeviceQueueFamilyProperties)
 
+// Vulkan headers before 1.3.255 do not know cooperative matrices; a build with them goes without.
+#ifdef VK_KHR_cooperative_matrix
+#define ETVK_COOPMAT_FUNCTIONS(X) X(vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
+#else
+#define ETVK_COOPMAT_FUNCTIONS(X)
+#endif
+
 // Null where the extension is not enabled.
 #define ETVK_INSTANCE_EXTENSION_FUNCTIONS(X) \
+  ETVK_COOPMAT_FUNCTIONS(X)                  \
   X(vkCreateDebugUtilsMessengerEXT)          \
   X(vkDestroyDebugUtilsMessengerEXT)
 

@@ -47,7 +47,7 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
                device.caps().name << " has no GPU timestamps on its compute queue");
     VkQueryPoolCreateInfo query_info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
     query_info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    query_info.queryCount = 2 * kMaxTimedDispatches;
+    query_info.queryCount = 2;
     VkQueryPool queries = VK_NULL_HANDLE;
     check(api.vkCreateQueryPool(vk_device, &query_info, nullptr, &queries), "vkCreateQueryPool");
     queries_ = {queries, [&device](VkQueryPool q) {
@@ -69,7 +69,7 @@ void Commands::begin() {
   VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
   if (queries_) {
-    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, 2 * kMaxTimedDispatches);
+    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, 2);
   }
 }
 
@@ -157,10 +157,8 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
 
   barrier(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
           VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-  const uint32_t query = 2 * static_cast<uint32_t>(kernels_.size());
-  const bool timed = queries_ && kernels_.size() < kMaxTimedDispatches;
-  if (timed) {
-    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(), query);
+  if (queries_ && kernels_.empty()) {
+    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(), 0);
   }
   api.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle());
   api.vkCmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout(), 0, 1,
@@ -170,10 +168,6 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
                            push_constant_bytes, push_constants);
   }
   api.vkCmdDispatch(commands_, groups.x, groups.y, groups.z);
-  if (timed) {
-    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(),
-                            query + 1);
-  }
   has_pending_writes_ = true;
   kernels_.emplace_back(row.name);
 }
@@ -187,28 +181,23 @@ void Commands::copy(const BufferRange& from, const BufferRange& to) {
 }
 
 void Commands::end() {
+  if (queries_ && !kernels_.empty()) {
+    device_.api().vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+                                      queries_.get(), 1);
+  }
   barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
   check(device_.api().vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
 }
 
 void Commands::submit_and_wait() const { device_.submit_and_wait(commands_, fence_.get()); }
 
-std::vector<DispatchTime> Commands::dispatch_times() const {
-  std::vector<DispatchTime> times;
-  if (!queries_ || kernels_.empty()) {
-    return times;
-  }
-  const auto count = static_cast<uint32_t>(std::min<size_t>(kernels_.size(), kMaxTimedDispatches));
-  std::vector<uint64_t> ticks(2 * count);
-  check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), 0, 2 * count,
-                                            ticks.size() * sizeof(uint64_t), ticks.data(),
-                                            sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
+double Commands::gpu_time_us() const {
+  ETVK_CHECK(queries_ && !kernels_.empty(), kInternal, "gpu_time_us: nothing was timed");
+  uint64_t ticks[2];
+  check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), 0, 2, sizeof(ticks),
+                                            ticks, sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
         "vkGetQueryPoolResults");
-  for (uint32_t i = 0; i < count; ++i) {
-    const double elapsed = static_cast<double>(ticks[2 * i + 1] - ticks[2 * i]);
-    times.push_back({kernels_[i], elapsed * device_.caps().timestamp_period_ns * 1e-3});
-  }
-  return times;
+  return static_cast<double>(ticks[1] - ticks[0]) * device_.caps().timestamp_period_ns * 1e-3;
 }
 
 }  // namespace etvk

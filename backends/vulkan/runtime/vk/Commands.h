@@ -17,16 +17,10 @@ struct WorkgroupCount {
   uint32_t z = 1;
 };
 
-// GPU time of one dispatch in the last submission.
-struct DispatchTime {
-  std::string kernel;
-  double time_us = 0.0;
-};
-
 class Commands {
  public:
-  // With `timed`, each dispatch is bracketed by timestamps (at most kMaxTimedDispatches of them);
-  // throws kNotSupported if the device's queue has none.
+  // With `timed`, GPU timestamps are taken before the first dispatch and after the last one; throws
+  // kNotSupported if the device's queue has none.
   Commands(const Device& device, bool timed);
 
   // Starts over: forgets all that was recorded.
@@ -42,10 +36,9 @@ class Commands {
 
   // Names of the kernels dispatched, in order.
   const std::vector<std::string>& kernels() const { return kernels_; }
-  // Empty unless timed; valid after submit_and_wait.
-  std::vector<DispatchTime> dispatch_times() const;
-
-  static constexpr uint32_t kMaxTimedDispatches = 1024;
+  // GPU time of the last submission's dispatches, with the barriers between them. Only if timed,
+  // and if something was dispatched.
+  double gpu_time_us() const;
 
  private:
   VkDescriptorSet allocate_set(const Pipeline& pipeline);

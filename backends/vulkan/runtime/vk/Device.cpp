@@ -41,27 +41,6 @@ std::set<std::string> device_extensions(const InstanceApi& api, VkPhysicalDevice
   return names;
 }
 
-// The feature structs that this runtime asks about, chained for a query or for device creation.
-// Only what the device's version or extensions define may be in the chain.
-struct FeatureChain {
-  VkPhysicalDeviceFeatures2 base{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-  VkPhysicalDevice8BitStorageFeatures storage8{
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES};
-  VkPhysicalDeviceShaderIntegerDotProductFeatures dot{
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
-
-  void link(bool with_storage8, bool with_dot) {
-    void** tail = &base.pNext;
-    if (with_storage8) {
-      *tail = &storage8;
-      tail = &storage8.pNext;
-    }
-    if (with_dot) {
-      *tail = &dot;
-    }
-  }
-};
-
 // An extension that became core: by version it needs no name at device creation.
 struct Feature {
   bool in_core;
@@ -69,13 +48,93 @@ struct Feature {
   bool available() const { return in_core || as_extension; }
 };
 
-Feature storage8_of(uint32_t version, const std::set<std::string>& extensions) {
-  return {version >= VK_API_VERSION_1_2, extensions.count(VK_KHR_8BIT_STORAGE_EXTENSION_NAME) > 0};
-}
+// What the device's version and extensions define; whether it has the feature is asked afterwards.
+struct Defined {
+  Defined(uint32_t version, const std::set<std::string>& extensions) {
+    const auto has = [&](const char* name) { return extensions.count(name) > 0; };
+    storage8 = {version >= VK_API_VERSION_1_2, has(VK_KHR_8BIT_STORAGE_EXTENSION_NAME)};
+    dot = {version >= VK_API_VERSION_1_3, has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)};
+#ifdef VK_KHR_cooperative_matrix
+    // Its shaders need int8 arithmetic and the Vulkan memory model as well, core since 1.2.
+    coopmat = version >= VK_API_VERSION_1_2 && has(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+#endif
+  }
 
-Feature dot_of(uint32_t version, const std::set<std::string>& extensions) {
-  return {version >= VK_API_VERSION_1_3,
-          extensions.count(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) > 0};
+  Feature storage8{};
+  Feature dot{};
+  bool coopmat = false;
+};
+
+// The feature structs that this runtime asks about, chained for a query or for device creation.
+// Only what the device defines may be in the chain.
+struct FeatureChain {
+  VkPhysicalDeviceFeatures2 base{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+  VkPhysicalDevice8BitStorageFeatures storage8{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES};
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dot{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+  VkPhysicalDeviceShaderFloat16Int8Features int8{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+  VkPhysicalDeviceVulkanMemoryModelFeatures memory_model{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
+#ifdef VK_KHR_cooperative_matrix
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+#endif
+
+  void link(bool with_storage8, bool with_dot, bool with_coopmat) {
+    void** tail = &base.pNext;
+    const auto add = [&tail](auto& features) {
+      *tail = &features;
+      tail = &features.pNext;
+    };
+    if (with_storage8) {
+      add(storage8);
+    }
+    if (with_dot) {
+      add(dot);
+    }
+    if (with_coopmat) {
+      add(int8);
+      add(memory_model);
+#ifdef VK_KHR_cooperative_matrix
+      add(coopmat);
+#endif
+    }
+  }
+
+  bool has_coopmat() const {
+#ifdef VK_KHR_cooperative_matrix
+    return coopmat.cooperativeMatrix && int8.shaderInt8 && memory_model.vulkanMemoryModel &&
+           memory_model.vulkanMemoryModelDeviceScope;
+#else
+    return false;
+#endif
+  }
+};
+
+// Shapes of s8 x s8 -> s32 at subgroup scope.
+std::vector<CoopmatShape> query_coopmat_shapes([[maybe_unused]] const InstanceApi& api,
+                                               [[maybe_unused]] VkPhysicalDevice device) {
+  std::vector<CoopmatShape> shapes;
+#ifdef VK_KHR_cooperative_matrix
+  uint32_t count = 0;
+  check(api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, nullptr),
+        "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+  std::vector<VkCooperativeMatrixPropertiesKHR> all(
+      count, {VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR});
+  check(api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, all.data()),
+        "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+  for (const auto& one : all) {
+    if (one.AType == VK_COMPONENT_TYPE_SINT8_KHR && one.BType == VK_COMPONENT_TYPE_SINT8_KHR &&
+        one.CType == VK_COMPONENT_TYPE_SINT32_KHR &&
+        one.ResultType == VK_COMPONENT_TYPE_SINT32_KHR && !one.saturatingAccumulation &&
+        one.scope == VK_SCOPE_SUBGROUP_KHR) {
+      shapes.push_back({one.MSize, one.NSize, one.KSize});
+    }
+  }
+#endif
+  return shapes;
 }
 
 DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
@@ -92,11 +151,9 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   const VkPhysicalDeviceProperties& base = properties.properties;
   const VkPhysicalDeviceLimits& limits = base.limits;
 
-  const auto extensions = device_extensions(api, device);
-  const Feature storage8 = storage8_of(base.apiVersion, extensions);
-  const Feature dot = dot_of(base.apiVersion, extensions);
+  const Defined defined(base.apiVersion, device_extensions(api, device));
   FeatureChain features;
-  features.link(storage8.available(), dot.available());
+  features.link(defined.storage8.available(), defined.dot.available(), defined.coopmat);
   api.vkGetPhysicalDeviceFeatures2(device, &features.base);
 
   DeviceCaps caps;
@@ -122,6 +179,9 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   caps.timestamp_period_ns = limits.timestampComputeAndGraphics ? limits.timestampPeriod : 0.0f;
   caps.dot4 = features.dot.shaderIntegerDotProduct == VK_TRUE;
   caps.int8_storage = features.storage8.storageBuffer8BitAccess == VK_TRUE;
+  if (features.has_coopmat()) {
+    caps.coopmat_shapes = query_coopmat_shapes(api, device);
+  }
   return caps;
 }
 
@@ -220,20 +280,28 @@ Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps
     caps_.timestamp_period_ns = 0.0f;
   }
 
-  const auto extensions = device_extensions(api, physical_);
-  const Feature storage8 = storage8_of(caps_.api_version, extensions);
-  const Feature dot = dot_of(caps_.api_version, extensions);
+  const Defined defined(caps_.api_version, device_extensions(api, physical_));
+  const bool with_coopmat = !caps_.coopmat_shapes.empty();
   FeatureChain features;
   features.storage8.storageBuffer8BitAccess = caps_.int8_storage;
   features.dot.shaderIntegerDotProduct = caps_.dot4;
-  features.link(caps_.int8_storage, caps_.dot4);
+  features.int8.shaderInt8 = with_coopmat;
+  features.memory_model.vulkanMemoryModel = with_coopmat;
+  features.memory_model.vulkanMemoryModelDeviceScope = with_coopmat;
   std::vector<const char*> names;
-  if (caps_.int8_storage && !storage8.in_core) {
+  if (caps_.int8_storage && !defined.storage8.in_core) {
     names.push_back(VK_KHR_8BIT_STORAGE_EXTENSION_NAME);
   }
-  if (caps_.dot4 && !dot.in_core) {
+  if (caps_.dot4 && !defined.dot.in_core) {
     names.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
   }
+#ifdef VK_KHR_cooperative_matrix
+  features.coopmat.cooperativeMatrix = with_coopmat;
+  if (with_coopmat) {
+    names.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+  }
+#endif
+  features.link(caps_.int8_storage, caps_.dot4, with_coopmat);
 
   const float priority = 1.0f;
   VkDeviceQueueCreateInfo queue_info{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};

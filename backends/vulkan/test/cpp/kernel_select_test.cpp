@@ -1,5 +1,6 @@
 // Kernel selection for devices that are not in the machine: a table of device and shape to kernel
 // name, and the reasons why rows do not fit. Needs no Vulkan driver; the last line counts checks.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -52,6 +53,11 @@ DeviceCaps minimal() {
   return caps;
 }
 
+DeviceCaps with_coopmat(DeviceCaps caps) {
+  caps.coopmat_shapes = {{16, 16, 32}, {16, 8, 32}};
+  return caps;
+}
+
 DeviceCaps without_dot4(DeviceCaps caps) {
   caps.dot4 = false;
   return caps;
@@ -89,6 +95,19 @@ struct Choice {
 
 std::vector<Choice> choices() {
   return {
+      // With cooperative matrices: what was fastest there, see docs/benchmarks.md.
+      {with_coopmat(h200()), 1, 2048, 2048, "gemv_dot4__m1n8k512__wg64"},
+      {with_coopmat(h200()), 4, 8192, 8192, "gemv_dot4__m4n8k512__wg64"},
+      {with_coopmat(h200()), 16, 2048, 2048, "coopmat__m16n32k256__wg256"},
+      {with_coopmat(h200()), 32, 2048, 2048, "coopmat__m16n32k256__wg256"},
+      {with_coopmat(h200()), 64, 2048, 2048, "coopmat__m32n32k256__wg256"},
+      {with_coopmat(h200()), 128, 2048, 2048, "coopmat__m64n32k256__wg256"},
+      {with_coopmat(h200()), 256, 2048, 2048, "coopmat__m64n64k128__wg256"},
+      {with_coopmat(h200()), 512, 2048, 2048, "coopmat__m64n64k128__wg256"},
+      {with_coopmat(h200()), 1024, 2048, 2048, "coopmat__m128n128k128__wg256"},
+      {with_coopmat(h200()), 1024, 4096, 4096, "coopmat__m128n128k64__wg128"},
+      {with_coopmat(h200()), 4096, 4096, 4096, "coopmat__m128n128k64__wg128"},
+
       {h200(), 1, 2048, 2048, "gemv_dot4__m1n8k512__wg64"},
       {h200(), 4, 2048, 2048, "gemv_dot4__m4n8k512__wg64"},
       {h200(), 5, 2048, 2048, "gemv_dot4__m16n4k512__wg32"},
@@ -131,9 +150,24 @@ std::vector<Choice> choices() {
   };
 }
 
+// A build with a glslang that is too old has no such rows; it says so when it compiles the shaders.
+bool has_coopmat_rows() {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return std::any_of(rows, rows + count,
+                     [](const KernelRow& row) { return row.path == KernelPath::kCoopmat; });
+}
+
 void test_choices() {
+  const bool coopmat = has_coopmat_rows();
+  if (!coopmat) {
+    std::printf("no cooperative-matrix rows in this build: their choices are not tested\n");
+  }
   for (const char* op : {"q8ta_linear", "linear_q8ta_q8csw"}) {
     for (const Choice& choice : choices()) {
+      if (!coopmat && !choice.caps.coopmat_shapes.empty()) {
+        continue;
+      }
       const std::string expected = std::string(op) + "__" + choice.tile;
       std::string log;
       const KernelRow* row = select(choice.caps, op, choice.M, choice.N, choice.K, &log);

@@ -65,6 +65,18 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
   return waves * outputs * product_cost(row.path) * (1 + shared_reads + device_reads);
 }
 
+// Cooperative matrices, in outputs of an H200, where this was measured (docs/benchmarks.md): a wave
+// costs its outputs and a fixed part, filling and emptying the pipeline; with four subgroups
+// instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where two
+// workgroups fit into the shared memory of a multiprocessor, 48 KiB under NVIDIA's driver 580.
+double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
+  const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
+  const double wave = (5000 + outputs) * (row.workgroup_size >= 256 ? 1 : 1.4);
+  const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
+  const double overlap = waves > 1 && row.shared_bytes <= 24 * 1024 ? 0.65 : 1;
+  return waves * wave * overlap * product_cost(row.path);
+}
+
 // Matrix-vector rows read the weights once per tile_m rows of x; what they compute comes second.
 double gemv_cost(const KernelRow& row, double groups) {
   return groups * row.tile_n * (4 + product_cost(row.path) * row.tile_m / 4);
@@ -77,15 +89,27 @@ bool is_gemv(KernelPath path) {
   return path == KernelPath::kGemvDot4 || path == KernelPath::kGemvScalar;
 }
 
-Preference preference(const KernelRow& row, const DeviceCaps& caps, uint32_t M,
-                      uint32_t largest_gemv_m) {
+Preference preference(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t skinny_m) {
   if (caps.type == DeviceType::kCpu || row.path == KernelPath::kCpu) {
     const bool both = caps.type == DeviceType::kCpu && row.path == KernelPath::kCpu;
     return both ? Preference::kMeantFor : Preference::kPossible;
   }
-  const bool skinny = M <= largest_gemv_m;
-  const bool meant = is_gemv(row.path) ? M <= row.max_m : !skinny;
+  const bool skinny = M <= skinny_m;
+  const bool meant = is_gemv(row.path) ? skinny && M <= row.max_m : !skinny;
   return meant ? Preference::kMeantFor : Preference::kPossible;
+}
+
+// Up to which M the weights are read by matrix-vector rows. A cooperative matrix has 16 rows of x
+// for the price of one, so that they are only worth it for very few.
+uint32_t skinny_limit(const std::vector<const KernelRow*>& usable) {
+  constexpr uint32_t kWithCoopmat = 4;
+  uint32_t limit = 0;
+  bool has_coopmat = false;
+  for (const KernelRow* row : usable) {
+    limit = std::max(limit, row->max_m);
+    has_coopmat = has_coopmat || row->path == KernelPath::kCoopmat;
+  }
+  return has_coopmat ? std::min(limit, kWithCoopmat) : limit;
 }
 
 struct Candidate {
@@ -110,12 +134,13 @@ bool grid_fits(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
 }
 
 Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t N,
-               uint32_t largest_gemv_m) {
+               uint32_t skinny_m) {
   const auto groups = static_cast<double>(ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
-  const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
-                      : is_gemv(row.path)          ? gemv_cost(row, groups)
-                                                   : tile_cost(row, caps, groups);
-  return {&row, preference(row, caps, M, largest_gemv_m), cost};
+  const double cost = row.path == KernelPath::kCpu       ? cpu_cost(row, caps, groups)
+                      : row.path == KernelPath::kCoopmat ? coopmat_cost(row, caps, groups)
+                      : is_gemv(row.path)                ? gemv_cost(row, groups)
+                                                         : tile_cost(row, caps, groups);
+  return {&row, preference(row, caps, M, skinny_m), cost};
 }
 
 // The row that ETVK_KERNEL forces on this op, or null.
@@ -187,7 +212,6 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
   std::ostringstream lines;
   lines << op << " M=" << M << " N=" << N << " K=" << K << " on " << caps.name << "\n";
   std::vector<const KernelRow*> usable;
-  uint32_t largest_gemv_m = 0;
   for (const KernelRow* row = rows; row != rows + count; ++row) {
     std::string why;
     if (std::strcmp(row->op, op) != 0) {
@@ -198,12 +222,12 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
       continue;
     }
     usable.push_back(row);
-    largest_gemv_m = std::max(largest_gemv_m, row->max_m);
   }
   const KernelRow* best = nullptr;
+  const uint32_t skinny_m = skinny_limit(usable);
   std::vector<Candidate> candidates;
   for (const KernelRow* row : usable) {
-    candidates.push_back(rate(*row, caps, M, N, largest_gemv_m));
+    candidates.push_back(rate(*row, caps, M, N, skinny_m));
   }
   std::stable_sort(candidates.begin(), candidates.end());
   for (const Candidate& candidate : candidates) {

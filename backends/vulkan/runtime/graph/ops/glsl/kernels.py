@@ -124,6 +124,59 @@ def tiled(op: Op, path: str, m: int, n: int, k: int, thread_m: int, thread_n: in
     )
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A cooperative matrix s8 x s8 -> s32, M x N x K, of subgroups of this many threads."""
+
+    m: int
+    n: int
+    k: int
+    subgroup_size: int
+
+
+def coopmat(
+    op: Op, matrix: Matrix, m: int, n: int, k: int, warps: tuple[int, int, int], stages: int
+) -> Kernel:
+    """linear_coopmat.comp: m x n outputs a workgroup; warps: subgroups along M, N and K."""
+    warps_m, warps_n, warps_k = warps
+    divide(divide(m, warps_m, "tile_m"), matrix.m, "rows of a subgroup")
+    warp_n = divide(n, warps_n, "tile_n")
+    divide(warp_n, matrix.n, "columns of a subgroup")
+    divide(k, matrix.k * warps_k, "tile_k")
+    count = warps_m * warps_n * warps_k
+    rows_at_once = divide(
+        count * matrix.subgroup_size, k // QUAD_BYTES, "threads by quads of a row"
+    )
+    divide(m, rows_at_once, "tile_m by rows of a load")
+    divide(n, rows_at_once, "tile_n by rows of a load")
+    tiles = stages * (m + n) * (k + QUAD_BYTES)
+    strips = count * matrix.m * (4 * warp_n + QUAD_BYTES)
+    return Kernel(
+        op=op,
+        path="coopmat",
+        shader="linear_coopmat.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=k,
+        workgroup_size=count * matrix.subgroup_size,
+        macros=(
+            ("WARPS_M", warps_m),
+            ("WARPS_N", warps_n),
+            ("WARPS_K", warps_k),
+            ("MAT_M", matrix.m),
+            ("MAT_N", matrix.n),
+            ("MAT_K", matrix.k),
+            ("STAGES", stages),
+            ("RASTER", 8),
+        ),
+        shared_bytes=max(tiles, strips),
+        subgroup_size=matrix.subgroup_size,
+        features=("coopmat",),
+        coopmat_shape=(matrix.m, matrix.n, matrix.k),
+        glslang_extension="GL_KHR_cooperative_matrix",
+    )
+
+
 def gemv(op: Op, path: str, m: int, n: int, threads_k: int) -> Kernel:
     """linear_gemv.comp: threads_k threads share the K loop of four columns and m rows."""
     if threads_k & (threads_k - 1):
@@ -176,6 +229,9 @@ def elementwise(op: Op, shader: str, workgroup_size: int, per_thread: int) -> Ke
     )
 
 
+NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
+LAVAPIPE = Matrix(8, 8, 8, subgroup_size=8)
+
 LINEAR_OPS = (
     Op("q8ta_linear", binding_count=6, push_constant_bytes=36),
     Op("linear_q8ta_q8csw", 6, 36, macros=(("OUTPUT_FLOAT", 1),)),
@@ -193,6 +249,18 @@ def linear_kernels(op: Op) -> list[Kernel]:
             tiled(op, path, 32, 32, 64, 4, 4),
             tiled(op, path, 16, 64, 32, 4, 4),
         ]
+    rows += [
+        #                     m    n   k   warps    stages
+        # Two workgroups share a multiprocessor of NVIDIA's driver 580 only up to 24 KiB each.
+        coopmat(op, NVIDIA, 128, 128, 64, (2, 2, 1), 1),
+        coopmat(op, NVIDIA, 128, 128, 128, (4, 2, 1), 1),
+        coopmat(op, NVIDIA, 64, 64, 128, (2, 2, 2), 1),
+        coopmat(op, NVIDIA, 64, 32, 256, (2, 1, 4), 1),
+        coopmat(op, NVIDIA, 32, 32, 256, (1, 1, 8), 1),
+        coopmat(op, NVIDIA, 16, 32, 256, (1, 1, 8), 1),
+        coopmat(op, LAVAPIPE, 32, 32, 32, (2, 2, 1), 1),
+        coopmat(op, LAVAPIPE, 16, 32, 64, (1, 2, 2), 2),
+    ]
     for path in ("gemv_dot4", "gemv_scalar"):
         rows += [
             #              m  n  threads_k
