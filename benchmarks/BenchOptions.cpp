@@ -119,7 +119,7 @@ it is timed; if one differs, it is not timed and the exit code is 1.
 
 A submission holds several dispatches of the same layer, about 2 ms of them, each of which waits for
 the one before it, as the layers of a model do. GPU time is one dispatch's share of the time between
-a timestamp before the first and one behind the last.
+timestamps behind the first dispatch and behind the last.
 TOPS counts 2 * M * N * K operations. GB/s is weight bytes over time, shown up to M = 32; weights
 that fit in the device's cache are read from there unless --distinct-weights is given.
 

@@ -13,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kSubmissionUs = 2000.0;  // worth of dispatches in one submission
+constexpr size_t kMinDispatches = 2;      // GPU time starts behind the first one
 constexpr size_t kMaxDispatches = 100;
 constexpr size_t kMaxWeightCopyBytes = size_t{1} << 30;
 constexpr size_t kMinSubmissions = 3;
@@ -41,7 +42,7 @@ bool has_timestamps(const Context& context) {
   return context.device.caps().timestamp_period_ns > 0.0f;
 }
 
-// Of a whole submission.
+// Of a whole submission; the GPU's time leaves the first dispatch out.
 struct TimedRun {
   double wall_us = 0.0;
   double gpu_us = 0.0;  // 0 without timestamps
@@ -67,11 +68,12 @@ std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase&
 
 size_t dispatches_for(const testing::LinearCase& linear, double time_us, bool distinct_weights) {
   const double wanted = kSubmissionUs / std::max(time_us, 1e-3);
-  const size_t limit =
-      distinct_weights
-          ? std::clamp<size_t>(kMaxWeightCopyBytes / linear.weights.size(), 1, kMaxDispatches)
-          : kMaxDispatches;
-  return static_cast<size_t>(std::clamp(wanted, 1.0, static_cast<double>(limit)));
+  const size_t limit = distinct_weights
+                           ? std::clamp<size_t>(kMaxWeightCopyBytes / linear.weights.size(),
+                                                kMinDispatches, kMaxDispatches)
+                           : kMaxDispatches;
+  return static_cast<size_t>(
+      std::clamp(wanted, static_cast<double>(kMinDispatches), static_cast<double>(limit)));
 }
 
 }  // namespace
@@ -91,7 +93,7 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
                     const std::vector<uint8_t>& expected, const std::string& kernel,
                     const MeasureOptions& options) {
   const testing::ForcedKernel forced(kernel);
-  std::unique_ptr<ComputeGraph> graph = build(context, linear, 1, false);
+  std::unique_ptr<ComputeGraph> graph = build(context, linear, kMinDispatches, false);
   graph->run();
   Measurement result;
   result.kernel = graph->kernels().at(0);
@@ -101,25 +103,23 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
   while (elapsed_us(warmup_start) < options.warmup_ms * 1e3) {
     graph->run();
   }
-  const TimedRun single = run_once(context, *graph);
-  const double estimate_us = single.gpu_us > 0.0 ? single.gpu_us : single.wall_us;
+  const TimedRun pair = run_once(context, *graph);
+  const double estimate_us = pair.gpu_us > 0.0 ? pair.gpu_us : pair.wall_us / kMinDispatches;
   result.dispatches = dispatches_for(linear, estimate_us, options.distinct_weights);
-  if (result.dispatches > 1) {
-    graph = build(context, linear, result.dispatches, options.distinct_weights);
-    graph->run();
-  }
+  graph = build(context, linear, result.dispatches, options.distinct_weights);
+  graph->run();
 
   std::vector<double> gpu_us;
   std::vector<double> wall_us;
   double spent_us = 0.0;
-  const auto share = static_cast<double>(result.dispatches);
+  const auto dispatches = static_cast<double>(result.dispatches);
   while (wall_us.size() < kMinSubmissions ||
          (spent_us < options.target_ms * 1e3 && wall_us.size() < kMaxSamples)) {
     const TimedRun run = run_once(context, *graph);
     spent_us += run.wall_us;
-    wall_us.push_back(run.wall_us / share);
+    wall_us.push_back(run.wall_us / dispatches);
     if (run.gpu_us > 0.0) {
-      gpu_us.push_back(run.gpu_us / share);
+      gpu_us.push_back(run.gpu_us / (dispatches - 1));
     }
   }
   result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));

@@ -19,8 +19,8 @@ struct WorkgroupCount {
 
 class Commands {
  public:
-  // With `timed`, GPU timestamps are taken before the first dispatch and after the last one; throws
-  // kNotSupported if the device's queue has none.
+  // With `timed`, GPU timestamps are taken behind the first dispatch and behind the last one;
+  // throws kNotSupported if the device's queue has none.
   Commands(const Device& device, bool timed);
 
   // Starts over: forgets all that was recorded.
@@ -36,8 +36,8 @@ class Commands {
 
   // Names of the kernels dispatched, in order.
   const std::vector<std::string>& kernels() const { return kernels_; }
-  // GPU time of the last submission's dispatches, with the barriers between them. Only if timed,
-  // and if something was dispatched.
+  // GPU time from the end of the first dispatch of the last submission to the end of the last one,
+  // barriers included. Only if timed, and of at least two dispatches.
   double gpu_time_us() const;
 
  private:
