@@ -65,6 +65,7 @@ void Commands::begin() {
   current_pool_ = 0;
   sets_in_pool_ = 0;
   has_pending_writes_ = false;
+  is_end_stamped_ = false;
   kernels_.clear();
   VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
@@ -174,7 +175,17 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
   kernels_.emplace_back(row.name);
 }
 
+// The copies of outputs behind the last dispatch do not count.
+void Commands::stamp_end() {
+  if (queries_ && kernels_.size() > 1 && !is_end_stamped_) {
+    device_.api().vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+                                      queries_.get(), 1);
+    is_end_stamped_ = true;
+  }
+}
+
 void Commands::copy(const BufferRange& from, const BufferRange& to) {
+  stamp_end();
   barrier(VK_PIPELINE_STAGE_TRANSFER_BIT,
           VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
   const VkBufferCopy region{from.offset_bytes, to.offset_bytes, from.size_bytes};
@@ -183,10 +194,7 @@ void Commands::copy(const BufferRange& from, const BufferRange& to) {
 }
 
 void Commands::end() {
-  if (queries_ && kernels_.size() > 1) {
-    device_.api().vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                                      queries_.get(), 1);
-  }
+  stamp_end();
   barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
   check(device_.api().vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
 }

@@ -44,6 +44,7 @@ class Commands {
   VkDescriptorSet allocate_set(const Pipeline& pipeline);
   void add_descriptor_pool();
   void barrier(VkPipelineStageFlags stage, VkAccessFlags access);
+  void stamp_end();
 
   const Device& device_;
   Handle<VkCommandPool> pool_;
@@ -54,6 +55,7 @@ class Commands {
   size_t current_pool_ = 0;
   uint32_t sets_in_pool_ = 0;
   bool has_pending_writes_ = false;
+  bool is_end_stamped_ = false;
   std::vector<std::string> kernels_;
 };
 
