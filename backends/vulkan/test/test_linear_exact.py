@@ -279,3 +279,17 @@ if not OTHER_DRIVER:
             text=True,
         )
         assert run.returncode == 0, run.stdout + run.stderr
+
+    @pytest.mark.slow
+    def test_under_the_validation_layer() -> None:
+        """This module once more; a message of the layer is an error of the op."""
+        others = "not another_driver and not validation_layer"
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", others, __file__],
+            cwd=ROOT,
+            env={**os.environ, "ETVK_VALIDATION": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "[etvk validation]" not in run.stderr, run.stderr

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from pathlib import Path
 
+import pytest
 import torch
 
 from linear_fixture import built
@@ -62,10 +64,15 @@ def test_two_programs_four_threads() -> None:
     assert not wrong
 
 
-def test_cpp_runtime() -> None:
-    """Memory planning, device choice, wrong programs, concurrent threads: runtime_test.cpp."""
+@pytest.mark.parametrize("validation", ["0", "1"])
+def test_cpp_runtime(validation: str) -> None:
+    """Memory planning, device choice, wrong programs, new sizes, threads: runtime_test.cpp."""
     result = subprocess.run(
-        [built("bin/runtime_test")], capture_output=True, text=True, timeout=600
+        [built("bin/runtime_test")],
+        env=os.environ | {"ETVK_VALIDATION": validation},
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed, 0 failed" in result.stdout

@@ -165,6 +165,23 @@ void test_wrong_inputs(Context& context) {
                [&] { graph.set_input_sizes(0, {48}); });
 }
 
+// ---- New sizes: fewer rows than the program was built for give the first rows of its result.
+
+void test_new_sizes(Context& context) {
+  const LinearCase linear = random_case(37, 30, 63, Operands::kUniform, 3);
+  const auto expected = reference_output(linear);
+  ComputeGraph graph(context, linear_program(linear).def);
+  for (int64_t rows : {int64_t{37}, int64_t{1}, int64_t{16}, int64_t{0}, int64_t{37}, int64_t{5}}) {
+    graph.set_input_sizes(0, {rows, linear.K});
+    std::memcpy(graph.input_data(0), linear.x.data(), static_cast<size_t>(rows * linear.K));
+    graph.run();
+    const bool same = std::memcmp(graph.output_data(0), expected.data(),
+                                  static_cast<size_t>(rows * linear.N)) == 0;
+    expect(same && graph.output_sizes(0) == std::vector<int64_t>{rows, linear.N},
+           std::to_string(rows) + " of 37 rows");
+  }
+}
+
 // ---- Sharing.
 
 void run_and_check(ComputeGraph& graph, const LinearCase& linear,
@@ -219,6 +236,7 @@ int main() {
     Context& context = context_for(ContextOptions::from_environment());
     test_wrong_programs(context);
     test_wrong_inputs(context);
+    test_new_sizes(context);
     test_threads(context);
   } catch (const std::exception& error) {
     expect(false, std::string("unexpected: ") + error.what());
