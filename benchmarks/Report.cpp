@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "Commit.h"
+#include "JsonText.h"
 #include "vk/Error.h"
 
 namespace etvk::bench {
@@ -34,17 +35,6 @@ double weight_gb_per_s(const Result& result) {
          (result.measured.best().median_us * 1e3);
 }
 
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      result += '\\';
-    }
-    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return result + "\"";
-}
-
 std::string stats_json(const TimeStats& stats) {
   if (stats.samples == 0) {
     return "null";
@@ -61,11 +51,11 @@ std::string result_json(const Result& result) {
   const bool exact = measured.mismatch.empty();
   std::ostringstream json;
   json << "{\"M\": " << result.shape.M << ", \"K\": " << result.shape.K
-       << ", \"N\": " << result.shape.N << ", \"op\": " << quoted(result.op)
-       << ", \"kernel\": " << quoted(measured.kernel)
+       << ", \"N\": " << result.shape.N << ", \"op\": " << json_quoted(result.op)
+       << ", \"kernel\": " << json_quoted(measured.kernel)
        << ", \"exact\": " << (exact ? "true" : "false");
   if (!exact) {
-    json << ", \"mismatch\": " << quoted(measured.mismatch) << "}";
+    json << ", \"mismatch\": " << json_quoted(measured.mismatch) << "}";
     return json.str();
   }
   json << ", \"dispatches_per_submission\": " << measured.dispatches
@@ -150,10 +140,12 @@ void write_json(const std::string& path, const DeviceCaps& caps, const BenchOpti
                 const std::vector<Result>& results) {
   const char* disabled = std::getenv("ETVK_DISABLE");
   std::ofstream file(path);
-  file << "{\n  \"device\": " << quoted(caps.name) << ",\n  \"driver\": " << quoted(caps.driver)
-       << ",\n  \"commit\": " << quoted(ETVK_COMMIT) << ",\n  \"date\": " << quoted(utc_time())
-       << ",\n  \"disabled\": " << quoted(disabled == nullptr ? "" : disabled)
-       << ",\n  \"timing\": " << quoted(timing_text(caps))
+  file << "{\n  \"device\": " << json_quoted(caps.name)
+       << ",\n  \"driver\": " << json_quoted(caps.driver)
+       << ",\n  \"commit\": " << json_quoted(ETVK_COMMIT)
+       << ",\n  \"date\": " << json_quoted(utc_time())
+       << ",\n  \"disabled\": " << json_quoted(disabled == nullptr ? "" : disabled)
+       << ",\n  \"timing\": " << json_quoted(timing_text(caps))
        << ",\n  \"distinct_weights\": " << (options.distinct_weights ? "true" : "false")
        << ",\n  \"target_ms\": " << options.target_ms << ",\n  \"results\": [";
   for (size_t i = 0; i < results.size(); ++i) {

@@ -13,26 +13,14 @@ from torch.fx import GraphModule, Node
 
 from .edge_ops import is_symint
 from .graph_edits import call_after
+from .node_match import NodeMatch
 
 
 @dataclass(frozen=True)
-class LateSizeMatch:
+class LateSizeMatch(NodeMatch):
     """A computed size (`anchor_node`) that could stand right behind `place`."""
 
-    anchor_node: Node
     place: Node
-
-    @property
-    def all_nodes(self) -> list[Node]:
-        return [self.anchor_node]
-
-    @property
-    def input_nodes(self) -> list[Node]:
-        return self.anchor_node.all_input_nodes
-
-    @property
-    def output_nodes(self) -> list[Node]:
-        return [self.anchor_node]
 
 
 def match_late_size(node: Node) -> LateSizeMatch | None:

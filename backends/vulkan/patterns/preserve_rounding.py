@@ -7,33 +7,17 @@ it does not know, stays. Where a layer absorbs the dequantize, nothing of this i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from ..custom_ops import Q8TA_DEQUANTIZE
 from .edge_ops import DEQUANTIZE, QUANTIZE, node_argument, static_quant_params
 from .graph_edits import call_after
+from .node_match import NodeMatch
 
 
-@dataclass(frozen=True)
-class RequantizedMatch:
+class RequantizedMatch(NodeMatch):
     """A dequantize (`anchor_node`) that reads a quantize directly."""
-
-    anchor_node: Node
-
-    @property
-    def all_nodes(self) -> list[Node]:
-        return [self.anchor_node]
-
-    @property
-    def input_nodes(self) -> list[Node]:
-        return [node_argument(self.anchor_node, 0)]
-
-    @property
-    def output_nodes(self) -> list[Node]:
-        return [self.anchor_node]
 
 
 def match_requantized(node: Node) -> RequantizedMatch | None:

@@ -15,12 +15,13 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from ..custom_ops import FIXED_VIEW
-from .edge_ops import VIEW, node_argument, reads_symint_input
+from .edge_ops import VIEW, reads_symint_input
 from .graph_edits import call_after
+from .node_match import NodeMatch
 
 
 @dataclass(frozen=True)
-class DynamicViewMatch:
+class DynamicViewMatch(NodeMatch):
     """A view with a computed size.
 
     Attributes:
@@ -28,20 +29,7 @@ class DynamicViewMatch:
         sizes: its sizes with -1 for the dynamic one; None where they must stay as they are.
     """
 
-    anchor_node: Node
     sizes: tuple[int, ...] | None
-
-    @property
-    def all_nodes(self) -> list[Node]:
-        return [self.anchor_node]
-
-    @property
-    def input_nodes(self) -> list[Node]:
-        return [node_argument(self.anchor_node, 0)]
-
-    @property
-    def output_nodes(self) -> list[Node]:
-        return [self.anchor_node]
 
 
 def match_dynamic_view(node: Node) -> DynamicViewMatch | None:

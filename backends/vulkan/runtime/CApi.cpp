@@ -3,6 +3,7 @@
 #include <sstream>
 #include <string>
 
+#include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
 #include "vk/Error.h"
@@ -25,17 +26,6 @@ const char* type_name(etvk::DeviceType type) {
   return "other";
 }
 
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      result += '\\';
-    }
-    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return result + "\"";
-}
-
 // Index of the device that programs would run on; their number if there is none.
 size_t selected_device(const std::vector<etvk::DeviceCaps>& devices, const std::string& choice) {
   try {
@@ -51,12 +41,14 @@ std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::st
   json << "[";
   for (size_t i = 0; i < devices.size(); ++i) {
     const etvk::DeviceCaps& caps = devices[i];
-    json << (i == 0 ? "" : ",") << "{\"index\":" << i << ",\"name\":" << quoted(caps.name)
-         << ",\"type\":" << quoted(type_name(caps.type)) << ",\"driver\":" << quoted(caps.driver)
-         << ",\"api_version\":\"" << (caps.api_version >> 22) << "."
-         << ((caps.api_version >> 12) & 0x3ff) << "." << (caps.api_version & 0xfff)
-         << "\",\"subgroup_size\":" << caps.subgroup_size << ",\"tiers\":["
-         << (caps.coopmat_shapes.empty() ? "" : "\"coopmat\",") << (caps.dot4 ? "\"dot4\"," : "")
+    json << (i == 0 ? "" : ",") << "{\"index\":" << i
+         << ",\"name\":" << etvk::json_quoted(caps.name)
+         << ",\"type\":" << etvk::json_quoted(type_name(caps.type))
+         << ",\"driver\":" << etvk::json_quoted(caps.driver) << ",\"api_version\":\""
+         << (caps.api_version >> 22) << "." << ((caps.api_version >> 12) & 0x3ff) << "."
+         << (caps.api_version & 0xfff) << "\",\"subgroup_size\":" << caps.subgroup_size
+         << ",\"tiers\":[" << (caps.coopmat_shapes.empty() ? "" : "\"coopmat\",")
+         << (caps.dot4 ? "\"dot4\"," : "")
          << "\"scalar\"],\"selected\":" << (i == chosen ? "true" : "false") << "}";
   }
   json << "]";

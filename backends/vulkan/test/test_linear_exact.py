@@ -285,7 +285,17 @@ if not OTHER_DRIVER:
         """This module once more; a message of the layer is an error of the op."""
         others = "not another_driver and not validation_layer"
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", others, __file__],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-k",
+                others,
+                __file__,
+            ],
             cwd=ROOT,
             env={**os.environ, "ETVK_VALIDATION": "1"},
             capture_output=True,
