@@ -146,7 +146,11 @@ def _check_both_quantized(dequantize_x: Node, weight_arg: Node) -> bool:
     weight_producer = _behind_transpose(weight_arg)[0]
     x_is, w_is = is_dequantize(dequantize_x), is_dequantize(weight_producer)
     if not x_is:
-        what = "only the weight is quantized" if w_is else "it is not quantized"
+        what = (
+            "only the weight is quantized; quantize its input statically as well"
+            if w_is
+            else "it is not quantized; quantize its input and weight to run it on Vulkan"
+        )
         raise NotInt8Error(what, is_static=False)
     is_static = activation_dequantize_params(dequantize_x) is not None
     if not w_is:
@@ -187,7 +191,9 @@ def _weight(linear: Node, argument: Node) -> Weight:
             raise NotInt8Error("weight scale is not a literal")
         scales = node.args[1]
         if node.args[2] != 0:
-            raise NotInt8Error("weight zero points are not all zero")
+            raise NotInt8Error(
+                "weight zero points are not all zero; quantize weights symmetrically"
+            )
     elif DEQUANTIZE_AFFINE in name or "per_channel_group" in name:
         raise NotInt8Error(f"weight is quantized per group ({name})")
     else:

@@ -141,7 +141,7 @@ def value_problem(match: QuantizedLinearMatch, constants: Constants) -> str | No
     if match.weight.zeros is not None and not all(
         facts.all_zero for facts in constants.facts(match.weight.zeros)
     ):
-        return "weight zero points are not all zero"
+        return "weight zero points are not all zero; quantize weights symmetrically"
     k = match.shape[1]
     if k <= SAFE_K:
         return None

@@ -1,7 +1,9 @@
 // C functions that the Python package calls through ctypes.
+#include <algorithm>
 #include <cstdio>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
@@ -35,6 +37,27 @@ size_t selected_device(const std::vector<etvk::DeviceCaps>& devices, const std::
   }
 }
 
+// Kernel tiers of the build that the device can run, fastest first.
+std::string tiers_json(const etvk::DeviceCaps& caps) {
+  size_t count = 0;
+  const etvk::KernelRow* rows = etvk::kernel_rows(&count);
+  const std::pair<etvk::KernelPath, const char*> tiers[] = {
+      {etvk::KernelPath::kCoopmat, "coopmat"},
+      {etvk::KernelPath::kDot4, "dot4"},
+      {etvk::KernelPath::kScalar, "scalar"},
+  };
+  std::string json;
+  for (const auto& [path, name] : tiers) {
+    const bool runs = std::any_of(rows, rows + count, [&, path = path](const etvk::KernelRow& row) {
+      return row.path == path && etvk::kernel_fits(row, caps);
+    });
+    if (runs) {
+      json += (json.empty() ? "" : ",") + etvk::json_quoted(name);
+    }
+  }
+  return "[" + json + "]";
+}
+
 std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::string& choice) {
   const size_t chosen = selected_device(devices, choice);
   std::ostringstream json;
@@ -47,9 +70,8 @@ std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::st
          << ",\"driver\":" << etvk::json_quoted(caps.driver) << ",\"api_version\":\""
          << (caps.api_version >> 22) << "." << ((caps.api_version >> 12) & 0x3ff) << "."
          << (caps.api_version & 0xfff) << "\",\"subgroup_size\":" << caps.subgroup_size
-         << ",\"tiers\":[" << (caps.coopmat_shapes.empty() ? "" : "\"coopmat\",")
-         << (caps.dot4 ? "\"dot4\"," : "")
-         << "\"scalar\"],\"selected\":" << (i == chosen ? "true" : "false") << "}";
+         << ",\"tiers\":" << tiers_json(caps)
+         << ",\"selected\":" << (i == chosen ? "true" : "false") << "}";
   }
   json << "]";
   return json.str();

@@ -113,7 +113,8 @@ class TestValues:
     def test_zero_points(self) -> None:
         program, partitioner = lower(self.bad_layer(), 4, 8)
         assert chains(program) == []
-        assert reasons(partitioner) == ["weight zero points are not all zero"]
+        [reason] = reasons(partitioner)
+        assert reason.startswith("weight zero points are not all zero")
 
     def test_large_k(self) -> None:
         weight = QuantizedWeight(2, 70_000)

@@ -143,6 +143,16 @@ Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
   return {&row, preference(row, caps, M, skinny_m), cost};
 }
 
+std::string names_of(const KernelRow* rows, size_t count, const char* op) {
+  std::string names;
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    if (std::strcmp(row->op, op) == 0) {
+      names += (names.empty() ? "" : ", ") + std::string(row->name);
+    }
+  }
+  return names;
+}
+
 // The row that ETVK_KERNEL forces on this op, or null.
 const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t M, uint32_t N) {
   const char* name = std::getenv("ETVK_KERNEL");
@@ -155,7 +165,8 @@ const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t 
     return std::strcmp(one.name, name) == 0;
   });
   ETVK_CHECK(row != rows + count, kInvalidArgument,
-             "ETVK_KERNEL: there is no kernel " << name << "; ETVK_LOG_KERNELS=1 lists them");
+             "ETVK_KERNEL: there is no kernel " << name << "; those of " << op << " are "
+                                                << names_of(rows, count, op));
   if (std::strcmp(row->op, op) != 0) {
     return nullptr;
   }
@@ -246,6 +257,9 @@ const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, ui
                                       uint32_t N, uint32_t K) {
   const KernelRow* forced = forced_kernel(caps, op, M, N);
   if (forced != nullptr) {
+    if (log_kernels()) {
+      std::fprintf(stderr, "%s: %s, forced by ETVK_KERNEL\n", op, forced->name);
+    }
     return *forced;
   }
   size_t count = 0;

@@ -284,7 +284,6 @@ KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     elementwise(Op("quantize_per_tensor", 2, 20), "quantize_per_tensor.comp", 64, 4),
     elementwise(Op("dequantize_per_tensor", 2, 12), "dequantize_per_tensor.comp", 64, 4),
-    elementwise(Op("clamp_float", 2, 12), "clamp_float.comp", 64, 1),
 )
 
 

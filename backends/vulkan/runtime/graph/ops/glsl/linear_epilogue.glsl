@@ -26,7 +26,7 @@ Columns load_columns(uint n) {
   return c;
 }
 
-// Place of an activation chosen by a specialization constant (id 2).
+// Where an activation that is not a clamp goes; there is none yet.
 vec4 activation(vec4 f) {
   return f;
 }
