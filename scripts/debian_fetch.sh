@@ -81,3 +81,31 @@ unpack_debian() {
   done
   rm -rf "$folder" && mv "$work/tree" "$folder" && rm -rf "$work"
 }
+
+# note_failure FILE REASON WHAT: keeps REASON in FILE, unless it is empty, and says what follows.
+note_failure() {
+  mkdir -p "$TOOLCHAIN"
+  [[ -z $2 ]] || printf '%s\n' "$2" >"$1"
+  warn "$3 will be skipped: $(<"$1")"
+}
+
+# fetch_test_driver FAILED WHAT TITLE LOG REASON COMMAND: runs COMMAND where packages can be fetched.
+# Returns 1 where that failed, for the caller to clean up, after saying that WHAT will be skipped;
+# FAILED keeps the reason for a day.
+fetch_test_driver() {
+  local failed=$1 what=$2 refusal
+  if failed_lately "$failed"; then
+    note_failure "$failed" "" "$what"
+    return
+  fi
+  refusal=$(debian_fetch_refusal)
+  if [[ -n $refusal ]]; then
+    note_failure "$failed" "$refusal" "$what"
+    return
+  fi
+  mkdir -p "$TOOLCHAIN"
+  if ! try "$3" "$4" "$6"; then
+    note_failure "$failed" "$5; see $LOGS/$4.log" "$what"
+    return 1
+  fi
+}

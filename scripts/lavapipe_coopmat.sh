@@ -58,30 +58,12 @@ fetch_lavapipe() {
   "$LAUNCHER" "$PYTHON" "$ROOT/scripts/check_driver.py" "$ICD" VK_KHR_cooperative_matrix
 }
 
-skip() {
-  mkdir -p "$TOOLCHAIN"
-  [[ -z $1 ]] || printf '%s\n' "$1" >"$FAILED"
-  warn "tests of the cooperative-matrix kernels on lavapipe will be skipped: $(<"$FAILED")"
-}
-
 main() {
   [[ ! -x $LAUNCHER || ! -f $ICD ]] || return 0
-  if failed_lately "$FAILED"; then
-    skip ""
-    return
-  fi
-  local reason
-  reason=$(debian_fetch_refusal)
-  if [[ -n $reason ]]; then
-    skip "$reason"
-    return
-  fi
-  mkdir -p "$TOOLCHAIN"
-  if ! try "Fetching lavapipe with cooperative matrices (a test driver, about 80 MB)" \
-    fetch-lavapipe-coopmat fetch_lavapipe; then
+  fetch_test_driver "$FAILED" "tests of the cooperative-matrix kernels on lavapipe" \
+    "Fetching lavapipe with cooperative matrices (a test driver, about 80 MB)" \
+    fetch-lavapipe-coopmat "it could not be fetched or lacks them" fetch_lavapipe ||
     rm -rf "$FOLDER" "$LAUNCHER" "$TOOLCHAIN/mesa.tree"
-    skip "it could not be fetched or lacks them; see $LOGS/fetch-lavapipe-coopmat.log"
-  fi
 }
 
 main

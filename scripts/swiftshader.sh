@@ -37,32 +37,14 @@ fetch_swiftshader() {
   write_icd && "$PYTHON" "$ROOT/scripts/check_driver.py" "$ICD"
 }
 
-skip() {
-  mkdir -p "$TOOLCHAIN"
-  [[ -z $1 ]] || printf '%s\n' "$1" >"$FAILED"
-  warn "tests on SwiftShader will be skipped: $(<"$FAILED")"
-}
-
 main() {
   if [[ -f $ICD && -f $LIBRARY ]]; then
     grep -qF "\"$LIBRARY\"" "$ICD" || write_icd
     return
   fi
-  if failed_lately "$FAILED"; then
-    skip ""
-    return
-  fi
-  local reason
-  reason=$(debian_fetch_refusal)
-  if [[ -n $reason ]]; then
-    skip "$reason"
-    return
-  fi
-  mkdir -p "$TOOLCHAIN"
-  if ! try "Fetching SwiftShader (a test driver, about 30 MB)" fetch-swiftshader fetch_swiftshader; then
-    rm -rf "$FOLDER"
-    skip "it could not be fetched or does not load; see $LOGS/fetch-swiftshader.log"
-  fi
+  fetch_test_driver "$FAILED" "tests on SwiftShader" \
+    "Fetching SwiftShader (a test driver, about 30 MB)" fetch-swiftshader \
+    "it could not be fetched or does not load" fetch_swiftshader || rm -rf "$FOLDER"
 }
 
 main

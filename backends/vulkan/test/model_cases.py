@@ -157,6 +157,17 @@ def quantize_and_lower(case: ModelCase) -> Lowered:
     return _lowered(case.name)
 
 
+def output_steps(lowered: Lowered) -> list[float | None]:
+    """The real value of one quantization step of each output; None where an output is float."""
+    dequantize = torch.ops.quantized_decomposed.dequantize_per_tensor.default
+    steps: list[float | None] = []
+    for node in lowered.exported.graph_module.graph.output_node().args[0]:
+        while node.target in (torch.ops.aten.view.default, torch.ops.aten.squeeze.dim):
+            node = node.args[0]
+        steps.append(node.args[1] if node.target == dequantize else None)
+    return steps
+
+
 class _Reshape(nn.Module):
     def __init__(self, *sizes: int) -> None:
         super().__init__()

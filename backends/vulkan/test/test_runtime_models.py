@@ -8,20 +8,8 @@ from executorch.exir import to_edge_transform_and_lower
 from executorch.exir.dialects._ops import ops as exir_ops
 
 from executorch_vulkan import VulkanPartitioner
-from model_cases import CASES, Lowered, ModelCase, quantize_and_lower
+from model_cases import CASES, ModelCase, output_steps, quantize_and_lower
 from programs import load, pte_bytes, run
-
-DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
-
-
-def output_steps(lowered: Lowered) -> list[float | None]:
-    """The real value of one quantization step of each output; None where an output is float."""
-    steps: list[float | None] = []
-    for node in lowered.exported.graph_module.graph.output_node().args[0]:
-        while node.target in (torch.ops.aten.view.default, torch.ops.aten.squeeze.dim):
-            node = node.args[0]
-        steps.append(node.args[1] if node.target == DEQUANTIZE else None)
-    return steps
 
 
 def check_close(actual: torch.Tensor, eager: torch.Tensor, step: float | None) -> None:

@@ -1,17 +1,14 @@
 """Every model case again, in other processes: under the Khronos validation layer, on a second
-driver, without hardware features, and lowered by ExecuTorch's own partitioner. The bytes must be
-those of the run in this process, each time."""
+driver, and without hardware features. The bytes must be those of the run in this process."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
 
 from linear_fixture import built
 from model_cases import CASES, ModelCase
@@ -72,32 +69,3 @@ def test_validation_messages_are_failures(tmp_path: Path) -> None:
     environment = {"ETVK_VALIDATION": "1", "VK_LOADER_DEBUG": "layer"}
     result = run_in_process_of_its_own(CASES["mlp"], tmp_path, environment)
     assert "VK_LAYER_KHRONOS_validation" in result.stderr
-
-
-LOWER_WITH_STOCK = """
-import sys, torch
-from executorch.backends.vulkan.partitioner.vulkan_partitioner import VulkanPartitioner
-from executorch.exir import to_edge_transform_and_lower
-from model_cases import CASES, export_quantized
-assert "executorch_vulkan" not in sys.modules
-_, exported = export_quantized(CASES[sys.argv[1]])
-program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
-open(sys.argv[2], "wb").write(program.to_executorch().buffer)
-"""
-
-
-@pytest.mark.parametrize("name", ["mlp", "mlp_m1", "no_bias"])
-def test_program_of_the_stock_partitioner(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "stock.pte"
-    subprocess.run(
-        [sys.executable, "-c", LOWER_WITH_STOCK, name, str(path)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
-    inputs = CASES[name].inputs()
-    for stock, ours in zip(
-        run(path.read_bytes(), inputs), run(pte_bytes(name), inputs), strict=True
-    ):
-        assert torch.equal(stock, ours)

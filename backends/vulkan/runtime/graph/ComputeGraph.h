@@ -68,7 +68,6 @@ class ComputeGraph {
 
   Context& context() { return context_; }
   const DeviceCaps& caps() const { return context_.device.caps(); }
-  size_t value_count() const { return values_.size(); }
   const ValueDef& value(ValueId id) const;
   bool is_tensor(ValueId id) const;
   bool is_constant(ValueId id) const;

@@ -6,10 +6,9 @@
 #include <vulkan/vulkan.h>
 
 // One list per resolution level; a new function is one entry.
-#define ETVK_GLOBAL_FUNCTIONS(X)            \
-  X(vkCreateInstance)                       \
-  X(vkEnumerateInstanceExtensionProperties) \
-  X(vkEnumerateInstanceLayerProperties)     \
+#define ETVK_GLOBAL_FUNCTIONS(X)        \
+  X(vkCreateInstance)                   \
+  X(vkEnumerateInstanceLayerProperties) \
   X(vkEnumerateInstanceVersion)
 
 #define ETVK_INSTANCE_FUNCTIONS(X)        \

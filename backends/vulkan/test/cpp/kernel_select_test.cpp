@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "Check.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Commands.h"
 #include "vk/Error.h"
@@ -14,16 +15,7 @@
 namespace {
 
 using namespace etvk;
-
-int passed = 0;
-int failed = 0;
-
-void expect(bool condition, const std::string& what) {
-  condition ? ++passed : ++failed;
-  if (!condition) {
-    std::printf("FAILED: %s\n", what.c_str());
-  }
-}
+using testing::expect;
 
 DeviceCaps device(const char* name, DeviceType type, uint32_t subgroup_size, uint32_t shared_bytes,
                   uint32_t workgroup_invocations) {
@@ -282,7 +274,5 @@ int main() {
   test_limits();
   test_grids();
   test_forced_kernel();
-  std::printf("%d passed%s\n", passed,
-              failed == 0 ? "" : (", " + std::to_string(failed) + " failed").c_str());
-  return failed == 0 ? 0 : 1;
+  return testing::report_checks();
 }

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "Check.h"
 #include "LinearCase.h"
 #include "graph/ArenaPlanner.h"
 #include "graph/ComputeGraph.h"
@@ -18,16 +19,6 @@ namespace {
 
 using namespace etvk;
 using namespace etvk::testing;
-
-int passed = 0;
-int failed = 0;
-
-void expect(bool condition, const std::string& what) {
-  condition ? ++passed : ++failed;
-  if (!condition) {
-    std::printf("FAILED: %s\n", what.c_str());
-  }
-}
 
 // `body` must throw an Error with `code` whose message contains `text`.
 void expect_error(ErrorCode code, const std::string& text, const std::function<void()>& body) {
@@ -241,6 +232,5 @@ int main() {
   } catch (const std::exception& error) {
     expect(false, std::string("unexpected: ") + error.what());
   }
-  std::printf("%d passed, %d failed\n", passed, failed);
-  return failed == 0 ? 0 : 1;
+  return report_checks();
 }
