@@ -104,6 +104,20 @@ ETVK_EXPORT size_t etvk_describe_devices(char* buffer, size_t size) {
   }
 }
 
+// Writes what programs of this process hold on the selected device now, as a JSON object.
+ETVK_EXPORT size_t etvk_memory_in_use(char* buffer, size_t size) {
+  try {
+    const auto& context = etvk::context_for(etvk::ContextOptions::from_environment());
+    const etvk::MemoryInUse& memory = context.device.memory_in_use();
+    std::ostringstream json;
+    json << "{\"size_bytes\":" << memory.size_bytes << ",\"buffers\":" << memory.buffers << "}";
+    return write_text(json.str(), buffer, size);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
+    return 0;
+  }
+}
+
 // Writes the name of the kernel that programs loaded now would run for y[M, N] = x[M, K] * w[N,
 // K]^T; `op` is q8ta_linear or linear_q8ta_q8csw.
 ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, uint32_t K,

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <string>
@@ -146,17 +147,20 @@ class VulkanBackend final : public er::BackendInterface {
                                        er::ArrayRef<er::CompileSpec>) const override {
     std::unique_ptr<etvk::ComputeGraph> graph;
     const er::Error error = guarded("init", [&] {
-      // Constants outside the blob stay loaded until they are on the device.
-      std::vector<er::FreeableBuffer> loaded;
+      // Constants outside the blob stay loaded until they are on the device, each name once.
+      std::map<std::string, er::FreeableBuffer> loaded;
       const auto named_data = [&](const std::string& name) -> etvk::ConstantDef {
         const er::NamedDataMap* map = context.get_named_data_map();
         ETVK_CHECK(map != nullptr, kInvalidProgram,
                    "constant '" << name << "': the program has no named data");
-        er::Result<er::FreeableBuffer> data = map->get_data(name);
-        ETVK_CHECK(data.ok(), kInvalidProgram,
-                   "constant '" << name << "' is not in the program's named data");
-        loaded.push_back(std::move(data.get()));
-        return {static_cast<const uint8_t*>(loaded.back().data()), loaded.back().size()};
+        auto found = loaded.find(name);
+        if (found == loaded.end()) {
+          er::Result<er::FreeableBuffer> data = map->get_data(name);
+          ETVK_CHECK(data.ok(), kInvalidProgram,
+                     "constant '" << name << "' is not in the program's named data");
+          found = loaded.emplace(name, std::move(data.get())).first;
+        }
+        return {static_cast<const uint8_t*>(found->second.data()), found->second.size()};
       };
       etvk::Context& device = etvk::context_for(etvk::ContextOptions::from_environment());
       graph = std::make_unique<etvk::ComputeGraph>(

@@ -46,6 +46,19 @@ class Device:
     selected: bool
 
 
+@dataclass(frozen=True)
+class MemoryInUse:
+    """What the loaded programs of this process hold on the selected device.
+
+    Attributes:
+        size_bytes: device and staging memory together.
+        buffers: number of allocations.
+    """
+
+    size_bytes: int
+    buffers: int
+
+
 def check_executorch_version(version: str | None = None) -> None:
     """Make sure that the installed executorch is of the series that this package is built for.
 
@@ -124,8 +137,13 @@ def load() -> ctypes.CDLL:
         ) from error
     text: list[Any] = [ctypes.c_char_p, ctypes.c_size_t]
     loaded.etvk_describe_devices.argtypes = text
+    loaded.etvk_memory_in_use.argtypes = text
     loaded.etvk_linear_kernel.argtypes = [ctypes.c_char_p, *[ctypes.c_uint32] * 3, *text]
-    for function in (loaded.etvk_describe_devices, loaded.etvk_linear_kernel):
+    for function in (
+        loaded.etvk_describe_devices,
+        loaded.etvk_memory_in_use,
+        loaded.etvk_linear_kernel,
+    ):
         function.restype = ctypes.c_size_t
     return loaded
 
@@ -138,6 +156,15 @@ def devices() -> list[Device]:
     """
     described = json.loads(_call_for_text("etvk_describe_devices"))
     return [Device(**{**one, "tiers": tuple(one["tiers"])}) for one in described]
+
+
+def memory_in_use() -> MemoryInUse:
+    """Device memory of the programs that are loaded now.
+
+    Raises:
+        RuntimeError: without a Vulkan device; stderr says why.
+    """
+    return MemoryInUse(**json.loads(_call_for_text("etvk_memory_in_use")))
 
 
 def linear_kernel(m: int, n: int, k: int, op: str = "q8ta_linear") -> str:

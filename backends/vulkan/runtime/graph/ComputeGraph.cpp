@@ -13,6 +13,10 @@ namespace {
 // Bindings are read in words and in vectors of four words.
 constexpr uint64_t kWordGroupBytes = 16;
 
+// Constant regions from this size on have a buffer each, which programs share; smaller ones are
+// packed into one, since drivers limit the number of allocations (often to 4096).
+constexpr uint64_t kOwnBufferBytes = 64 * 1024;
+
 uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
@@ -308,8 +312,8 @@ ConstantRef ComputeGraph::add_constant(const std::string& key, uint64_t size_byt
       }
     }
   }
-  constants_.push_back(
-      {round_up(std::max<uint64_t>(size_bytes, 1), kWordGroupBytes), 0, key, std::move(fill)});
+  constants_.push_back({round_up(std::max<uint64_t>(size_bytes, 1), kWordGroupBytes), key,
+                        std::move(fill), nullptr, 0});
   return constants_.size() - 1;
 }
 
@@ -327,7 +331,7 @@ void ComputeGraph::bind_constant(ValueId id, ConstantRef constant) {
 
 BufferRange ComputeGraph::constant_range(ConstantRef constant) const {
   const ConstantRegion& region = constants_.at(constant);
-  return {&constant_arena_, region.offset_bytes, region.size_bytes};
+  return {region.buffer.get(), region.offset_bytes, region.size_bytes};
 }
 
 BufferRange ComputeGraph::range(ValueId id) const {
@@ -370,21 +374,10 @@ void ComputeGraph::plan_memory() {
   for (ValueId id : outputs_) {
     use(id, last);
   }
-  const uint64_t alignment =
-      std::max<uint64_t>(context_.device.caps().min_storage_offset_alignment, kWordGroupBytes);
   const MemoryUse memory = staged_ ? MemoryUse::kDevice : MemoryUse::kDeviceMapped;
-  const uint64_t arena_bytes = plan_arena(arena_items_, alignment);
+  const uint64_t arena_bytes = plan_arena(arena_items_, range_alignment());
   if (arena_bytes > 0) {
     arena_ = Buffer(context_.device, arena_bytes, memory);
-  }
-
-  uint64_t constant_bytes = 0;
-  for (ConstantRegion& region : constants_) {
-    region.offset_bytes = constant_bytes;
-    constant_bytes = round_up(constant_bytes + region.size_bytes, alignment);
-  }
-  if (constant_bytes > 0) {
-    constant_arena_ = Buffer(context_.device, constant_bytes, memory);
   }
 
   const auto stage = [&](const std::vector<ValueId>& ids, std::vector<uint64_t>& offsets) {
@@ -405,28 +398,34 @@ void ComputeGraph::plan_memory() {
   }
 }
 
+uint64_t ComputeGraph::range_alignment() const {
+  return std::max<uint64_t>(context_.device.caps().min_storage_offset_alignment, kWordGroupBytes);
+}
+
 void ComputeGraph::upload_constants() {
-  if (constants_.empty()) {
+  Uploader uploader(context_.device);
+  std::vector<uint8_t> small;
+  for (ConstantRegion& region : constants_) {
+    const bool own = region.size_bytes >= kOwnBufferBytes;
+    region.offset_bytes = own ? 0 : round_up(small.size(), range_alignment());
+    std::vector<uint8_t> large(own ? region.size_bytes : 0);
+    if (!own) {
+      small.resize(region.offset_bytes + region.size_bytes);
+    }
+    region.fill(own ? large.data() : small.data() + region.offset_bytes);
+    region.fill = nullptr;
+    if (own) {
+      region.buffer = context_.constants.get(uploader, large.data(), large.size());
+    }
+  }
+  if (small.empty()) {
     return;
   }
-  Buffer staging;
-  if (staged_) {
-    staging = Buffer(context_.device, constant_arena_.size_bytes(), MemoryUse::kUpload);
-  }
-  const Buffer& target = staged_ ? staging : constant_arena_;
+  const auto buffer = context_.constants.get(uploader, small.data(), small.size());
   for (ConstantRegion& region : constants_) {
-    uint8_t* to = target.mapped() + region.offset_bytes;
-    std::fill_n(to, region.size_bytes, uint8_t{0});
-    region.fill(to);
-    region.fill = nullptr;
-  }
-  target.flush();
-  if (staged_) {
-    Commands upload(context_.device, false);
-    upload.begin();
-    upload.copy({&staging, 0, staging.size_bytes()}, {&constant_arena_, 0, staging.size_bytes()});
-    upload.end();
-    upload.submit_and_wait();
+    if (region.buffer == nullptr) {
+      region.buffer = buffer;
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ struct Node {
   std::function<void(Commands&)> record;
 };
 
-// A region of the constant arena.
+// A region of device memory that is filled once.
 using ConstantRef = size_t;
 
 class ComputeGraph {
@@ -93,8 +94,9 @@ class ComputeGraph {
   ValueId add_scratch(DType dtype, std::vector<int64_t> dims);
   // `alias` uses the memory of `source`; both hold the same bytes in the same order.
   void add_alias(ValueId source, ValueId alias);
-  // Reserves `size_bytes` of device memory, filled once by `fill` before the first execution. The
-  // same non-empty `key` gives the same region, so tied weights are uploaded once.
+  // Reserves `size_bytes` of device memory that `fill` fills once before the first execution; bytes
+  // that it leaves are zero. The same non-empty `key` gives the same region, so tied weights are
+  // packed once; large regions of equal bytes share memory, also between programs.
   ConstantRef add_constant(const std::string& key, uint64_t size_bytes,
                            std::function<void(uint8_t*)> fill);
   // Makes the tensor `id` stand for a constant region of its own bytes.
@@ -107,7 +109,7 @@ class ComputeGraph {
  private:
   struct Storage {
     uint64_t size_bytes = 0;
-    int64_t constant = -1;  // >= 0: lives in the constant arena
+    int64_t constant = -1;  // >= 0: lives in this constant region
     size_t arena_item = 0;
   };
   struct TensorState {
@@ -116,9 +118,10 @@ class ComputeGraph {
   };
   struct ConstantRegion {
     uint64_t size_bytes = 0;
-    uint64_t offset_bytes = 0;
     std::string key;
     std::function<void(uint8_t*)> fill;
+    std::shared_ptr<const Buffer> buffer;  // shared with whoever has the same bytes
+    uint64_t offset_bytes = 0;
   };
 
   const TensorDef& tensor(ValueId id) const;
@@ -127,6 +130,7 @@ class ComputeGraph {
   void build_nodes(const std::vector<OpCall>& chain);
   void plan_memory();
   void upload_constants();
+  uint64_t range_alignment() const;
   void resize_nodes();
   void record();
   void check_validation_layer();
@@ -149,7 +153,6 @@ class ComputeGraph {
   bool dirty_ = true;    // sizes changed since the last recording
   uint64_t validation_messages_ = 0;
   Buffer arena_;
-  Buffer constant_arena_;
   Buffer upload_;
   Buffer readback_;
   Commands commands_;

@@ -30,8 +30,12 @@ Buffer::Buffer(const Device& device, uint64_t size_bytes, MemoryUse use)
   ETVK_CHECK(result == VK_SUCCESS, kOutOfMemory,
              device.caps().name << " could not allocate " << needs.size << " bytes (VkResult "
                                 << static_cast<int>(result) << ")");
-  memory_ = {memory, [&device](VkDeviceMemory m) {
+  device.memory_in_use().size_bytes += needs.size;
+  ++device.memory_in_use().buffers;
+  memory_ = {memory, [&device, size = needs.size](VkDeviceMemory m) {
                device.api().vkFreeMemory(device.handle(), m, nullptr);
+               device.memory_in_use().size_bytes -= size;
+               --device.memory_in_use().buffers;
              }};
   check(api.vkBindBufferMemory(device.handle(), buffer, memory, 0), "vkBindBufferMemory");
 

@@ -1,9 +1,10 @@
-// A device and its pipelines, shared by all programs of the process that ask for the same one.
+// A device, its pipelines and constants, shared by all programs of the process that ask for the same one.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "vk/ConstantStore.h"
 #include "vk/Device.h"
 #include "vk/Pipeline.h"
 
@@ -23,6 +24,7 @@ struct Context {
 
   Device device;
   PipelineCache pipelines;
+  ConstantStore constants;
 };
 
 // The context for `options`, made on first use. Thread-safe. Contexts live until the process ends:

@@ -1,6 +1,7 @@
 // A logical device with one compute queue, shared by every program in the process. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +34,12 @@ DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled);
 // what is there.
 size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& choice);
 
+// Memory that the Buffers of a device hold now.
+struct MemoryInUse {
+  std::atomic<uint64_t> size_bytes{0};
+  std::atomic<uint64_t> buffers{0};
+};
+
 class Device {
  public:
   Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps);
@@ -46,6 +53,7 @@ class Device {
   const Instance& instance() const { return *instance_; }
   uint32_t queue_family() const { return queue_family_; }
   uint64_t max_allocation_bytes() const { return max_allocation_bytes_; }
+  MemoryInUse& memory_in_use() const { return memory_in_use_; }
 
   // True where a large heap is both device-local and host-visible (integrated GPUs, CPUs): inputs,
   // outputs and constants then need no staging copy.
@@ -71,6 +79,7 @@ class Device {
   Handle<VkDevice> device_;
   VkQueue queue_ = VK_NULL_HANDLE;
   mutable std::mutex queue_mutex_;
+  mutable MemoryInUse memory_in_use_;
 };
 
 }  // namespace etvk

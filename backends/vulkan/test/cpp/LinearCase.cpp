@@ -312,8 +312,11 @@ LinearProgram linear_program(const LinearCase& linear, size_t dispatches, bool d
   for (size_t i = 0; i < dispatches; ++i) {
     if (i == 0 || distinct_weights) {
       const int8_t* data = linear.weights.data();
-      if (i > 0) {
-        data = program.weight_copies.emplace_back(linear.weights).data();
+      if (distinct_weights && i + 1 < dispatches) {
+        // Equal bytes would share memory. Only the last op's result is looked at.
+        std::vector<int8_t>& copy = program.weight_copies.emplace_back(linear.weights);
+        std::memcpy(copy.data(), &i, std::min(copy.size(), sizeof(i)));
+        data = copy.data();
       }
       weights = add_constant(def, DType::kInt8, {N, linear.K}, data, linear.weights.size());
     }

@@ -58,8 +58,8 @@ struct LinearProgram {
   std::vector<std::vector<int8_t>> weight_copies;
 };
 
-// `linear` must outlive the building of the graph. With `distinct_weights` each op reads a copy of
-// the weights of its own, as the layers of a model do.
+// `linear` must outlive the building of the graph. With `distinct_weights` each op reads
+// weights of its own, as the layers of a model do; those of the last one are the case's.
 LinearProgram linear_program(const LinearCase& linear, size_t dispatches = 1,
                              bool distinct_weights = false);
 

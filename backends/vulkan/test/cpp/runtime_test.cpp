@@ -1,8 +1,9 @@
 // The runtime below ExecuTorch's interface: memory planning, device choice, programs that are
-// wrong, and programs that share a device between threads. Plain checks; the last line counts them.
+// wrong, programs that share constants, and a device shared between threads. Plain checks; the last line counts them.
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -185,6 +186,56 @@ void run_and_check(ComputeGraph& graph, const LinearCase& linear,
   }
 }
 
+void test_content_hash() {
+  std::vector<uint8_t> bytes(100);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<uint8_t>(i * 37);
+  }
+  // Around the words that the hash reads, every byte and the length count.
+  for (size_t size = 0; size <= bytes.size(); ++size) {
+    const ContentHash hash = content_hash(bytes.data(), size);
+    expect(hash == content_hash(std::vector<uint8_t>(bytes).data(), size), "equal bytes");
+    for (size_t i = 0; i < size; ++i) {
+      std::vector<uint8_t> other = bytes;
+      other[i] ^= 0x80;
+      expect(!(hash == content_hash(other.data(), size)),
+             "byte " + std::to_string(i) + " of " + std::to_string(size));
+    }
+  }
+  const std::vector<uint8_t> zeros(64, 0);
+  expect(!(content_hash(zeros.data(), 63) == content_hash(zeros.data(), 64)), "length of zeros");
+}
+
+uint64_t memory_in_use(const Context& context) { return context.device.memory_in_use().size_bytes; }
+
+void test_shared_constants(Context& context) {
+  const LinearCase linear = random_case(2, 512, 512, Operands::kUniform, 4);
+  LinearCase copy = linear;
+  LinearCase other = linear;
+  other.weights.back() = static_cast<int8_t>(other.weights.back() ^ 1);
+  const uint64_t weights_bytes = 512 * 512;
+  const uint64_t before = memory_in_use(context);
+  std::string error;
+  {
+    auto first = std::make_unique<ComputeGraph>(context, linear_program(linear).def);
+    const uint64_t first_bytes = memory_in_use(context) - before;
+    expect(first_bytes > weights_bytes, "one program holds its weights");
+    ComputeGraph second(context, linear_program(copy).def);
+    const uint64_t second_bytes = memory_in_use(context) - before - first_bytes;
+    expect(second_bytes < weights_bytes / 4, "a second program holds no copy of the same weights");
+    ComputeGraph third(context, linear_program(other).def);
+    const uint64_t third_bytes = memory_in_use(context) - before - first_bytes - second_bytes;
+    expect(third_bytes > weights_bytes, "weights that differ in one bit are not shared");
+    run_and_check(second, copy, reference_output(copy), error);
+    first.reset();
+    expect(memory_in_use(context) - before > 2 * weights_bytes, "shared weights outlive the first");
+    run_and_check(second, copy, reference_output(copy), error);
+    run_and_check(third, other, reference_output(other), error);
+  }
+  expect(error.empty(), error);
+  expect(memory_in_use(context) == before, "the last program frees the weights");
+}
+
 void test_threads(Context& context) {
   // Each thread loads programs of its own, again and again, while the others run.
   std::vector<std::thread> threads;
@@ -228,6 +279,8 @@ int main() {
     test_wrong_programs(context);
     test_wrong_inputs(context);
     test_new_sizes(context);
+    test_content_hash();
+    test_shared_constants(context);
     test_threads(context);
   } catch (const std::exception& error) {
     expect(false, std::string("unexpected: ") + error.what());
