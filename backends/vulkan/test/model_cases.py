@@ -128,6 +128,15 @@ def export_quantized(case: ModelCase) -> tuple[nn.Module, ExportedProgram]:
     return quantized, torch.export.export(quantized, inputs, dynamic_shapes=dims, strict=False)
 
 
+def quantized_module(module: nn.Module, inputs: Inputs, dynamic_shapes: Any = None) -> nn.Module:
+    """`module` quantized with PT2E, statically and per channel, calibrated on `inputs`."""
+    quantizer = _Quantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    exported = torch.export.export(module, inputs, dynamic_shapes=dynamic_shapes, strict=False)
+    prepared = prepare_pt2e(exported.module(), quantizer)
+    prepared(*inputs)
+    return convert_pt2e(prepared)
+
+
 @cache
 def _exported(name: str) -> tuple[nn.Module, ExportedProgram]:
     return export_quantized(CASES[name])

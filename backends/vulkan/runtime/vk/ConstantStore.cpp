@@ -6,8 +6,8 @@ namespace etvk {
 
 std::unique_ptr<Buffer> Uploader::upload(const uint8_t* data, uint64_t size_bytes) {
   const bool staged = !device_.has_mapped_device_memory();
-  auto buffer = std::make_unique<Buffer>(
-      device_, size_bytes, staged ? MemoryUse::kDevice : MemoryUse::kDeviceMapped);
+  auto buffer = std::make_unique<Buffer>(device_, size_bytes,
+                                         staged ? MemoryUse::kDevice : MemoryUse::kDeviceMapped);
   if (staged && staging_.size_bytes() < size_bytes) {
     staging_ = Buffer();  // freed before the larger one is made
     staging_ = Buffer(device_, size_bytes, MemoryUse::kUpload);

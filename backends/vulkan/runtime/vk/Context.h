@@ -1,4 +1,5 @@
-// A device, its pipelines and constants, shared by all programs of the process that ask for the same one.
+// A device, its pipelines and constants, shared by all programs of the process that ask for the
+// same one.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
 // The runtime below ExecuTorch's interface: memory planning, device choice, programs that are
-// wrong, programs that share constants, and a device shared between threads. Plain checks; the last line counts them.
+// wrong, programs that share constants, and a device shared between threads. Plain checks; the last
+// line counts them.
 #include <cstdio>
 #include <cstring>
 #include <functional>
