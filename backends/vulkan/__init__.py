@@ -14,9 +14,10 @@ import executorch.kernels.quantized as _quantized_kernels  # noqa: E402, F401
 
 from . import custom_ops as _custom_ops  # noqa: E402, F401
 from . import patterns as _patterns  # noqa: E402, F401
+from .explain import explain  # noqa: E402
 from .partitioner import VulkanPartitioner  # noqa: E402
 from .runtime.loader import Device, devices, linear_kernel, load  # noqa: E402
 
 load()
 
-__all__ = ["Device", "VulkanPartitioner", "devices", "linear_kernel"]
+__all__ = ["Device", "VulkanPartitioner", "devices", "explain", "linear_kernel"]

@@ -16,7 +16,10 @@ class CyclicUnitError(Exception):
     """A unit's own output comes back to it through the CPU, so it can't be one delegate."""
 
     def __init__(self, unit: Sequence[Node]) -> None:
-        super().__init__(f"{unit[0].name} reaches itself through the CPU")
+        super().__init__(
+            f"its result comes back to it through the CPU, by way of {unit[0].name}; keep the ops "
+            "on that way on Vulkan, or off the quantization"
+        )
         self.unit = unit
 
 

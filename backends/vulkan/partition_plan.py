@@ -112,6 +112,13 @@ class PartitionPlan:
                 partitions.append(Partition(tuple(group), _runs_on_stock(inside, others)))
         return partitions
 
+    def reason(self, node: Node) -> str | None:
+        """Why `partitions` left `node` out, or None where it does not say."""
+        for rejection in self.rejections:
+            if rejection.node is node:
+                return rejection.reason
+        return self._filter.problem(node)
+
     def _reject(self, node: Node, reason: str) -> None:
         self.rejections.append(Rejection(node, reason))
 
@@ -154,7 +161,13 @@ class PartitionPlan:
             if not shared:
                 return kept
             for match in shared:
-                self._reject(match.anchor_node, "its dequantized weight has other users")
+                self._reject(
+                    match.anchor_node,
+                    (
+                        "its dequantized weight has other users; give them a copy of the weight, "
+                        "or leave it out of the quantization"
+                    ),
+                )
             kept = [match for match in kept if match not in shared]
 
     def _candidates(self) -> set[Node]:

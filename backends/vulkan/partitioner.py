@@ -15,6 +15,7 @@ from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import Node
 
+from .fusion_report import Report, rows_of_partitions
 from .partition_plan import OpFilter, Partition, PartitionPlan
 from .patterns.constants import Constants, TensorFacts, integer_facts
 from .patterns.graph_edits import mark_as_ours
@@ -85,13 +86,10 @@ class VulkanPartitioner(Partitioner):
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes to delegate; the graph itself is not changed."""
-        plan = PartitionPlan(
-            exported_program.graph_module,
-            Constants(exported_program, self._known_constants),
-            self._filter,
-        )
+        plan = self.plan(exported_program)
+        partitions = plan.partitions()
         tags: dict[str, DelegationSpec] = {}
-        for index, partition in enumerate(plan.partitions()):
+        for index, partition in enumerate(partitions):
             tag = f"vulkan{index}"
             for node in partition.nodes:
                 node.meta["delegation_tag"] = tag
@@ -99,9 +97,16 @@ class VulkanPartitioner(Partitioner):
             tags[tag] = self._delegation_spec(partition)
         tag_constant_data(exported_program)
         self.rejections = tuple(plan.rejections)
-        for rejection in self.rejections:
-            logger.debug("%s stays off Vulkan: %s", rejection.node.name, rejection.reason)
+        if logger.isEnabledFor(logging.DEBUG):
+            nodes = [partition.nodes for partition in partitions]
+            rows = rows_of_partitions("forward", exported_program, nodes, plan.reason)
+            logger.debug("what becomes of the program:\n%s", Report(tuple(rows)))
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
+
+    def plan(self, exported_program: ExportedProgram) -> PartitionPlan:
+        """What would be delegated of the program, which is not changed."""
+        constants = Constants(exported_program, self._known_constants)
+        return PartitionPlan(exported_program.graph_module, constants, self._filter)
 
     def _delegation_spec(self, partition: Partition) -> DelegationSpec:
         specs: list[CompileSpec] = parse_compile_options(self.options)

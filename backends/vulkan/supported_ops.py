@@ -36,14 +36,14 @@ Check = Callable[[Node], "str | None"]
 def _check_quantization(node: Node) -> str | None:
     params = static_quant_params(node)
     if params is None:
-        return "scale or zero point is not a literal"
+        return "scale or zero point is not a literal; quantize it statically, per tensor"
     return params.int8_problem() or _check_dtypes(node, (torch.float32, torch.int8))
 
 
 def _check_dequantization(node: Node) -> str | None:
     out_dtype = named_argument(node, 6, "out_dtype")
     if out_dtype not in (None, torch.float32):
-        return f"out_dtype is {out_dtype}, not float32"
+        return f"out_dtype is {out_dtype}, not float32; dequantize to float32"
     return _check_quantization(node)
 
 
@@ -53,7 +53,10 @@ def _check_alias(node: Node) -> str | None:
     if problem is not None or source is None or result is None:
         return problem
     if source.dtype != result.dtype:
-        return f"it changes the dtype from {source.dtype} to {result.dtype}"
+        return (
+            f"it changes the dtype from {source.dtype} to {result.dtype}; only float32 and int8 "
+            "run here"
+        )
     return None
 
 
@@ -61,7 +64,8 @@ def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
     for one in (node_argument(node, 0), node):
         tensor = tensor_of(one)
         if tensor is None or tensor.dtype not in allowed:
-            return f"dtype is {None if tensor is None else tensor.dtype}"
+            found = None if tensor is None else tensor.dtype
+            return f"dtype is {found}; only float32 and int8 run here"
         if problem := layout_problem(one):
             return problem
     return None
@@ -73,10 +77,10 @@ def layout_problem(node: Node) -> str | None:
     if tensor is None:
         return "it is not a tensor"
     if not is_contiguous(node):
-        return "it is not contiguous"
+        return "it is not contiguous; call contiguous() before it"
     for size in tensor.shape:
         if isinstance(size, int) and size == 0:
-            return "it is empty"
+            return "it is empty; leave it out"
         if isinstance(size, torch.SymInt) and _is_unbounded(size):
             return (
                 f"dimension {size} has no upper bound: give it one with "
@@ -112,5 +116,8 @@ def refusal(node: Node) -> str | None:
     """Why our runtime can't run `node` outside a layer, or None where it can."""
     check = SUPPORTED.get(node.target)
     if check is None:
-        return f"{op_name(node)} has no kernel"
+        return (
+            f"{op_name(node)} has no kernel here, so it runs on the CPU and parts the layers "
+            "around it; README lists the ops that have one"
+        )
     return check(node)

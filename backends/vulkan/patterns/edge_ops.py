@@ -128,14 +128,23 @@ class QuantParams:
     def int8_problem(self) -> str | None:
         """Why our int8 kernels can't honour these parameters, or None."""
         if self.dtype != torch.int8:
-            return f"dtype is {self.dtype}, not int8"
+            return f"dtype is {self.dtype}, not int8; quantize activations to int8"
         if not INT8_MIN <= self.quant_min <= self.quant_max <= INT8_MAX:
-            return f"range {self.quant_min}..{self.quant_max} is not within -128..127"
+            return (
+                f"range {self.quant_min}..{self.quant_max} is not within -128..127; set quant_min "
+                "and quant_max of its quantization spec within it"
+            )
         if not INT8_MIN <= self.zero_point <= INT8_MAX:
-            return f"zero point {self.zero_point} is not within -128..127"
+            return (
+                f"zero point {self.zero_point} is not within -128..127; use an observer that keeps "
+                "zero inside the range"
+            )
         # Beyond this, scale or 1 / scale is not a normal float32 and drivers may flush it.
         if not (math.isfinite(self.scale) and 1e-37 < self.scale < 1e37):
-            return f"scale {self.scale} is not a positive normal float32"
+            return (
+                f"scale {self.scale} is not a positive normal float32; calibrate with inputs that "
+                "are finite and not all zero"
+            )
         return None
 
 

@@ -97,7 +97,8 @@ def read_operands(
     is_static = _check_both_quantized(dequantize, weight_arg)
     if linear.target == BMM:
         raise NotInt8Error(
-            f"bmm of batch {sizes_of(linear)[0]}: only a 2-D weight runs as an int8 layer",
+            f"bmm of batch {sizes_of(linear)[0]}: only a 2-D weight runs as an int8 layer; use "
+            "linear, or leave it out of the quantization",
             is_static,
         )
     activation = _activation(dequantize, views)
@@ -106,21 +107,26 @@ def read_operands(
     _require_dtype(linear, torch.float32, "result")
     for name in ("alpha", "beta"):
         if linear.kwargs.get(name, 1) != 1:
-            raise NotInt8Error(f"addmm with {name} = {linear.kwargs[name]}")
+            raise NotInt8Error(
+                f"addmm with {name} = {linear.kwargs[name]}; multiply the weight or bias by it"
+            )
     return activation, weight, bias
 
 
 def _activation(dequantize: Node, views: list[Node]) -> Activation:
     params = activation_dequantize_params(dequantize)
     if params is None:
-        kind = "computed at run time" if _is_dynamic(dequantize) else "not one for the tensor"
-        raise NotInt8Error(f"activation scale is {kind} ({op_name(dequantize)})", is_static=False)
+        if _is_dynamic(dequantize):
+            found = "is computed at run time; quantize activations statically (is_dynamic=False)"
+        else:
+            found = f"is not one for the tensor ({op_name(dequantize)}); quantize it per tensor"
+        raise NotInt8Error(f"activation scale {found}", is_static=False)
     if problem := params.int8_problem():
         raise NotInt8Error(f"activation {problem}")
     x = node_argument(dequantize, 0)
     _require_dtype(x, torch.int8, "activation")
     if not is_contiguous(x):
-        raise NotInt8Error("activation is not contiguous")
+        raise NotInt8Error("activation is not contiguous; call contiguous() before the layer")
     return Activation(x, params, tuple(views), (dequantize, *views))
 
 
@@ -155,9 +161,12 @@ def _check_both_quantized(dequantize_x: Node, weight_arg: Node) -> bool:
     is_static = activation_dequantize_params(dequantize_x) is not None
     if not w_is:
         is_param = weight_producer.op == "placeholder"
-        raise NotInt8Error(
-            "weight is not quantized" if is_param else "weight is not a constant", False
+        what = (
+            "weight is not quantized; quantize it to int8, per channel or per tensor"
+            if is_param
+            else "weight is not a constant; leave products of activations out of the quantization"
         )
+        raise NotInt8Error(what, is_static=False)
     return is_static
 
 
@@ -176,32 +185,40 @@ def _weight(linear: Node, argument: Node) -> Weight:
     if linear.target != LINEAR:
         node, passed = _behind_transpose(argument)
         if not passed:
-            raise NotInt8Error("weight is stored [K, N]; only [N, K] with a transpose is supported")
+            raise NotInt8Error("weight is stored [K, N]; use nn.Linear, which stores [N, K]")
     name = op_name(node)
     weight = node_argument(node, 0)
     zeros: Node | None = None
     scales: Node | float
     if node.target == DEQUANTIZE_PER_CHANNEL:
         if node.args[3] != 0:
-            raise NotInt8Error(f"weight is quantized along axis {node.args[3]}, not along its rows")
+            raise NotInt8Error(
+                f"weight is quantized along axis {node.args[3]} of [N, K]; quantize it along axis 0"
+            )
         scales = node_argument(node, 1)
         zeros = named_argument(node, 2, "zero_points")
     elif node.target == DEQUANTIZE:
         if not isinstance(node.args[1], float):
-            raise NotInt8Error("weight scale is not a literal")
+            raise NotInt8Error("weight scale is not a literal; quantize weights statically")
         scales = node.args[1]
         if node.args[2] != 0:
             raise NotInt8Error(
                 "weight zero points are not all zero; quantize weights symmetrically"
             )
     elif DEQUANTIZE_AFFINE in name or "per_channel_group" in name:
-        raise NotInt8Error(f"weight is quantized per group ({name})")
+        raise NotInt8Error(
+            f"weight is quantized per group ({name}); quantize it per channel or per tensor"
+        )
     else:
-        raise NotInt8Error(f"weight is dequantized by {name}")
+        raise NotInt8Error(
+            f"weight is dequantized by {name}; quantize it per channel or per tensor"
+        )
     _require_dtype(weight, torch.int8, "weight")
     shape = sizes_of(weight)
     if len(shape) != 2 or 0 in shape:
-        raise NotInt8Error(f"weight has the shape {shape}, not [N, K]")
+        raise NotInt8Error(
+            f"weight has the shape {shape}; give it two dimensions [N, K], none of them empty"
+        )
     return Weight(weight, scales, zeros, (*passed, node))
 
 
@@ -209,7 +226,8 @@ def _require_dtype(node: Node, dtype: torch.dtype, what: str) -> None:
     tensor = tensor_of(node)
     found = None if tensor is None else tensor.dtype
     if found != dtype:
-        raise NotInt8Error(f"{what} dtype is {found}, not {dtype}")
+        change = "keep the layer in float32" if dtype == torch.float32 else "quantize it to int8"
+        raise NotInt8Error(f"{what} dtype is {found}, not {dtype}; {change}")
 
 
 def _check_constants(constants: Constants | None, weight: Weight, bias: Node | None) -> None:
@@ -225,7 +243,9 @@ def _check_constants(constants: Constants | None, weight: Weight, bias: Node | N
             continue
         is_constant = node.op == "placeholder" if constants is None else constants.is_constant(node)
         if not is_constant:
-            raise NotInt8Error(f"{what} is not a constant")
+            raise NotInt8Error(
+                f"{what} is not a constant; make it a parameter, or a buffer that nothing writes"
+            )
     for what in ("weight scale", "bias"):
         node = named[what]
         if not isinstance(node, Node):
@@ -234,9 +254,13 @@ def _check_constants(constants: Constants | None, weight: Weight, bias: Node | N
         # Constants that an earlier fusion padded to a multiple of 4 still hold N values in front.
         lengths = (n, (n + 3) // 4 * 4)
         if tensor is None or tensor.dim() != 1 or tensor.shape[0] not in lengths:
-            raise NotInt8Error(f"{what} is not a vector of {n} values")
+            raise NotInt8Error(
+                f"{what} is not a vector of {n} values; give it one for each output channel"
+            )
         # Scales may be kept in float64; their float32 value is what the op uses.
         if tensor.dtype != torch.float32 and not (
             what == "weight scale" and tensor.dtype == torch.float64
         ):
-            raise NotInt8Error(f"{what} dtype is {tensor.dtype}, not torch.float32")
+            raise NotInt8Error(
+                f"{what} dtype is {tensor.dtype}, not torch.float32; convert it with float()"
+            )

@@ -150,4 +150,7 @@ def value_problem(match: QuantizedLinearMatch, constants: Constants) -> str | No
     reach = max(abs(-128 - zero_point), abs(127 - zero_point))
     if row_sums and all(s is not None and s * reach < 2**31 for s in row_sums):
         return None
-    return f"K = {k} is above {SAFE_K} and the weights do not rule out an int32 overflow"
+    return (
+        f"K = {k} is above {SAFE_K} and the weights do not rule out an int32 overflow; split the "
+        "layer along K"
+    )

@@ -341,7 +341,7 @@ def test_refused(name: str) -> None:
 def test_refused_when_not_contiguous() -> None:
     found = find(Layer(), inputs=(torch.zeros(8, 4).t(),))
     assert isinstance(found, Rejection) and found.is_static
-    assert found.reason == "activation is not contiguous"
+    assert found.reason == "activation is not contiguous; call contiguous() before the layer"
 
 
 @pytest.mark.parametrize("name", NOT_STATIC)

@@ -1,0 +1,107 @@
+"""explain(): which layers of a program run in int8 on Vulkan, and what keeps the others off it."""
+
+from __future__ import annotations
+
+from executorch.backends.vulkan.vulkan_preprocess import VulkanBackend
+from executorch.exir import EdgeProgramManager
+from executorch.exir.delegate import executorch_call_delegate
+from executorch.exir.lowered_backend_module import LoweredBackendModule
+from torch.export import ExportedProgram
+from torch.fx import Node
+
+from .fusion_report import (
+    Report,
+    Row,
+    is_listed,
+    rows_of_delegate,
+    rows_of_partitions,
+    rows_outside,
+)
+from .partitioner import VulkanPartitioner
+from .patterns.edge_ops import node_argument, op_name
+
+
+def explain(
+    edge_program: ExportedProgram | EdgeProgramManager,
+    partitioner: VulkanPartitioner | None = None,
+) -> Report:
+    """Say of every linear, quantize and dequantize what it becomes, or why it stays off Vulkan.
+
+    So too of every other op beside an int8 layer that stays off. Nothing is lowered or changed.
+
+    Args:
+        edge_program: in the edge dialect, before or after it was lowered; of an
+            EdgeProgramManager all methods are explained.
+        partitioner: the one to lower with, for its lists of operators and modules.
+
+    Returns:
+        A table to print, and rows to iterate over.
+
+    Raises:
+        TypeError: for anything else.
+        ValueError: for an ExportedProgram that is not in the edge dialect.
+    """
+    if isinstance(edge_program, EdgeProgramManager):
+        programs = {
+            name: edge_program.exported_program(name) for name in sorted(edge_program.methods)
+        }
+    elif isinstance(edge_program, ExportedProgram):
+        programs = {"forward": edge_program}
+    else:
+        raise TypeError(
+            "explain: expected an ExportedProgram or an EdgeProgramManager, got "
+            f"{type(edge_program).__name__}"
+        )
+    rows: list[Row] = []
+    for name, program in programs.items():
+        if program.dialect != "EDGE":
+            raise ValueError(
+                f"explain: {name} is in the dialect {program.dialect!r}, not 'EDGE'; pass what "
+                "executorch.exir.to_edge or to_edge_transform_and_lower returns"
+            )
+        rows += _explain_method(name, program, partitioner or VulkanPartitioner())
+    return Report(tuple(rows))
+
+
+def _explain_method(
+    method: str, program: ExportedProgram, partitioner: VulkanPartitioner
+) -> list[Row]:
+    plan = partitioner.plan(program)
+    partitions = [partition.nodes for partition in plan.partitions()]
+    calls = [node for node in program.graph.nodes if node.target is executorch_call_delegate]
+    if not calls:
+        return rows_of_partitions(method, program, partitions, plan.reason)
+
+    modules = {
+        call: getattr(program.graph_module, str(node_argument(call, 0).target)) for call in calls
+    }
+    ours = {call for call in calls if modules[call].backend_id == VulkanBackend.__name__}
+    delegated = {node for call in ours for node in (call, *call.users)}
+    missed = {node for nodes in partitions for node in nodes}
+
+    def reason(node: Node) -> str | None:
+        if node in missed:
+            return "the program was lowered without it; lower it with VulkanPartitioner()"
+        return plan.reason(node)
+
+    rows: list[Row] = []
+    index = 0
+    for node in program.graph.nodes:
+        if node in ours:
+            rows += rows_of_delegate(method, modules[node].original_module, index)
+            index += 1
+        elif node in modules:
+            rows += _rows_of_other_backend(method, modules[node])
+        else:
+            rows += rows_outside(method, node, delegated, reason)
+    return rows
+
+
+def _rows_of_other_backend(method: str, module: LoweredBackendModule) -> list[Row]:
+    name = module.backend_id
+    reason = f"{name} took it; put VulkanPartitioner before that backend's partitioner in the list"
+    return [
+        Row(method, node.name, op_name(node), name, None, reason)
+        for node in module.original_module.graph.nodes
+        if is_listed(node)
+    ]
