@@ -6,6 +6,7 @@ implementations of our overloads, so that a rewritten graph can run and be compa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -128,6 +129,11 @@ def _dequantize_meta(x: torch.Tensor, scale: float, zero_point: int) -> torch.Te
     return x.new_empty(x.shape, dtype=torch.float32)
 
 
+def _view_meta(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    known = math.prod(one for one in size if not (isinstance(one, int) and one == -1))
+    return x.new_empty([x.numel() // known if isinstance(one, int) and one == -1 else one for one in size])
+
+
 _LINEAR_INPUTS = (
     "Tensor x, float input_scale, int input_zero_point, "
     "Tensor weights, Tensor weight_sums, Tensor weight_scales"
@@ -160,7 +166,7 @@ _define(
     "fixed_view",
     "Tensor x, SymInt[] size",
     fixed_view,
-    lambda x, size: x.new_empty(size),
+    _view_meta,
 )
 
 # The stock implementations stand in for their own shape functions and fail on dynamic shapes.

@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from ..custom_ops import FIXED_VIEW
-from .edge_ops import VIEW, reads_symint_input
+from .edge_ops import VIEW, reads_symint_input, sizes_of
 from .graph_edits import call_after
 from .node_match import NodeMatch
 
@@ -38,8 +38,14 @@ def match_dynamic_view(node: Node) -> DynamicViewMatch | None:
         return None
     if reads_symint_input(node):
         return DynamicViewMatch(node, None)
-    sizes = cast("list[int | Node]", node.args[1])
-    if sum(isinstance(size, Node) for size in sizes) != 1:
+    given = cast("list[int | Node]", node.args[1])
+    if sum(isinstance(size, Node) for size in given) != 1:
+        return None
+    # A size that is -1 already must be a number for another to become -1.
+    sizes = [
+        found if size == -1 else size for size, found in zip(given, sizes_of(node), strict=True)
+    ]
+    if not all(isinstance(size, (int, Node)) for size in sizes):
         return None
     return DynamicViewMatch(node, tuple(-1 if isinstance(size, Node) else size for size in sizes))
 
