@@ -18,8 +18,9 @@ constexpr OpEntry kOps[] = {
     {"et_vk.q8ta_linear.default", ops::q8ta_linear},
     {"et_vk.q8ta_linear_gemv.default", ops::q8ta_linear},  // the kernel is chosen from M here
     {"et_vk.q8ta_linear.bounded", ops::q8ta_linear_bounded},
+    {"et_vk.q8ta_linear.residual", ops::q8ta_linear_residual},
     {"et_vk.linear_q8ta_q8csw.default", ops::linear_q8ta_q8csw},
-    {"et_vk.linear_q8ta_q8csw.int8", ops::linear_q8ta_q8csw},
+    {"et_vk.linear_q8ta_q8csw.int8", ops::linear_q8ta_q8csw_int8},
     {"et_vk.prepack.default", ops::prepack},
     {"et_vk.q8ta_dequantize.default", ops::q8ta_dequantize},
     {"quantized_decomposed.quantize_per_tensor.default", ops::quantize_per_tensor},

@@ -233,8 +233,8 @@ NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
 LAVAPIPE = Matrix(8, 8, 8, subgroup_size=8)
 
 LINEAR_OPS = (
-    Op("q8ta_linear", binding_count=6, push_constant_bytes=36),
-    Op("linear_q8ta_q8csw", 6, 36, macros=(("OUTPUT_FLOAT", 1),)),
+    Op("q8ta_linear", binding_count=7, push_constant_bytes=72),
+    Op("linear_q8ta_q8csw", 6, 72, macros=(("OUTPUT_FLOAT", 1),)),
 )
 
 

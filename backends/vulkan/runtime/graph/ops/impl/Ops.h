@@ -8,7 +8,9 @@ namespace etvk::ops {
 // QuantizedLinear.cpp
 void q8ta_linear(ComputeGraph& graph, const OpCall& call);
 void q8ta_linear_bounded(ComputeGraph& graph, const OpCall& call);
+void q8ta_linear_residual(ComputeGraph& graph, const OpCall& call);
 void linear_q8ta_q8csw(ComputeGraph& graph, const OpCall& call);
+void linear_q8ta_q8csw_int8(ComputeGraph& graph, const OpCall& call);
 
 // QuantizeDequantize.cpp
 void quantize_per_tensor(ComputeGraph& graph, const OpCall& call);
