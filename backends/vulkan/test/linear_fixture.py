@@ -261,6 +261,7 @@ def assert_exact(linear: Linear, kernel: str | None = None) -> str:
 
 def assert_same_bytes(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
     assert actual.dtype == expected.dtype and actual.shape == expected.shape
+    actual, expected = np.atleast_1d(actual, expected)
     differs = actual.view(np.uint8) != expected.view(np.uint8)
     if differs.any():
         at = np.argwhere(actual.view(f"u{actual.itemsize}") != expected.view(f"u{actual.itemsize}"))

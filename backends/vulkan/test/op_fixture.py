@@ -138,7 +138,7 @@ def run_op(op: str, arguments: Sequence[Any], output: Output) -> np.ndarray:
     ids = [program.add(argument) for argument in arguments]
     ids.append(program.add(output))
     y = np.zeros(max(int(np.prod(output.bounds)), 1), output.dtype)
-    sizes = (c_int64 * 8)()
+    sizes = (c_int64 * 16)()
     guard = c_int32()
     check(
         library().etvk_test_op(

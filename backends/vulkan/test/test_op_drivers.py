@@ -10,7 +10,10 @@ import pytest
 
 from linear_fixture import ROOT
 
-MODULES = ("test_activations.py", "test_residual.py")
+MODULES = tuple(
+    f"test_{family}.py"
+    for family in ("activations", "residual", "table", "strided_copy", "binary", "mean")
+)
 SWIFTSHADER = os.environ.get("ETVK_SWIFTSHADER_ICD", "")
 LAVAPIPE_COOPMAT = os.environ.get("ETVK_LAVAPIPE_COOPMAT", "")
 VARIANTS = {

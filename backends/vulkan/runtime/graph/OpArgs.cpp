@@ -8,6 +8,13 @@
 
 namespace etvk {
 
+size_t wrap_dim(const std::string& op, int64_t dim, size_t rank) {
+  const int64_t wrapped = dim < 0 ? dim + static_cast<int64_t>(rank) : dim;
+  ETVK_CHECK(wrapped >= 0 && wrapped < static_cast<int64_t>(rank), kInvalidProgram,
+             op << ": dim " << dim << " is outside a tensor of rank " << rank);
+  return static_cast<size_t>(wrapped);
+}
+
 OpArgs::OpArgs(const ComputeGraph& graph, const OpCall& call, size_t count)
     : graph_(graph), call_(call), op_(call.name) {
   ETVK_CHECK(call.args.size() == count + 1, kInvalidProgram,

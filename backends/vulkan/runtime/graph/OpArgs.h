@@ -9,6 +9,10 @@
 
 namespace etvk {
 
+// `dim` of a tensor of this rank, counted from the end where it is negative; throws kInvalidProgram
+// naming `op` if there is none.
+size_t wrap_dim(const std::string& op, int64_t dim, size_t rank);
+
 class OpArgs {
  public:
   // `count` is the number of schema arguments, without the output.

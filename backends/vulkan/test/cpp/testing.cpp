@@ -362,7 +362,7 @@ ETVK_EXPORT int etvk_test_dequantize(const int8_t* x, int64_t count, double scal
 }
 
 // One op with one output, the last of `args` (indices into `values`), run with the input sizes
-// that they name. Writes y and its sizes, of which there must be at most eight.
+// that they name. Writes y and its sizes, of which there must be at most 16.
 ETVK_EXPORT int etvk_test_op(const char* op, const EtvkTestValue* values, int64_t value_count,
                              const int32_t* args, int64_t arg_count, void* y, int64_t* y_sizes,
                              int32_t* changed_guard_bytes) {

@@ -7,6 +7,9 @@
 #define LINEAR_EPILOGUE_GLSL
 
 #include "activations.glsl"
+#ifndef OUTPUT_FLOAT
+#include "merge_word.glsl"
+#endif
 
 // What the epilogue needs of four columns n .. n + 3, loaded once per group. Columns beyond N
 // repeat the last one; their results are not stored.
@@ -49,17 +52,6 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c) {
 }
 
 #else
-
-// Replaces the bytes of one word that `mask` names. Other threads may own its other bytes: And
-// clears and Or sets only our own, so no order of the two pairs loses anything.
-void merge_word(uint at, uint value, uint mask) {
-  if (mask == 0xffffffffu) {
-    y_out[at] = value;
-  } else if (mask != 0) {
-    atomicAnd(y_out[at], ~mask);
-    atomicOr(y_out[at], value & mask);
-  }
-}
 
 // Four bytes of the residual from `byte_at` on, those behind its end repeated words.
 uint load_residual(uint byte_at) {

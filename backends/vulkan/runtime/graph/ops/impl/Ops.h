@@ -17,6 +17,23 @@ void quantize_per_tensor(ComputeGraph& graph, const OpCall& call);
 void dequantize_per_tensor(ComputeGraph& graph, const OpCall& call);
 void q8ta_dequantize(ComputeGraph& graph, const OpCall& call);
 
+// QuantizedTable.cpp
+void q8ta_table(ComputeGraph& graph, const OpCall& call);
+
+// QuantizedBinary.cpp
+void q8ta_binary(ComputeGraph& graph, const OpCall& call);
+
+// QuantizedMean.cpp
+void q8ta_mean(ComputeGraph& graph, const OpCall& call);
+
+// StridedCopy.cpp
+void permute(ComputeGraph& graph, const OpCall& call);
+void transpose(ComputeGraph& graph, const OpCall& call);
+void slice(ComputeGraph& graph, const OpCall& call);
+void select(ComputeGraph& graph, const OpCall& call);
+void expand(ComputeGraph& graph, const OpCall& call);
+void cat(ComputeGraph& graph, const OpCall& call);
+
 // View.cpp
 void view(ComputeGraph& graph, const OpCall& call);
 void squeeze(ComputeGraph& graph, const OpCall& call);
