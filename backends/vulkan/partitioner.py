@@ -16,9 +16,9 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from .partition_plan import OpFilter, Partition, PartitionPlan
-from .patterns.constants import Constants, TensorFacts, integer_facts
+from .patterns.constants import Constants, TensorFacts, known_facts
 from .patterns.graph_edits import mark_as_ours
-from .patterns.quantized_linear import Rejection
+from .patterns.rejection import Rejection
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,9 @@ _SKIP_LAYOUTS = "skip_tag_memory_metadata"
 
 
 class VulkanPartitioner(Partitioner):
-    """Delegates statically quantized int8 layers and the quantize, dequantize and view ops
-    next to them; everything else stays with ExecuTorch's other kernels.
+    """Delegates statically quantized int8 steps (layers, activations, arithmetic, ops on shapes)
+    and the quantize, dequantize and shape ops next to them; everything else stays with
+    ExecuTorch's other kernels.
 
     Takes what ExecuTorch's own VulkanPartitioner takes. `require_dynamic_shapes` changes
     nothing, for every op here handles dynamic shapes.
@@ -74,7 +75,7 @@ class VulkanPartitioner(Partitioner):
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold; `partition` sees only fake tensors in their place."""
-        self._known_constants.append(integer_facts(exported_program))
+        self._known_constants.append(known_facts(exported_program))
         return exported_program
 
     def ops_to_not_decompose(
