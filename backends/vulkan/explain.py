@@ -14,7 +14,6 @@ from .fusion_report import (
     Row,
     is_listed,
     rows_of_delegate,
-    rows_of_partitions,
     rows_outside,
 )
 from .partitioner import VulkanPartitioner
@@ -66,18 +65,17 @@ def explain(
 def _explain_method(
     method: str, program: ExportedProgram, partitioner: VulkanPartitioner
 ) -> list[Row]:
-    plan = partitioner.plan(program)
-    partitions = [partition.nodes for partition in plan.partitions()]
     calls = [node for node in program.graph.nodes if node.target is executorch_call_delegate]
     if not calls:
-        return rows_of_partitions(method, program, partitions, plan.reason)
+        return partitioner.explain(method, program)
 
+    plan = partitioner.plan(program)
+    missed = {node for partition in plan.partitions() for node in partition.nodes}
     modules = {
         call: getattr(program.graph_module, str(node_argument(call, 0).target)) for call in calls
     }
     ours = {call for call in calls if modules[call].backend_id == VulkanBackend.__name__}
     delegated = {node for call in ours for node in (call, *call.users)}
-    missed = {node for nodes in partitions for node in nodes}
 
     def reason(node: Node) -> str | None:
         if node in missed:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from executorch.backends.vulkan.patterns import fusable_patterns
 from torch.export import ExportedProgram
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
+from .partition_plan import PartitionPlan
+from .patterns.constants import Constants
 from .patterns.edge_ops import ALIAS_OPS, LINEAR_OPS, TRANSPOSE_OPS, is_symint, op_name
 from .patterns.graph_edits import is_ours, mark_as_ours
+from .patterns.registration import WHOLE_GRAPH
+from .patterns.steps import Step, match_steps, rewrite_steps
 from .supported_ops import SUPPORTED, refusal
 
 NOT_ON_VULKAN = "not on Vulkan"
@@ -87,27 +91,29 @@ def is_listed(node: Node) -> bool:
     )
 
 
-def rows_of_partitions(
-    method: str,
-    program: ExportedProgram,
-    partitions: Sequence[Iterable[Node]],
-    reason: Callable[[Node], str | None],
+def rows_of_program(
+    method: str, program: ExportedProgram, plan_for: Callable[[GraphModule], PartitionPlan]
 ) -> list[Row]:
-    """The rows of a program that is about to be delegated.
+    """The rows of a program that is not delegated yet.
 
     Args:
-        partitions: the nodes of each delegate.
-        reason: why the partitioner left a node out, as far as it knows.
+        plan_for: makes the plan for a graph module that stands for the program's own.
     """
+    dry = _with_stand_ins(program)
+    graph = dry.graph_module.graph
+    plan = plan_for(dry.graph_module)
+    partitions = [partition.nodes for partition in plan.partitions()]
     place = {node: index for index, nodes in enumerate(partitions) for node in nodes}
-    became = _run_rules(program, {node.name for node in place})
+    nodes = [node for node in graph.nodes if node.op == "call_function"]
+    outside = {node: rows_outside(method, node, place, plan.reason) for node in nodes}
+    names = {node: op_name(node) for node in nodes}
+    became = _run_rules(dry, plan.steps, place)
     rows = []
-    for node in program.graph.nodes:
+    for node in nodes:
         if node not in place:
-            rows += rows_outside(method, node, place, reason)
-        elif is_listed(node):
-            op = became.get(node.name, op_name(node))
-            rows.append(Row(method, node.name, op_name(node), op, place[node], ""))
+            rows += outside[node]
+        elif node in became:
+            rows.append(Row(method, node.name, names[node], became[node], place[node], ""))
     return rows
 
 
@@ -130,11 +136,15 @@ def rows_outside(
 
 def rows_of_delegate(method: str, program: ExportedProgram, index: int) -> list[Row]:
     """The rows of a Vulkan delegate, given the program that it was made from."""
-    became = _run_rules(program, {node.name for node in program.graph.nodes if is_ours(node)})
+    dry = _with_stand_ins(program)
+    graph = dry.graph_module.graph
+    ours = [node for node in graph.nodes if is_ours(node)]
+    names = {node: op_name(node) for node in graph.nodes if is_listed(node)}
+    steps = match_steps(graph, Constants(program)).steps if ours else ()
+    became = _run_rules(dry, steps, ours)
     return [
-        Row(method, node.name, op_name(node), became.get(node.name, op_name(node)), index, "")
-        for node in program.graph.nodes
-        if is_listed(node)
+        Row(method, node.name, name, became.get(node, name), index, "")
+        for node, name in names.items()
     ]
 
 
@@ -171,30 +181,40 @@ def _ends(node: Node, direction: str) -> list[Node]:
     return list(found)
 
 
-def _run_rules(program: ExportedProgram, ours: set[str]) -> dict[str, str]:
-    """From the names of nodes that the rules replace to the operators that take their place."""
-    dry = _with_stand_ins(program)
+def _run_rules(
+    dry: ExportedProgram, steps: Iterable[Step], ours: Iterable[Node]
+) -> dict[Node, str]:
+    """For each listed node of `ours`, the operators that do its work when all rules are done.
+
+    Changes the graph, and executes nothing.
+    """
     graph = dry.graph_module.graph
-    originals = {node.name: node for node in graph.nodes}
-    for name in ours:
-        mark_as_ours(originals[name])
+    listed = {node: op_name(node) for node in ours if is_listed(node)}
+    for node in ours:
+        mark_as_ours(node)
     known = set(graph.nodes)
     made: dict[Node, list[Node]] = defaultdict(list)
+
+    def note(replaced: Iterable[Node]) -> None:
+        new = [node for node in graph.nodes if node not in known]
+        known.update(new)
+        work = [node for node in new if node.op == "call_function" and not is_symint(node)]
+        for node in replaced:
+            made[node] += work
+
+    for step in steps:
+        rewrite_steps(dry, dry.graph_module, [step])
+        note(step.inner_nodes)
     # As executorch's FusePatternsPass does it.
     for node in graph.nodes:
-        if not is_ours(node):
-            continue
-        for entry in fusable_patterns.values():
-            if entry.detector_fn is None or entry.create_replacement_fn is None:
+        for name, entry in fusable_patterns.items():
+            if not is_ours(node) or name == WHOLE_GRAPH:
                 continue
-            match = entry.detector_fn(node)
-            if match is None:
-                continue
-            entry.create_replacement_fn(dry, dry.graph_module, match)
-            new = [other for other in graph.nodes if other not in known]
-            known.update(new)
-            for replaced in match.all_nodes:
-                made[replaced] += [n for n in new if n.op == "call_function" and not is_symint(n)]
+            match = entry.detector_fn(node) if entry.detector_fn is not None else None
+            if match is not None:
+                assert entry.create_replacement_fn is not None
+                entry.create_replacement_fn(dry, dry.graph_module, match)
+                note(match.all_nodes)
     graph.eliminate_dead_code()
     alive = set(graph.nodes)
 
@@ -204,10 +224,11 @@ def _run_rules(program: ExportedProgram, ours: set[str]) -> dict[str, str]:
         return [end for new in made[node] for end in final(new)]
 
     found = {}
-    for name in ours:
-        ends = final(originals[name])
+    for node, name in listed.items():
+        ends = final(node)
         work = [end for end in ends if end.target not in ALIAS_OPS] or ends
-        found[name] = ", ".join(dict.fromkeys(map(op_name, work))) or "folded away"
+        names = [name] if node in alive else map(op_name, work)
+        found[node] = ", ".join(dict.fromkeys(names)) or "folded away"
     return found
 
 

@@ -1,7 +1,8 @@
-"""What to delegate of a graph: int8 layers, and the supported ops that hang together with them."""
+"""What to delegate of a graph: int8 steps, and the supported ops that hang together with them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +14,18 @@ from .partition_levels import CyclicUnitError, group_by_level
 from .patterns.constants import Constants
 from .patterns.edge_ops import (
     DEQUANTIZE,
-    LINEAR_OPS,
     QUANTIZE,
+    is_alias,
     is_symint,
+    moves_elements,
     node_argument,
     op_name,
+    tensor_of,
 )
-from .patterns.quantized_linear import QuantizedLinearMatch, Rejection, match_quantized_linear
+from .patterns.quantized_linear import QuantizedLinearMatch
+from .patterns.rejection import Rejection
+from .patterns.residual import ResidualMatch
+from .patterns.steps import Step, StepPlan, match_steps
 from .supported_ops import SUPPORTED, layout_problem, refusal
 
 
@@ -72,7 +78,8 @@ class PartitionPlan:
     """Decides what to delegate of one graph.
 
     Attributes:
-        rejections: filled by `partitions`.
+        steps: the int8 steps that are delegated; filled by `partitions`, as are the rejections.
+        rejections: why other candidates are not.
     """
 
     def __init__(
@@ -81,35 +88,40 @@ class PartitionPlan:
         self._graph = graph_module.graph
         self._constants = constants
         self._filter = op_filter
+        self._excluded: dict[Node, str] = {}
+        self._unfolded: set[Node] = set()
+        self.steps: tuple[Step, ...] = ()
         self.rejections: list[Rejection] = []
 
     def partitions(self) -> list[Partition]:
         """The delegates to make, in the order in which they run."""
-        matches = self._drop_shared_weights(self._match_layers())
         candidates = self._candidates()
+        plan = self._plan_steps()
         while True:
-            singles = _connected(matches, candidates)
+            steps, singles = _connected(plan.steps, candidates)
             try:
-                groups = group_by_level(
-                    self._graph, [match.inner_nodes for match in matches], singles
-                )
+                groups = group_by_level(self._graph, [step.inner_nodes for step in steps], singles)
             except CyclicUnitError as error:
-                cut = next(m for m in matches if m.inner_nodes == error.unit)
-                self._reject(cut.anchor_node, str(error))
-                matches = self._drop_shared_weights([m for m in matches if m is not cut])
+                cut = next(step for step in steps if step.inner_nodes == error.unit)
+                self._take_back(cut, str(error))
+                plan = self._plan_steps()
                 continue
             misplaced = _misplaced_sizes(groups)
             if not misplaced:
                 break
             # Computed on the CPU instead, they may delay what reads them.
             candidates -= misplaced
-        in_layers = {node for match in matches for node in match.inner_nodes}
+        self.rejections += plan.rejections
+        self.rejections += [Rejection(node, reason) for node, reason in self._excluded.items()]
+        in_steps = {node for step in steps for node in step.inner_nodes}
         partitions = []
         for group in groups:
-            inside = [match for match in matches if match.anchor_node in group]
-            if inside:
-                others = [node for node in group if node not in in_layers]
+            members = set(group)
+            inside = [step for step in steps if step.anchor_node in members]
+            if any(step.is_work for step in inside):
+                others = [node for node in group if node not in in_steps]
                 partitions.append(Partition(tuple(group), _runs_on_stock(inside, others)))
+                self.steps += tuple(inside)
         return partitions
 
     def reason(self, node: Node) -> str | None:
@@ -119,56 +131,45 @@ class PartitionPlan:
                 return rejection.reason
         return self._filter.problem(node)
 
-    def _reject(self, node: Node, reason: str) -> None:
-        self.rejections.append(Rejection(node, reason))
+    def _take_back(self, step: Step, reason: str) -> None:
+        """Do without `step`, or with the layer and the add of a residual as two."""
+        if isinstance(step, ResidualMatch):
+            self._unfolded.add(step.anchor_node)
+        else:
+            self._excluded[step.anchor_node] = reason
 
-    def _match_layers(self) -> list[QuantizedLinearMatch]:
-        matches = []
-        for node in self._graph.nodes:
-            if node.target not in LINEAR_OPS:
+    def _plan_steps(self) -> StepPlan:
+        """The steps that can be made whole, with what the user's lists allow."""
+        while True:
+            plan = match_steps(self._graph, self._constants, self._excluded, self._unfolded)
+            taken_back = False
+            for step in plan.steps:
+                if problem := self._problem(step):
+                    self._take_back(step, problem)
+                    taken_back = True
+            if taken_back:
                 continue
-            found = match_quantized_linear(node, self._constants)
-            if isinstance(found, Rejection):
-                self.rejections.append(found)
-            elif problem := self._layer_problem(found):
-                self._reject(node, problem)
-            else:
-                matches.append(found)
-        return matches
+            inner = {node for step in plan.steps for node in step.inner_nodes}
+            for step in plan.steps:
+                if problem := _outside_reader(step, inner):
+                    self._take_back(step, problem)
+                    taken_back = True
+            if not taken_back:
+                return plan
 
-    def _layer_problem(self, match: QuantizedLinearMatch) -> str | None:
-        if problem := self._filter.layer_problem(match.anchor_node):
+    def _problem(self, step: Step) -> str | None:
+        anchor = step.anchor_node
+        # What moves elements is an op beside the layers, as a view is.
+        is_layer = step.is_work and not moves_elements(anchor)
+        if problem := self._filter.layer_problem(anchor) if is_layer else None:
             return problem
-        for node in (match.activation.x, *match.output_nodes):
-            if problem := layout_problem(node):
+        for node in step.inner_nodes:
+            if _is_listed(node, step) and (problem := self._filter.problem(node)):
+                return problem
+        for node in (*step.input_nodes, *step.output_nodes):
+            if tensor_of(node) is not None and (problem := layout_problem(node)):
                 return problem
         return None
-
-    def _drop_shared_weights(
-        self, matches: list[QuantizedLinearMatch]
-    ) -> list[QuantizedLinearMatch]:
-        """Leave out layers whose weight is also wanted in float, which the op can't give."""
-        kept = matches
-        while True:
-            inner = {node for match in kept for node in match.inner_nodes}
-            shared = [
-                match
-                for match in kept
-                if any(
-                    user not in inner for node in match.weight.inner_nodes for user in node.users
-                )
-            ]
-            if not shared:
-                return kept
-            for match in shared:
-                self._reject(
-                    match.anchor_node,
-                    (
-                        "its dequantized weight has other users; give them a copy of the weight, "
-                        "or leave it out of the quantization"
-                    ),
-                )
-            kept = [match for match in kept if match not in shared]
 
     def _candidates(self) -> set[Node]:
         """Ops outside layers that our runtime could run."""
@@ -181,29 +182,71 @@ class PartitionPlan:
             if problem is None:
                 found.add(node)
             elif node.target == QUANTIZE:
-                self._reject(node, problem)
+                self.rejections.append(Rejection(node, problem))
         return found
 
 
-def _connected(matches: Sequence[QuantizedLinearMatch], candidates: Collection[Node]) -> set[Node]:
-    """Candidates that hang together with a layer.
+def _is_listed(node: Node, step: Step) -> bool:
+    """True where the user's lists of ops count for an op of a step.
+
+    The anchor stands for a layer and its weight; quantization around it is part of any step.
+    """
+    if isinstance(step, QuantizedLinearMatch):
+        return node is step.anchor_node or (node in step.tail.absorbed and not is_alias(node))
+    if isinstance(step, ResidualMatch):
+        return _is_listed(node, step.linear) or node is step.add
+    return node.target not in (QUANTIZE, DEQUANTIZE)
+
+
+def _outside_reader(step: Step, inner: Collection[Node]) -> str | None:
+    """Who else needs a node that only exists in float, or None."""
+    given = set(step.output_nodes)
+    for node in step.computing_nodes:
+        for user in node.users:
+            if user not in inner and node not in given:
+                weight = isinstance(step, QuantizedLinearMatch) and node in step.weight.inner_nodes
+                if weight:
+                    return (
+                        "its dequantized weight has other users; give them a copy of the weight, "
+                        "or leave it out of the quantization"
+                    )
+                return f"{node.name} is also read in float by {user.name}; quantize that reader"
+    return None
+
+
+def _connected(steps: Sequence[Step], candidates: Collection[Node]) -> tuple[list[Step], set[Node]]:
+    """The steps and candidates that hang together with a step that is work.
 
     A quantize or view elsewhere would only send its tensor to the device and back.
     """
-    layers = {node for match in matches for node in match.inner_nodes}
-    queue = list(layers)
-    found: set[Node] = set()
+    steps_of: dict[Node, list[Step]] = defaultdict(list)
+    for step in steps:
+        for node in step.inner_nodes:
+            steps_of[node].append(step)
+    anchors = {step.anchor_node for step in steps if step.is_work}
+    queue = [node for step in steps if step.is_work for node in step.inner_nodes]
+    found: set[Node] = set(queue)
     while queue:
         node = queue.pop()
         for neighbour in (*node.all_input_nodes, *node.users):
-            if neighbour in candidates and neighbour not in found and neighbour not in layers:
-                found.add(neighbour)
-                queue.append(neighbour)
+            if neighbour in found:
+                continue
+            reached = [neighbour] if neighbour in candidates else []
+            for step in steps_of[neighbour]:
+                anchors.add(step.anchor_node)
+                reached += step.inner_nodes
+            for one in reached:
+                if one not in found:
+                    found.add(one)
+                    queue.append(one)
+    kept = [step for step in steps if step.anchor_node in anchors]
+    singles = found - {node for step in kept for node in step.inner_nodes}
     # Sizes belong to the delegate only where nothing outside reads them.
-    for node in sorted(found, reverse=True):
-        if is_symint(node) and any(user not in found and user not in layers for user in node.users):
+    for node in sorted(singles, reverse=True):
+        if is_symint(node) and any(user not in found for user in node.users):
             found.discard(node)
-    return found
+            singles.discard(node)
+    return kept, singles
 
 
 def _misplaced_sizes(groups: Sequence[Sequence[Node]]) -> set[Node]:
@@ -229,15 +272,15 @@ def _misplaced_sizes(groups: Sequence[Sequence[Node]]) -> set[Node]:
     return {node for node in place if is_symint(node) and is_misplaced(node)}
 
 
-def _runs_on_stock(matches: Sequence[QuantizedLinearMatch], others: Sequence[Node]) -> bool:
+def _runs_on_stock(steps: Sequence[Step], others: Sequence[Node]) -> bool:
     """True where ExecuTorch's own Vulkan runtime can run the partition rightly as well."""
-    from_layers = {node for match in matches for node in match.output_nodes}
+    from_steps = {node for step in steps for node in step.output_nodes}
 
     def is_plain(node: Node) -> bool:
         if node.target == QUANTIZE:
             return True
         # A dequantize of a quantize that stays is kept by an op which the stock runtime lacks.
-        source = node_argument(node, 0)
-        return node.target == DEQUANTIZE and (source.target != QUANTIZE or source in from_layers)
+        source = node_argument(node, 0) if node.target == DEQUANTIZE else None
+        return source is not None and (source.target != QUANTIZE or source in from_steps)
 
-    return all(match.runs_on_stock for match in matches) and all(map(is_plain, others))
+    return all(step.runs_on_stock for step in steps) and all(map(is_plain, others))

@@ -13,13 +13,13 @@ from executorch.exir.backend.compile_spec_schema import CompileSpec
 from executorch.exir.backend.partitioner import DelegationSpec, Partitioner, PartitionResult
 from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
-from .fusion_report import Report, rows_of_partitions
+from .fusion_report import Report, Row, rows_of_program
 from .partition_plan import OpFilter, Partition, PartitionPlan
-from .patterns.constants import Constants, TensorFacts, integer_facts
+from .patterns.constants import Constants, TensorFacts, known_facts
 from .patterns.graph_edits import mark_as_ours
-from .patterns.quantized_linear import Rejection
+from .patterns.rejection import Rejection
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,9 @@ _SKIP_LAYOUTS = "skip_tag_memory_metadata"
 
 
 class VulkanPartitioner(Partitioner):
-    """Delegates statically quantized int8 layers and the quantize, dequantize and view ops
-    next to them; everything else stays with ExecuTorch's other kernels.
+    """Delegates statically quantized int8 steps (layers, activations, arithmetic, ops on shapes)
+    and the quantize, dequantize and shape ops next to them; everything else stays with
+    ExecuTorch's other kernels.
 
     Takes what ExecuTorch's own VulkanPartitioner takes. `require_dynamic_shapes` changes
     nothing, for every op here handles dynamic shapes.
@@ -75,7 +76,7 @@ class VulkanPartitioner(Partitioner):
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold; `partition` sees only fake tensors in their place."""
-        self._known_constants.append(integer_facts(exported_program))
+        self._known_constants.append(known_facts(exported_program))
         return exported_program
 
     def ops_to_not_decompose(
@@ -87,9 +88,8 @@ class VulkanPartitioner(Partitioner):
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes to delegate; the graph itself is not changed."""
         plan = self.plan(exported_program)
-        partitions = plan.partitions()
         tags: dict[str, DelegationSpec] = {}
-        for index, partition in enumerate(partitions):
+        for index, partition in enumerate(plan.partitions()):
             tag = f"vulkan{index}"
             for node in partition.nodes:
                 node.meta["delegation_tag"] = tag
@@ -98,15 +98,27 @@ class VulkanPartitioner(Partitioner):
         tag_constant_data(exported_program)
         self.rejections = tuple(plan.rejections)
         if logger.isEnabledFor(logging.DEBUG):
-            nodes = [partition.nodes for partition in partitions]
-            rows = rows_of_partitions("forward", exported_program, nodes, plan.reason)
-            logger.debug("what becomes of the program:\n%s", Report(tuple(rows)))
+            report = Report(tuple(self.explain("forward", exported_program)))
+            logger.debug("what becomes of the program:\n%s", report)
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
 
-    def plan(self, exported_program: ExportedProgram) -> PartitionPlan:
-        """What would be delegated of the program, which is not changed."""
+    def plan(
+        self, exported_program: ExportedProgram, graph_module: GraphModule | None = None
+    ) -> PartitionPlan:
+        """What to delegate of the program, which is not changed.
+
+        Args:
+            graph_module: a copy of the program's, to plan for that.
+        """
         constants = Constants(exported_program, self._known_constants)
-        return PartitionPlan(exported_program.graph_module, constants, self._filter)
+        graph_module = graph_module or exported_program.graph_module
+        return PartitionPlan(graph_module, constants, self._filter)
+
+    def explain(self, method: str, exported_program: ExportedProgram) -> list[Row]:
+        """What becomes of each linear, quantize and dequantize of a program without delegates."""
+        return rows_of_program(
+            method, exported_program, lambda copy: self.plan(exported_program, copy)
+        )
 
     def _delegation_spec(self, partition: Partition) -> DelegationSpec:
         specs: list[CompileSpec] = parse_compile_options(self.options)

@@ -1,6 +1,6 @@
-"""The ops around int8 layers that our runtime runs, and why it refuses a node.
+"""The ops around int8 steps that our runtime runs, and why it refuses a node.
 
-The layers themselves are matched by `patterns/quantized_linear.py`. One row of `SUPPORTED` per op.
+The steps themselves are matched by `patterns/steps.py`. One row of `SUPPORTED` per op.
 """
 
 from __future__ import annotations
@@ -16,18 +16,25 @@ from torch.utils._sympy.numbers import int_oo
 from .patterns.edge_ops import (
     CLONE_OPS,
     DEQUANTIZE,
+    MOVE_OPS,
     QUANTIZE,
+    SPLIT_OPS,
     SQUEEZE,
     UNSQUEEZE,
     VIEW,
     is_contiguous,
+    is_part,
     is_symint,
+    moved_inputs,
     named_argument,
     node_argument,
     op_name,
+    sizes_of,
     static_quant_params,
     tensor_of,
 )
+
+_MAX_RANK = 8
 
 # A check gives the reason for refusing a node, or None.
 Check = Callable[[Node], "str | None"]
@@ -58,6 +65,31 @@ def _check_alias(node: Node) -> str | None:
             "run here"
         )
     return None
+
+
+def _check_move(node: Node) -> str | None:
+    rank = max(len(sizes_of(one)) for one in (*moved_inputs(node), node))
+    if rank > _MAX_RANK:
+        return f"it has {rank} dimensions, more than {_MAX_RANK}"
+    problems = (_check_layout(one) for one in (*moved_inputs(node), node))
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _check_part(node: Node) -> str | None:
+    return _check_move(node) if is_part(node) else "it is no part of a split of known sizes"
+
+
+def _check_split(node: Node) -> str | None:
+    if not all(is_part(user) for user in node.users):
+        return "its sizes are computed at run time"
+    return _check_layout(node_argument(node, 0))
+
+
+def _check_layout(node: Node) -> str | None:
+    tensor = tensor_of(node)
+    if tensor is None or tensor.dtype not in (torch.float32, torch.int8):
+        return f"dtype is {None if tensor is None else tensor.dtype}"
+    return layout_problem(node)
 
 
 def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
@@ -104,6 +136,9 @@ SUPPORTED: Mapping[Any, Check] = {
     SQUEEZE: _check_alias,
     UNSQUEEZE: _check_alias,
     **dict.fromkeys(CLONE_OPS, _check_alias),
+    **dict.fromkeys(MOVE_OPS, _check_move),
+    **dict.fromkeys(SPLIT_OPS, _check_split),
+    operator.getitem: _check_part,
     torch.ops.aten.sym_size.int: _check_scalars,
     operator.add: _check_scalars,
     operator.sub: _check_scalars,

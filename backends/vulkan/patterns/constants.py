@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from executorch.backends.transforms.utils import (
@@ -21,19 +21,25 @@ from torch.fx import GraphModule, Node
 SAFE_K = 65_536
 
 
+class UnknownValueError(Exception):
+    """A constant's value is not at hand."""
+
+
 @dataclass(frozen=True)
 class TensorFacts:
-    """What the rules need of an integer constant's values.
+    """What the rules need of a constant's values.
 
     Attributes:
         shape: its sizes.
         all_zero: every element is zero.
+        single: the value itself, where there is only one.
         max_row_sum: max over rows of sum |w|; None where it is not needed, up to SAFE_K columns.
     """
 
     shape: tuple[int, ...]
     all_zero: bool
     max_row_sum: int | None
+    single: torch.Tensor | None = field(default=None, compare=False)
 
 
 def facts_of(tensor: torch.Tensor) -> TensorFacts:
@@ -41,17 +47,18 @@ def facts_of(tensor: torch.Tensor) -> TensorFacts:
     row_sum = None
     if tensor.dim() == 2 and tensor.shape[1] > SAFE_K:
         row_sum = max(int(row.to(torch.int64).abs().sum()) for row in tensor)
-    return TensorFacts(tuple(tensor.shape), not bool(tensor.any()), row_sum)
+    single = tensor.detach().clone() if tensor.numel() == 1 else None
+    return TensorFacts(tuple(tensor.shape), not bool(tensor.any()), row_sum, single)
 
 
-def integer_facts(program: ExportedProgram) -> dict[str, TensorFacts]:
-    """Facts of every integer constant of `program`, by its name in the state dict."""
+def known_facts(program: ExportedProgram) -> dict[str, TensorFacts]:
+    """Facts of the integer and the one-element constants of `program`, by state dict name."""
     return {
         name: facts_of(tensor)
         for name, tensor in {**program.constants, **program.state_dict}.items()
         if isinstance(tensor, torch.Tensor)
         and not isinstance(tensor, FakeTensor)
-        and not tensor.is_floating_point()
+        and (not tensor.is_floating_point() or tensor.numel() == 1)
     }
 
 
@@ -89,6 +96,19 @@ class Constants:
         name = get_tensor_name(self._program, node)
         candidates = (facts[name] for facts in self._known if name in facts)
         return tuple(facts for facts in candidates if facts.shape == tuple(tensor.shape))
+
+    def value(self, node: Node) -> torch.Tensor | None:
+        """The constant's values, or None where they are not known (yet)."""
+        tensor = get_param_tensor(self._program, node)
+        if tensor is None:
+            return None
+        if not isinstance(tensor, FakeTensor):
+            return tensor.detach()
+        # Numbers that lowering itself turned into constants keep their values.
+        if tensor.constant is not None:
+            return tensor.constant
+        known = {facts.single for facts in self.facts(node)}
+        return known.pop() if len(known) == 1 else None
 
 
 def real_tensor(program: ExportedProgram, node: Node) -> torch.Tensor:

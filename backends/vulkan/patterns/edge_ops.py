@@ -6,6 +6,7 @@ An operator's argument order is written here once; the rules read arguments by n
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,24 @@ CLONE_OPS = frozenset(
 )
 # Ops that only rename the elements of a contiguous tensor.
 ALIAS_OPS = CLONE_OPS | {VIEW, FIXED_VIEW, SQUEEZE, UNSQUEEZE}
+
+PERMUTE = _aten.permute_copy.default
+TRANSPOSE = _aten.transpose_copy.int
+SLICE = _aten.slice_copy.Tensor
+SELECT = _aten.select_copy.int
+EXPAND = _aten.expand_copy.default
+CAT = _aten.cat.default
+# Ops that move elements and compute nothing, apart from the aliases.
+MOVE_OPS = frozenset({PERMUTE, TRANSPOSE, _aten.t_copy.default, SLICE, SELECT, EXPAND, CAT})
+SPLIT = _aten.split_copy.Tensor
+SPLIT_SIZES = _aten.split_with_sizes_copy.default
+UNBIND = _aten.unbind_copy.int
+# Ops of several results, whose getitem is a slice or select.
+SPLIT_OPS = frozenset({SPLIT, SPLIT_SIZES, UNBIND})
+
+ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
+MEAN = _aten.mean.dim
+MEAN_ALL = _aten.mean.default
 
 RELU = _aten.relu.default
 HARDTANH = _aten.hardtanh.default
@@ -92,6 +111,52 @@ def is_contiguous(node: Node) -> bool:
 def is_alias(node: Node) -> bool:
     """True for a view or copy that keeps the order of a contiguous tensor's elements."""
     return node.target in ALIAS_OPS and is_contiguous(node)
+
+
+def part_as_slice(node: Node) -> tuple[Any, tuple[Any, ...]] | None:
+    """One result of a split, chunk or unbind as (slice or select, its arguments behind the tensor).
+
+    None for other nodes, and where sizes are computed at run time.
+    """
+    if node.target is not operator.getitem or node_argument(node, 0).target not in SPLIT_OPS:
+        return None
+    split, index = node_argument(node, 0), node.args[1]
+    assert isinstance(index, int)
+    if split.target == UNBIND:
+        return SELECT, (named_argument(split, 1, "dim", 0), index)
+    sizes, dim = split.args[1], named_argument(split, 2, "dim", 0)
+    if isinstance(sizes, int):
+        return SLICE, (dim, index * sizes, (index + 1) * sizes)
+    if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
+        return None
+    start = sum(sizes[:index])
+    return SLICE, (dim, start, start + sizes[index])  # type: ignore[operator]
+
+
+def is_part(node: Node) -> bool:
+    """True for one result of a split, chunk or unbind that is a slice or select."""
+    return part_as_slice(node) is not None
+
+
+def moves_elements(node: Node) -> bool:
+    """True where each element of the result is an element of an input, of the same dtype."""
+    if node.target in MOVE_OPS or is_part(node):
+        return is_contiguous(node)
+    return is_alias(node)
+
+
+def moved_inputs(node: Node) -> tuple[Node, ...]:
+    """The tensors whose elements a `moves_elements` op arranges."""
+    if node.target == CAT:
+        return tuple(node.args[0])  # type: ignore[arg-type]
+    if is_part(node):
+        return (node_argument(node_argument(node, 0), 0),)
+    return (node_argument(node, 0),)
+
+
+def is_float32(node: Node) -> bool:
+    tensor = tensor_of(node)
+    return tensor is not None and tensor.dtype == torch.float32
 
 
 def is_symint(node: Node) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch.fx import Graph, Node
 from torch.fx.node import Argument, map_arg
+
+from .edge_ops import CAT, CLONE_OPS, named_argument, part_as_slice
 
 # Set by VulkanPartitioner on every node that it delegates. Rewrites that only our runtime can
 # run, or that only pay off there, look for it.
@@ -20,16 +23,33 @@ def is_ours(node: Node) -> bool:
     return bool(node.meta.get(_OURS, False))
 
 
-def call_after(graph: Graph, place: Node, target: Any, args: tuple[Argument, ...]) -> Node:
+def call_after(
+    graph: Graph,
+    place: Node,
+    target: Any,
+    args: tuple[Argument, ...],
+    kwargs: dict[str, Argument] | None = None,
+) -> Node:
     """A call of `target` right behind `place`, with its fake result computed."""
+    kwargs = kwargs or {}
     with graph.inserting_after(place):
-        node = graph.call_function(target, args)
-    node.meta["val"] = target(*map_arg(args, lambda argument: argument.meta["val"]))
+        node = graph.call_function(target, args, kwargs)
+    fake_args, fake_kwargs = map_arg((args, kwargs), lambda argument: argument.meta["val"])
+    node.meta["val"] = target(*fake_args, **fake_kwargs)
     if is_ours(place):
         mark_as_ours(node)
     return node
 
 
-def redo_on(alias: Node, source: Node, place: Node) -> Node:
-    """The view or clone `alias` done on `source` instead, right behind `place`."""
-    return call_after(alias.graph, place, alias.target, (source, *alias.args[1:]))
+def redo_on(move: Node, inputs: Sequence[Node], place: Node) -> Node:
+    """The op `move`, which only moves elements, done on `inputs` instead, right behind `place`."""
+    graph = move.graph
+    if (part := part_as_slice(move)) is not None:
+        target, args = part
+        return call_after(graph, place, target, (inputs[0], *args))
+    if move.target == CAT:
+        args = (list(inputs), named_argument(move, 1, "dim", 0))
+        return call_after(graph, place, CAT, args)
+    # What a clone says of memory formats holds for the float tensor.
+    kwargs = {} if move.target in CLONE_OPS else dict(move.kwargs)
+    return call_after(graph, place, move.target, (inputs[0], *move.args[1:]), kwargs)

@@ -12,6 +12,7 @@ from .constants import Constants
 from .edge_ops import (
     ADDMM,
     BMM,
+    CAT,
     DEQUANTIZE,
     DEQUANTIZE_AFFINE,
     DEQUANTIZE_PER_CHANNEL,
@@ -19,9 +20,11 @@ from .edge_ops import (
     TRANSPOSE_OPS,
     QuantParams,
     activation_dequantize_params,
-    is_alias,
     is_contiguous,
     is_dequantize,
+    is_part,
+    moved_inputs,
+    moves_elements,
     named_argument,
     node_argument,
     op_name,
@@ -47,16 +50,24 @@ class Activation:
     """The int8 input.
 
     Attributes:
-        x: its producer.
+        dequantize: what makes the float input of it.
         params: its quantization.
-        views: what stands between its dequantize and the linear, in order.
-        inner_nodes: the dequantize and the views.
+        moves: views and other moves between the dequantize and the linear, in order.
     """
 
-    x: Node
+    dequantize: Node
     params: QuantParams
-    views: tuple[Node, ...]
-    inner_nodes: tuple[Node, ...]
+    moves: tuple[Node, ...]
+
+    @property
+    def x(self) -> Node:
+        """Its producer as it is now: an earlier rewrite may have replaced it."""
+        return node_argument(self.dequantize, 0)
+
+    @property
+    def inner_nodes(self) -> tuple[Node, ...]:
+        parts = [node_argument(move, 0) for move in self.moves if is_part(move)]
+        return (self.dequantize, *parts, *self.moves)
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,7 @@ def read_operands(
     else:
         x_arg, weight_arg = node_argument(linear, 0), node_argument(linear, 1)
         bias = named_argument(linear, 2, "bias") if linear.target == LINEAR else None
-    dequantize, views = _behind_aliases(x_arg)
+    dequantize, moves = _behind_moves(x_arg)
     is_static = _check_both_quantized(dequantize, weight_arg)
     if linear.target == BMM:
         raise NotInt8Error(
@@ -101,7 +112,7 @@ def read_operands(
             "linear, or leave it out of the quantization",
             is_static,
         )
-    activation = _activation(dequantize, views)
+    activation = _activation(dequantize, moves)
     weight = _weight(linear, weight_arg)
     _check_constants(constants, weight, bias)
     _require_dtype(linear, torch.float32, "result")
@@ -113,7 +124,7 @@ def read_operands(
     return activation, weight, bias
 
 
-def _activation(dequantize: Node, views: list[Node]) -> Activation:
+def _activation(dequantize: Node, moves: list[Node]) -> Activation:
     params = activation_dequantize_params(dequantize)
     if params is None:
         if _is_dynamic(dequantize):
@@ -127,16 +138,16 @@ def _activation(dequantize: Node, views: list[Node]) -> Activation:
     _require_dtype(x, torch.int8, "activation")
     if not is_contiguous(x):
         raise NotInt8Error("activation is not contiguous; call contiguous() before the layer")
-    return Activation(x, params, tuple(views), (dequantize, *views))
+    return Activation(dequantize, params, tuple(moves))
 
 
-def _behind_aliases(node: Node) -> tuple[Node, list[Node]]:
-    """The first producer that is not a view or clone, and the aliases passed, in order."""
-    aliases: list[Node] = []
-    while is_alias(node):
-        aliases.insert(0, node)
-        node = node_argument(node, 0)
-    return node, aliases
+def _behind_moves(node: Node) -> tuple[Node, list[Node]]:
+    """The first producer that computes something, and the moves passed, in order."""
+    moves: list[Node] = []
+    while moves_elements(node) and node.target != CAT:
+        moves.insert(0, node)
+        node = moved_inputs(node)[0]
+    return node, moves
 
 
 def _behind_transpose(node: Node) -> tuple[Node, list[Node]]:

@@ -13,6 +13,7 @@ from torch.fx.node import Argument
 from ..custom_ops import LINEAR_FLOAT_OUT, Q8TA_LINEAR, Q8TA_LINEAR_BOUNDED, Q8TA_LINEAR_GEMV
 from .constants import add_constant, padded_to_4, real_tensor
 from .edge_ops import sizes_of
+from .epilogue import FloatTail
 from .graph_edits import call_after, redo_on
 from .quantized_linear import QuantizedLinearMatch
 
@@ -25,40 +26,55 @@ def rewrite_quantized_linear(
     Raises:
         ValueError: where a constant's values are not at hand.
     """
+    place, head = linear_inputs(program, graph_module, match)
+    bias = padded_bias(program, graph_module, match)
     graph = graph_module.graph
-    n, _ = match.shape
-    weight_sums = _sums(program, graph_module, match)
-    weight_scales = _scales(program, graph_module, match)
-    bias = padded_to_4(program, graph_module, match.bias, n) if match.bias is not None else None
-
-    place = match.anchor_node
-    x = match.activation.x
-    for view in match.views.before:
-        x = place = redo_on(view, x, place)
-    params = match.activation.params
-    head: tuple[Argument, ...] = (x, params.scale, params.zero_point)
-    head += (match.weight.weight, weight_sums, weight_scales)
-
-    if match.epilogue is None:
-        replaced = match.views.float_output
-        assert replaced is not None
-        result = call_after(graph, place, LINEAR_FLOAT_OUT, (*head, bias))
-        replaced.replace_all_uses_with(result)
+    tail = match.tail
+    if isinstance(tail, FloatTail):
+        args: tuple[Argument, ...] = (*head, bias, *tail.activation.args)
+        result = call_after(graph, place, LINEAR_FLOAT_OUT, args)
+        for move in match.views.behind:
+            result = redo_on(move, (result,), move)
+        assert match.views.float_output is not None
+        match.views.float_output.replace_all_uses_with(result)
         return
 
-    epilogue = match.epilogue
-    args: tuple[Argument, ...] = (*head, epilogue.params.scale, epilogue.params.zero_point, bias)
-    args += (epilogue.activation,)
-    if epilogue.fits_stock_schema:
+    args = (*head, tail.params.scale, tail.params.zero_point, bias)
+    if tail.fits_stock_schema:
+        args += ("relu" if tail.is_relu else "none",)
         result = call_after(graph, place, _stock_target(match), args)
     else:
-        bounds = (epilogue.quant_min, epilogue.quant_max)
-        result = call_after(graph, place, Q8TA_LINEAR_BOUNDED, (*args, *bounds))
-    for view in match.views.behind:
-        # Behind the old view, because its sizes may be computed between it and the linear.
-        result = redo_on(view, result, view)
-    for quantize in epilogue.quantizes:
+        args += (*tail.activation.args, tail.quant_min, tail.quant_max)
+        result = call_after(graph, place, Q8TA_LINEAR_BOUNDED, args)
+    for move in match.views.behind:
+        # Behind the old one, because its sizes may be computed between it and the linear.
+        result = redo_on(move, (result,), move)
+    for quantize in tail.quantizes:
         quantize.replace_all_uses_with(result)
+
+
+def linear_inputs(
+    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
+) -> tuple[Node, tuple[Argument, ...]]:
+    """(the node behind which the op can stand, its arguments up to the weight scales)."""
+    weight_sums = _sums(program, graph_module, match)
+    weight_scales = _scales(program, graph_module, match)
+    place = match.anchor_node
+    x = match.activation.x
+    for move in match.views.before:
+        x = place = redo_on(move, (x,), place)
+    params = match.activation.params
+    head: tuple[Argument, ...] = (x, params.scale, params.zero_point)
+    return place, (*head, match.weight.weight, weight_sums, weight_scales)
+
+
+def padded_bias(
+    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
+) -> Node | None:
+    """The bias with a size that is a multiple of 4, or None."""
+    if match.bias is None:
+        return None
+    return padded_to_4(program, graph_module, match.bias, match.shape[0])
 
 
 def _stock_target(match: QuantizedLinearMatch) -> Any:

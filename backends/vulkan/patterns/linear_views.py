@@ -1,4 +1,4 @@
-"""Which views around a linear the int8 op absorbs, and which are redone on int8."""
+"""Which moves around a linear the int8 op absorbs, and which are redone beside it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from torch.fx import Node
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from .edge_ops import is_alias, node_argument, reads_symint_input, sizes_of
-from .epilogue import Epilogue
+from .edge_ops import is_alias, moved_inputs, reads_symint_input, sizes_of
+from .epilogue import Epilogue, FloatTail
 
 
 @dataclass(frozen=True)
 class Views:
-    """What becomes of the views around one linear.
+    """What becomes of the views and other moves around one linear.
 
     Attributes:
         before: redone on the int8 input, in order.
-        behind: redone on the int8 result, in order.
-        float_output: for a float32 result, the node that the op replaces.
+        behind: redone on the result, in order.
+        float_output: for a float32 result, the node that the op and `behind` replace.
     """
 
     before: tuple[Node, ...] = ()
@@ -28,46 +28,51 @@ class Views:
 
 
 def plan_views(
-    linear: Node,
-    x: Node,
-    x_views: tuple[Node, ...],
-    epilogue: Epilogue | None,
-    shape: tuple[int, int],
+    x: Node, x_moves: tuple[Node, ...], tail: Epilogue | FloatTail, shape: tuple[int, int]
 ) -> Views:
     """Decide for an op that takes [..., K] and gives [..., N], where `shape` is (N, K).
 
     Views that only flatten the leading dimensions before the linear and bring them back behind
-    it vanish. Any other view keeps its place, on int8.
+    it vanish. Any other move keeps its place.
     """
+    before = tuple(move for move in x_moves if not _keeps_shape(move))
+    output = tail.output if isinstance(tail, FloatTail) else None
+    restored = _restoring_view(x, before, tail.moves, shape)
+    if restored is None and output is not None and not tail.moves and len(output.users) == 1:
+        # Nothing else of a float result's tail is ours, but the view that undoes the flattening.
+        user = next(iter(output.users))
+        restored = _restoring_view(x, before, (user,), shape) if is_alias(user) else None
+        if restored is not None:
+            return Views(float_output=user)
+    if restored is not None:
+        return Views((), tail.moves[restored:], output)
+    behind = tuple(move for move in tail.moves if not _keeps_shape(move))
+    return Views(before, behind, output)
+
+
+def _restoring_view(
+    x: Node, before: Sequence[Node], behind: Sequence[Node], shape: tuple[int, int]
+) -> int | None:
+    """How many of the moves `behind` bring the leading dimensions of x back, or None."""
     n, k = shape
     x_sizes = sizes_of(x)
-    before = tuple(view for view in x_views if not _keeps_shape(view))
-    if epilogue is not None:
-        behind = epilogue.views
-    else:
-        # A float result keeps at most the one view that undoes the flattening.
-        user = next(iter(linear.users)) if len(linear.users) == 1 else None
-        behind = (user,) if user is not None and is_alias(user) else ()
-    if (
-        before
-        and behind
-        and _same_sizes(x_sizes[-1:], [k])
-        and _same_sizes(sizes_of(behind[-1]), [*x_sizes[:-1], n])
+    if not before or not all(map(is_alias, before)) or not same_sizes(x_sizes[-1:], [k]):
+        return None
+    for count, view in enumerate(behind, start=1):
         # A size that enters the partition as an input must stay in use: the blob has no way to
         # say that an input is ignored.
-        and not any(reads_symint_input(view) for view in (*before, *behind))
-    ):
-        return Views(float_output=behind[-1] if epilogue is None else None)
-    if epilogue is None:
-        return Views(before, float_output=linear)
-    return Views(before, tuple(view for view in behind if not _keeps_shape(view)))
+        if not is_alias(view) or any(map(reads_symint_input, (*before, view))):
+            return None
+        if same_sizes(sizes_of(view), [*x_sizes[:-1], n]):
+            return count
+    return None
 
 
-def _keeps_shape(alias: Node) -> bool:
-    return _same_sizes(sizes_of(node_argument(alias, 0)), sizes_of(alias))
+def _keeps_shape(move: Node) -> bool:
+    return is_alias(move) and same_sizes(sizes_of(moved_inputs(move)[0]), sizes_of(move))
 
 
-def _same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
+def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
     return len(left) == len(right) and all(
         statically_known_true(a == b) for a, b in zip(left, right, strict=True)
     )

@@ -1,9 +1,11 @@
 """Match statically quantized linear layers.
 
-    int8 x -> dequantize -> (view) -> linear | mm | addmm -> (view, clamps) -> quantize -> int8
+    int8 x -> dequantize -> (moves) -> linear | mm | addmm -> (activation, clamps, moves)
+           -> quantize -> int8, or float32 without the quantize
 
 `linear_operands.py` reads what goes in, `epilogue.py` what follows, `linear_views.py` decides on
-the views. A match is complete: `linear_rewrite.py` needs nothing else, and can rewrite every one.
+the views and other moves. A match is complete: `linear_rewrite.py` needs nothing else, and can
+rewrite every one.
 """
 
 from __future__ import annotations
@@ -14,25 +16,10 @@ from torch.fx import Node
 
 from .constants import SAFE_K, Constants
 from .edge_ops import LINEAR_OPS, op_name, sizes_of
-from .epilogue import Epilogue, find_epilogue
+from .epilogue import Epilogue, FloatTail, find_epilogue, find_float_tail
 from .linear_operands import Activation, NotInt8Error, Weight, read_operands
 from .linear_views import Views, plan_views
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a node is not run on Vulkan.
-
-    Attributes:
-        node: the linear, or another op that the user may have expected there.
-        reason: a sentence for the user.
-        is_static: input and weight are statically quantized, so the case was ours to decide;
-            otherwise the stock rules may still take it.
-    """
-
-    node: Node
-    reason: str
-    is_static: bool = True
+from .rejection import Rejection
 
 
 @dataclass(frozen=True)
@@ -45,16 +32,21 @@ class QuantizedLinearMatch:
         weight: the constant weight [N, K]; a match requires zero points of zero, as far as the
             values are known (see `value_problem`).
         bias: constant float32 [N] or None.
-        epilogue: the int8 output side; None for a float32 result.
-        views: views that are redone, and the node that a float32 result replaces.
+        tail: what follows, for an int8 or a float32 result.
+        views: moves that are redone, and the node that a float32 result replaces.
     """
 
     anchor_node: Node
     activation: Activation
     weight: Weight
     bias: Node | None
-    epilogue: Epilogue | None
+    tail: Epilogue | FloatTail
     views: Views
+
+    @property
+    def epilogue(self) -> Epilogue | None:
+        """The tail of an int8 result."""
+        return self.tail if isinstance(self.tail, Epilogue) else None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,11 +71,33 @@ class QuantizedLinearMatch:
     def inner_nodes(self) -> tuple[Node, ...]:
         """Every operator that the op replaces, anchor included."""
         nodes = [*self.activation.inner_nodes, *self.weight.inner_nodes, self.anchor_node]
+        nodes += self.tail.absorbed
         if self.epilogue is not None:
-            nodes += [*self.epilogue.absorbed, *self.epilogue.quantizes]
+            nodes += self.epilogue.quantizes
         elif self.views.float_output is not None:
             nodes.append(self.views.float_output)
         return tuple(dict.fromkeys(nodes))
+
+    @property
+    def computing_nodes(self) -> tuple[Node, ...]:
+        """Ops of it that can't run by themselves in our runtime."""
+        own = [
+            node
+            for node in self.tail.absorbed
+            if node not in self.tail.moves and node not in self.output_nodes
+        ]
+        if self.anchor_node not in self.output_nodes:
+            own.append(self.anchor_node)
+        return (*self.weight.inner_nodes, *own)
+
+    @property
+    def absorbed(self) -> tuple[Node, ...]:
+        """Nodes behind the linear that are no step of their own."""
+        return self.tail.absorbed
+
+    @property
+    def is_work(self) -> bool:
+        return True
 
     # The names below are those that the stock pattern engine reads.
     @property
@@ -121,12 +135,12 @@ def match_quantized_linear(
         activation, weight, bias = read_operands(node, constants)
     except NotInt8Error as error:
         return Rejection(node, str(error), error.is_static)
-    epilogue = find_epilogue(node)
-    if epilogue is not None and (problem := epilogue.params.int8_problem()):
+    tail = find_epilogue(node, constants) or find_float_tail(node, constants)
+    if isinstance(tail, Epilogue) and (problem := tail.params.int8_problem()):
         return Rejection(node, f"output quantize {problem}")
     n, k = sizes_of(weight.weight)
-    views = plan_views(node, activation.x, activation.views, epilogue, (n, k))
-    match = QuantizedLinearMatch(node, activation, weight, bias, epilogue, views)
+    views = plan_views(activation.x, activation.moves, tail, (n, k))
+    match = QuantizedLinearMatch(node, activation, weight, bias, tail, views)
     if constants is not None and (problem := value_problem(match, constants)):
         return Rejection(node, problem)
     return match

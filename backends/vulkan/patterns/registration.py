@@ -1,7 +1,9 @@
 """Hook our rules into the stock pattern engine.
 
-`quantized_linear` exists there already. Ours decides the statically quantized cases and hands
-every other one (weight-only, dynamic, 4-bit) on to the stock rule.
+The engine visits every node in order and asks each rule. In partitions that our partitioner made,
+the first node of all makes all int8 steps at once, as the partitioner planned them; the stock
+rules do not apply there. `quantized_linear` exists among these: elsewhere, ours decides the
+statically quantized linears and hands every other one (weight-only, dynamic, 4-bit) on.
 """
 
 from __future__ import annotations
@@ -21,21 +23,20 @@ from torch.fx import GraphModule, Node
 from .constants import Constants
 from .early_sizes import match_late_size, rewrite_late_size
 from .edge_ops import LINEAR_OPS
-from .graph_edits import is_ours
+from .graph_edits import is_ours, mark_as_ours
 from .linear_rewrite import rewrite_quantized_linear
+from .node_match import NodeMatch
 from .preserve_rounding import match_requantized, rewrite_requantized
-from .quantized_linear import (
-    QuantizedLinearMatch,
-    Rejection,
-    match_quantized_linear,
-    value_problem,
-)
-from .quantized_view import match_quantized_view, rewrite_quantized_view
+from .quantized_linear import QuantizedLinearMatch, match_quantized_linear, value_problem
+from .rejection import Rejection
+from .split_slices import match_part, rewrite_part
+from .steps import match_steps, rewrite_steps
 from .view_sizes import match_dynamic_view, rewrite_dynamic_view
 
 logger = logging.getLogger(__name__)
 
 _LINEAR = "quantized_linear"
+WHOLE_GRAPH = "etvk_int8_steps"
 _registered = False
 
 
@@ -46,8 +47,11 @@ def register() -> None:
         return
     _registered = True
     _register_linear()
+    _keep_stock_rules_out()
+    register_pattern_detector(WHOLE_GRAPH)(_match_whole_graph)
+    register_pattern_replacement(WHOLE_GRAPH)(_rewrite_whole_graph)
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
-    _register_ours("etvk_quantized_view", match_quantized_view, rewrite_quantized_view)
+    _register_ours("etvk_split", match_part, rewrite_part)
     _register_ours("etvk_late_size", match_late_size, rewrite_late_size)
     _register_ours("etvk_dynamic_view", match_dynamic_view, rewrite_dynamic_view)
 
@@ -60,6 +64,45 @@ def _register_ours(name: str, match: Callable[[Node], Any], rewrite: Callable[..
 
     register_pattern_detector(name)(detect)
     register_pattern_replacement(name)(rewrite)
+
+
+def _keep_stock_rules_out() -> None:
+    """Let no stock rule that goes by nodes apply inside our partitions."""
+    for entry in fusable_patterns.values():
+        if entry.detector_fn is not None:
+            entry.detector_fn = _outside_ours(entry.detector_fn)
+
+
+def _outside_ours(detect: Callable[[Node], Any]) -> Callable[[Node], Any]:
+    return lambda node: None if is_ours(node) else detect(node)
+
+
+def _match_whole_graph(node: Node) -> NodeMatch | None:
+    """`node` as a match where it is the first of a partition that our partitioner made."""
+    if not is_ours(node):
+        return None
+    first = next(one for one in node.graph.nodes if is_ours(one))
+    return NodeMatch(node) if first is node else None
+
+
+def _rewrite_whole_graph(
+    program: ExportedProgram, graph_module: GraphModule, match: NodeMatch
+) -> None:
+    # Earlier passes may have made nodes without the mark.
+    for node in graph_module.graph.nodes:
+        if node.op == "call_function":
+            mark_as_ours(node)
+    plan = match_steps(graph_module.graph, Constants(program))
+    for rejection in plan.rejections:
+        if rejection.node.target in LINEAR_OPS:
+            # The partitioner took the layer without seeing its values, and nothing else in our
+            # runtime can run it.
+            raise ValueError(
+                f"{rejection.node.name}: {rejection.reason}. VulkanPartitioner sees the weights "
+                "only in to_edge_transform_and_lower(..., partitioner=[...]); lower with that, or "
+                "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
+            )
+    rewrite_steps(program, graph_module, plan.steps)
 
 
 def _register_linear() -> None:
@@ -86,16 +129,8 @@ def _register_linear() -> None:
         problem = value_problem(match, Constants(program))
         if problem is None:
             rewrite_quantized_linear(program, graph_module, match)
-            return
-        if is_ours(match.anchor_node):
-            # The partitioner took the layer without seeing its values, and nothing else in our
-            # runtime can run it.
-            raise ValueError(
-                f"{match.anchor_node.name}: {problem}. VulkanPartitioner sees the weights only in "
-                "to_edge_transform_and_lower(..., partitioner=[...]); lower with that, or keep "
-                "the layer off Vulkan with operator_blocklist or nn_module_blocklist."
-            )
-        logger.debug("%s is not fused: %s", match.anchor_node.name, problem)
+        else:
+            logger.debug("%s is not fused: %s", match.anchor_node.name, problem)
 
     register_pattern_detector(_LINEAR)(detect)
     register_pattern_replacement(_LINEAR)(replace)

@@ -30,6 +30,15 @@ LINEAR = "et_vk.q8ta_linear.default"
 GEMV = "et_vk.q8ta_linear_gemv.default"
 BOUNDED = "et_vk.q8ta_linear.bounded"
 FLOAT_OUT = "et_vk.linear_q8ta_q8csw.int8"
+RESIDUAL = "et_vk.q8ta_linear.residual"
+TABLE = "et_vk.q8ta_table.default"
+BINARY = "et_vk.q8ta_binary.default"
+MEAN = "et_vk.q8ta_mean.default"
+PERMUTE = "aten.permute_copy.default"
+SLICE = "aten.slice_copy.Tensor"
+SELECT = "aten.select_copy.int"
+EXPAND = "aten.expand_copy.default"
+CAT = "aten.cat.default"
 VIEW = "aten.view_copy.default"
 UNSQUEEZE = "aten.unsqueeze_copy.default"
 SQUEEZE = "aten.squeeze_copy.dims"
@@ -247,7 +256,7 @@ class _Between(nn.Module):
         self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(torch.sin(self.first(x)))
+        return self.second(torch.softmax(self.first(x), -1))
 
 
 class _TwoViews(nn.Module):
@@ -271,7 +280,7 @@ class _SizesAcross(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x.shape
-        y = torch.sin(self.first(x).view(batch, length, 2, 16))
+        y = torch.softmax(self.first(x).view(batch, length, 2, 16), -1)
         return self.second(y).view(batch, length, 16)
 
 
@@ -295,7 +304,7 @@ class _MergedViews(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x.shape
-        return self.layer(torch.sin(x).view(batch, length, 4, 4).view(-1, 8))
+        return self.layer(torch.softmax(x, -1).view(batch, length, 4, 4).view(-1, 8))
 
 
 class _ViewChain(nn.Module):
@@ -481,8 +490,7 @@ def _cases() -> Iterator[ModelCase]:
         "clamp_on_another_grid",
         partial(_Clamped, -0.2, 0.1),
         ((4, 24),),
-        (_QLD, _QLD),
-        frozenset({"aten.clamp.default"}),
+        ((QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE),),
     )
     yield ModelCase(
         "clamp_before_quantize",
@@ -528,11 +536,10 @@ def _cases() -> Iterator[ModelCase]:
         "two_readers",
         _TwoReaders,
         ((3, 16),),
-        ((QUANTIZE, LINEAR, DEQUANTIZE, LINEAR, DEQUANTIZE), _QLD),
-        frozenset({"aten.relu.default", "aten.add.Tensor", QUANTIZE, DEQUANTIZE}),
+        ((QUANTIZE, LINEAR, LINEAR, TABLE, RESIDUAL, DEQUANTIZE),),
     )
     yield ModelCase(
-        "cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({"aten.sin.default"})
+        "cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({"aten._softmax.default"})
     )
     yield ModelCase(
         "convolution_before",
@@ -601,7 +608,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
             (QUANTIZE, FIXED_VIEW, LINEAR, FIXED_VIEW, FIXED_VIEW, DEQUANTIZE),
             ("mul", QUANTIZE, FIXED_VIEW, LINEAR, FIXED_VIEW, FIXED_VIEW, DEQUANTIZE),
         ),
-        frozenset({"sym_size.int", "mul", "aten.sin.default"}),
+        frozenset({"sym_size.int", "mul", "aten._softmax.default"}),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )
@@ -619,7 +626,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         _MergedViews,
         ((2, 5, 16),),
         ((FIXED_VIEW, VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
-        frozenset({"sym_size.int", "aten.sin.default"}),
+        frozenset({"sym_size.int", "aten._softmax.default"}),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )

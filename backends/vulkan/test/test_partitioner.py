@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from quantized_graphs import Grid, Layer, QuantizedWeight
 
 OUT = Grid(0.1, -7)
 CHAIN = (QUANTIZE, LINEAR, DEQUANTIZE)
+# An op that stays on the CPU.
+on_cpu = partial(torch.softmax, dim=-1)
 ADDMM = exir_ops.edge.aten.addmm.default
 
 
@@ -150,10 +153,10 @@ class TestValues:
 
 
 class TestBoundaries:
-    def test_a_chain_without_a_layer_is_left_alone(self) -> None:
+    def test_a_chain_without_a_step_is_left_alone(self) -> None:
         class Pairs(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
-                return OUT.round_trip(torch.sin(Grid().round_trip(x))).reshape(2, -1)
+                return OUT.round_trip(on_cpu(Grid().round_trip(x))).reshape(2, -1)
 
         assert chains(lower(Pairs(), 4, 8)[0]) == []
 
@@ -164,10 +167,29 @@ class TestBoundaries:
                 self.layer = Layer()
 
             def forward(self, x: torch.Tensor) -> torch.Tensor:
-                x = torch.sin(Grid(0.2).round_trip(x))
-                return self.layer(torch.cos(Grid(0.3).round_trip(x)))
+                x = on_cpu(Grid(0.2).round_trip(x))
+                return self.layer(on_cpu(Grid(0.3).round_trip(x)))
 
         assert chains(lower(Model(), 4, 8)[0]) == [CHAIN]
+
+    @pytest.mark.parametrize(
+        "between", [lambda x: x.reshape(2, -1), lambda x: x], ids=["view", "requantize"]
+    )
+    def test_views_and_requantizing_alone_are_left_alone(self, between: Any) -> None:
+        class Model(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return OUT.round_trip(between(Grid().round_trip(x)))
+
+        assert chains(lower(Model(), 4, 8)[0]) == []
+
+    @pytest.mark.parametrize("between", [torch.sin, torch.t], ids=["table", "move"])
+    def test_a_step_without_a_layer_is_delegated(self, between: Any) -> None:
+        class Model(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return Grid().round_trip(between(Grid().round_trip(x)))
+
+        [chain] = chains(lower(Model(), 4, 8)[0])
+        assert len(chain) == 3 and (chain[0], chain[-1]) == (QUANTIZE, DEQUANTIZE)
 
     def test_consecutive_layers_are_one_delegate(self) -> None:
         program, _ = lower(TwoLayers(lambda x: x), 4, 8)
@@ -175,7 +197,7 @@ class TestBoundaries:
         assert len(chains(program)) == 1
 
     def test_an_op_between_makes_two(self) -> None:
-        module = TwoLayers(torch.sin)
+        module = TwoLayers(on_cpu)
         program, _ = lower(module, 4, 8)
         assert chains(program) == [CHAIN, CHAIN]
         x = torch.randn(4, 8)
@@ -192,7 +214,7 @@ class TestBoundaries:
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 x = Grid().round_trip(x)
                 y = OUT.round_trip(nn.functional.linear(x, self.first()))
-                z = Grid().round_trip(torch.sin(x) + y)
+                z = Grid().round_trip(on_cpu(x) + y)
                 return OUT.round_trip(nn.functional.linear(z, self.second())) + x
 
         module = Residual()
@@ -224,7 +246,7 @@ class TestBoundaries:
         assert chains(program) == []
         assert "has no upper bound" in reasons(partitioner)[0]
 
-    @pytest.mark.parametrize("between", [torch.sin, lambda x: x])
+    @pytest.mark.parametrize("between", [on_cpu, lambda x: x])
     def test_sizes_across_delegates(self, between: Any) -> None:
         """Views in two delegates that need the same dynamic sizes."""
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from executorch_vulkan.patterns.activations import NO_ACTIVATION
 from executorch_vulkan.patterns.constants import Constants
 from executorch_vulkan.patterns.linear_views import Views
 from executorch_vulkan.patterns.quantized_linear import (
     QuantizedLinearMatch,
-    Rejection,
     match_quantized_linear,
 )
+from executorch_vulkan.patterns.rejection import Rejection
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
 
 OUT = Grid(0.1, -7)
@@ -49,7 +50,7 @@ class TestMatches:
         assert found.shape == (6, 8)
         assert (found.activation.params.scale, found.activation.params.zero_point) == (0.05, 3)
         assert found.bias is not None and found.epilogue is not None
-        assert found.epilogue.activation == "none" and found.epilogue.fits_stock_schema
+        assert found.epilogue.activation == NO_ACTIVATION and found.epilogue.fits_stock_schema
 
     def test_without_values_it_is_the_same(self) -> None:
         assert isinstance(find(Layer(), 4, 8, with_values=False), QuantizedLinearMatch)
@@ -82,7 +83,8 @@ class TestMatches:
     def test_relu(self) -> None:
         epilogue = match(Layer(after=lambda y: OUT.round_trip(torch.relu(y))), 4, 8).epilogue
         assert epilogue is not None
-        assert (epilogue.activation, epilogue.quant_min, epilogue.quant_max) == ("relu", -128, 127)
+        assert epilogue.is_relu and epilogue.fits_stock_schema
+        assert (epilogue.quant_min, epilogue.quant_max) == (-7, 127)
 
     @pytest.mark.parametrize(
         ("clamp", "bounds"),
@@ -100,7 +102,7 @@ class TestMatches:
         epilogue = match(Layer(after=lambda y: OUT.round_trip(clamp(y))), 4, 8).epilogue
         assert epilogue is not None
         assert (epilogue.quant_min, epilogue.quant_max) == bounds
-        assert epilogue.activation == "none"
+        assert epilogue.activation == NO_ACTIVATION
 
     def test_clamp_behind_a_pair_on_the_same_grid(self) -> None:
         after = lambda y: OUT.round_trip(nn.functional.hardtanh(OUT.round_trip(y), -1, 2))  # noqa: E731
@@ -113,7 +115,7 @@ class TestMatches:
         after = lambda y: Grid(0.2).round_trip(torch.relu(OUT.round_trip(y)))  # noqa: E731
         epilogue = match(Layer(after=after), 4, 8).epilogue
         assert epilogue is not None and epilogue.params.scale == OUT.scale
-        assert epilogue.activation == "none"
+        assert (epilogue.quant_min, epilogue.quant_max) == (-128, 127)
 
     def test_clamp_behind_a_pair_with_another_reader_stays(self) -> None:
         def after(y: torch.Tensor) -> Any:
@@ -121,7 +123,7 @@ class TestMatches:
             return y, OUT.round_trip(torch.relu(y))
 
         epilogue = match(Layer(after=after), 4, 8).epilogue
-        assert epilogue is not None and epilogue.activation == "none"
+        assert epilogue is not None and epilogue.quant_min == -128
 
     def test_equal_quantizes_are_all_replaced(self) -> None:
         found = match(Layer(after=lambda y: (OUT.round_trip(y), OUT.round_trip(y))), 4, 8)

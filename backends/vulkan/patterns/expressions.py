@@ -1,0 +1,208 @@
+"""Functions of one float32 number, written as the graph's own elementwise ops.
+
+An expression is a value: it keeps ops and arguments as they were when it was made, so that it can
+be evaluated after the graph has been rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch.fx import Node
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+from torch.fx.node import map_arg
+
+from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
+from .constants import Constants, UnknownValueError
+from .edge_ops import tensor_of
+
+# These lack the tag that says so.
+_UNTAGGED = frozenset(row.aten for row in ACTIVATIONS) | {"_prelu_kernel.default"}
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """The number that an expression is a function of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Uniform:
+    """A constant of one element."""
+
+    node: Node
+
+
+@dataclass(frozen=True, eq=False)
+class Apply:
+    """An elementwise op; expressions stand among its arguments in the place of nodes."""
+
+    op: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+Expression: TypeAlias = "Input | Uniform | Apply"
+
+INPUT = Input()
+
+
+def is_pointwise(node: Node) -> bool:
+    """True for an op that computes each element of its result from those at the same place."""
+    op = getattr(node.target, "_op", None)
+    if not isinstance(op, torch._ops.OpOverload) or tensor_of(node) is None:
+        return False
+    if torch.Tag.nondeterministic_seeded in op.tags:
+        return False
+    return torch.Tag.pointwise in op.tags or str(op).removeprefix("aten.") in _UNTAGGED
+
+
+def is_uniform(node: Node, constants: Constants | None) -> bool:
+    """True where `node` has one element and depends on constants only."""
+    tensor = tensor_of(node)
+    if tensor is None or any(not statically_known_true(size == 1) for size in tensor.shape):
+        return False
+    return _is_constant(node, constants)
+
+
+def _is_constant(node: Node, constants: Constants | None) -> bool:
+    if node.op == "placeholder":
+        return constants is not None and constants.is_constant(node)
+    if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
+        return False
+    if getattr(getattr(node.target, "_op", None), "_schema", None) is None:
+        return False
+    # A constant may be computed from others, but not at random.
+    if torch.Tag.nondeterministic_seeded in node.target._op.tags:  # type: ignore[union-attr]
+        return False
+    return all(_is_constant(source, constants) for source in node.all_input_nodes)
+
+
+def apply_pointwise(
+    node: Node, operands: Mapping[Node, Expression], constants: Constants | None
+) -> Apply | None:
+    """`node` as a function of what its operands are functions of, or None where it is not one.
+
+    Args:
+        operands: expressions of the tensors that vary; every other one must be uniform.
+    """
+    if not is_pointwise(node):
+        return None
+    leaves: dict[Node, Expression] = {}
+    for source in node.all_input_nodes:
+        if source in operands:
+            leaves[source] = operands[source]
+            if not _same_shape(source, node):
+                return None
+        elif is_uniform(source, constants):
+            leaves[source] = Uniform(source)
+        else:
+            return None
+    if not any(source in operands for source in node.all_input_nodes):
+        return None
+    # Expressions stand where nodes stood, which the declared types don't foresee.
+    args, kwargs = map_arg((node.args, dict(node.kwargs)), cast(Any, leaves.__getitem__))
+    return Apply(node.target._op, args, kwargs)  # type: ignore[union-attr]
+
+
+def constant_ops(node: Node, operands: Collection[Node]) -> list[Node]:
+    """The ops that compute the uniform arguments of `node`; `operands` are the others."""
+    found: list[Node] = []
+    queue = [source for source in node.all_input_nodes if source not in operands]
+    while queue:
+        source = queue.pop()
+        if source.op == "call_function" and source not in found:
+            found.append(source)
+            queue.extend(source.all_input_nodes)
+    return found
+
+
+def _same_shape(left: Node, right: Node) -> bool:
+    a, b = tensor_of(left), tensor_of(right)
+    return (
+        a is not None
+        and b is not None
+        and a.dim() == b.dim()
+        and all(statically_known_true(x == y) for x, y in zip(a.shape, b.shape, strict=True))
+    )
+
+
+def evaluate(
+    expression: Expression, values: torch.Tensor, constant: Callable[[Node], torch.Tensor]
+) -> torch.Tensor:
+    """The expression on each of `values`, by the very ops of the graph.
+
+    Args:
+        values: float32 [n].
+        constant: gives the value of a constant node.
+    """
+    done: dict[int, torch.Tensor] = {}
+
+    def value_of(part: Expression) -> torch.Tensor:
+        if isinstance(part, Input):
+            return values
+        if id(part) not in done:
+            if isinstance(part, Uniform):
+                tensor = constant(part.node)
+                # Rank 0 and rank 1 differ in how they decide the result's dtype.
+                done[id(part)] = tensor.reshape([1] if tensor.dim() else [])
+            else:
+                args, kwargs = _replace(part.args, value_of), _replace(part.kwargs, value_of)
+                done[id(part)] = part.op(*args, **kwargs)
+        return done[id(part)]
+
+    with torch.no_grad():
+        return value_of(expression)
+
+
+def _replace(value: Any, value_of: Callable[[Expression], torch.Tensor]) -> Any:
+    if isinstance(value, (Input, Uniform, Apply)):
+        return value_of(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_replace(item, value_of) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _replace(item, value_of) for key, item in value.items()}
+    return value
+
+
+def constant_value(node: Node, constants: Constants) -> torch.Tensor:
+    """The value of a node that depends on constants only.
+
+    Raises:
+        UnknownValueError: where a constant's value is not at hand.
+    """
+    if node.op == "placeholder":
+        value = constants.value(node)
+        if value is None:
+            raise UnknownValueError(f"the value of {node.name} is not known")
+        return value
+    args, kwargs = map_arg(
+        (node.args, dict(node.kwargs)), lambda source: constant_value(source, constants)
+    )
+    result: torch.Tensor = node.target(*args, **kwargs)  # type: ignore[operator]
+    return result
+
+
+def literals(expression: Expression, constant: Callable[[Node], torch.Tensor]) -> list[float]:
+    """The numbers that the expression names, each once."""
+    found: dict[float, None] = {}
+    seen: set[int] = set()
+
+    def visit(value: Any) -> None:
+        if isinstance(value, Uniform):
+            found.setdefault(float(constant(value.node)))
+        elif isinstance(value, Apply):
+            if id(value) not in seen:
+                seen.add(id(value))
+                visit(value.args)
+                visit(list(value.kwargs.values()))
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                visit(item)
+        elif isinstance(value, (int, float)):
+            found.setdefault(float(value))
+
+    visit(expression)
+    return list(found)
