@@ -285,7 +285,9 @@ def _dequantize_meta(x: torch.Tensor, scale: float, zero_point: int) -> torch.Te
 
 def _view_meta(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     known = math.prod(one for one in size if not (isinstance(one, int) and one == -1))
-    return x.new_empty([x.numel() // known if isinstance(one, int) and one == -1 else one for one in size])
+    return x.new_empty(
+        [x.numel() // known if isinstance(one, int) and one == -1 else one for one in size]
+    )
 
 
 _LINEAR_INPUTS = (

@@ -237,9 +237,10 @@ class TestBoundaries:
 
         program, partitioner = lower(Shared(), 8, 8)
         assert chains(program) == []
-        assert [r.split(";")[0] for r in reasons(partitioner)] == [
-            "its dequantized weight has other users"
-        ]
+        assert any(
+            reason.startswith("its dequantized weight has other users;")
+            for reason in reasons(partitioner)
+        )
 
     def test_dynamic_size_without_bound(self) -> None:
         program, partitioner = lower(Layer(), 4, 8, dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
