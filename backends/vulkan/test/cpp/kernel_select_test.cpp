@@ -88,19 +88,20 @@ struct Choice {
 std::vector<Choice> choices() {
   return {
       // With cooperative matrices: what was fastest there, see docs/benchmarks.md.
-      {with_coopmat(h200()), 1, 2048, 2048, "gemv_dot4__m1n8k512__wg64"},
+      {with_coopmat(h200()), 1, 2048, 2048, "gemv_dot4__m1n4k2048__wg128"},
+      {with_coopmat(h200()), 1, 9059, 512, "gemv_dot4__m1n8k512__wg64"},
       {with_coopmat(h200()), 4, 8192, 8192, "gemv_dot4__m4n8k512__wg64"},
-      {with_coopmat(h200()), 16, 2048, 2048, "coopmat__m16n32k256__wg256"},
-      {with_coopmat(h200()), 32, 2048, 2048, "coopmat__m16n32k256__wg256"},
+      {with_coopmat(h200()), 16, 2048, 2048, "coopmat__m16n16k256__wg256"},
+      {with_coopmat(h200()), 32, 2048, 2048, "coopmat__m32n32k256__wg256"},
       {with_coopmat(h200()), 64, 2048, 2048, "coopmat__m32n32k256__wg256"},
       {with_coopmat(h200()), 128, 2048, 2048, "coopmat__m64n32k256__wg256"},
-      {with_coopmat(h200()), 256, 2048, 2048, "coopmat__m64n64k128__wg256"},
-      {with_coopmat(h200()), 512, 2048, 2048, "coopmat__m64n64k128__wg256"},
+      {with_coopmat(h200()), 256, 2048, 2048, "coopmat__m64n64k256__wg256"},
+      {with_coopmat(h200()), 512, 2048, 2048, "coopmat__m64n128k128__wg256"},
       {with_coopmat(h200()), 1024, 2048, 2048, "coopmat__m128n128k128__wg256"},
       {with_coopmat(h200()), 1024, 4096, 4096, "coopmat__m128n128k64__wg128"},
       {with_coopmat(h200()), 4096, 4096, 4096, "coopmat__m128n128k64__wg128"},
 
-      {h200(), 1, 2048, 2048, "gemv_dot4__m1n8k512__wg64"},
+      {h200(), 1, 2048, 2048, "gemv_dot4__m1n4k2048__wg128"},
       {h200(), 4, 2048, 2048, "gemv_dot4__m4n8k512__wg64"},
       {h200(), 5, 2048, 2048, "gemv_dot4__m16n4k512__wg32"},
       {h200(), 16, 8192, 8192, "gemv_dot4__m16n4k512__wg32"},
@@ -109,10 +110,10 @@ std::vector<Choice> choices() {
       {h200(), 256, 2048, 2048, "dot4__m64n64k32__wg128"},
       {h200(), 1024, 2048, 2048, "dot4__m128n128k32__wg256"},
       {h200(), 4096, 4096, 4096, "dot4__m128n128k32__wg256"},
-      {without_dot4(h200()), 1, 2048, 2048, "gemv_scalar__m1n8k512__wg64"},
+      {without_dot4(h200()), 1, 2048, 2048, "gemv_scalar__m1n4k2048__wg128"},
       {without_dot4(h200()), 1024, 2048, 2048, "scalar__m128n128k32__wg256"},
 
-      {rdna(), 1, 512, 9059, "gemv_dot4__m1n8k512__wg64"},
+      {rdna(), 1, 512, 9059, "gemv_dot4__m1n4k2048__wg128"},
       {rdna(), 1024, 4096, 4096, "dot4__m128n128k32__wg256"},
       {rdna(), 33, 100, 300, "dot4__m32n32k64__wg64"},
 

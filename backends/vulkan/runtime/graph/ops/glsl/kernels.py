@@ -134,22 +134,23 @@ class Matrix:
     subgroup_size: int
 
 
-def coopmat(
-    op: Op, matrix: Matrix, m: int, n: int, k: int, warps: tuple[int, int, int], stages: int
-) -> Kernel:
+def coopmat(op: Op, matrix: Matrix, m: int, n: int, k: int, warps: tuple[int, int, int]) -> Kernel:
     """linear_coopmat.comp: m x n outputs a workgroup; warps: subgroups along M, N and K."""
     warps_m, warps_n, warps_k = warps
-    divide(divide(m, warps_m, "tile_m"), matrix.m, "rows of a subgroup")
-    warp_n = divide(n, warps_n, "tile_n")
-    divide(warp_n, matrix.n, "columns of a subgroup")
-    divide(k, matrix.k * warps_k, "tile_k")
     count = warps_m * warps_n * warps_k
-    rows_at_once = divide(
-        count * matrix.subgroup_size, k // QUAD_BYTES, "threads by quads of a row"
-    )
-    divide(m, rows_at_once, "tile_m by rows of a load")
-    divide(n, rows_at_once, "tile_n by rows of a load")
-    tiles = stages * (m + n) * (k + QUAD_BYTES)
+    workgroup_size = count * matrix.subgroup_size
+    warp_m, warp_n = divide(m, warps_m, "tile_m"), divide(n, warps_n, "tile_n")
+    # Rows that share a line of shared memory, which is best a whole line of a bank cycle.
+    side = max(1, 128 // k) if matrix.k >= QUAD_BYTES else 1
+    divide(warp_m, matrix.m * side, "rows of a subgroup")
+    divide(warp_n, matrix.n * side, "columns of a subgroup")
+    divide(matrix.subgroup_size, divide(warp_n, 4, "columns"), "subgroup by groups of columns")
+    divide(k, matrix.k * warps_k, "tile_k")
+    at_once = divide(workgroup_size, side * k // QUAD_BYTES, "threads by quads of a line")
+    for rows, block in ((m, matrix.m), (n, matrix.n)):
+        divide(rows // side, at_once, "lines of a tile by those of one load")
+        divide(max(at_once, block), min(at_once, block), "lines of one load by rows of a matrix")
+    lines = (m + n) // side * (side * k + QUAD_BYTES)
     strips = count * matrix.m * (4 * warp_n + QUAD_BYTES)
     return Kernel(
         op=op,
@@ -158,7 +159,7 @@ def coopmat(
         tile_m=m,
         tile_n=n,
         tile_k=k,
-        workgroup_size=count * matrix.subgroup_size,
+        workgroup_size=workgroup_size,
         macros=(
             ("WARPS_M", warps_m),
             ("WARPS_N", warps_n),
@@ -166,10 +167,10 @@ def coopmat(
             ("MAT_M", matrix.m),
             ("MAT_N", matrix.n),
             ("MAT_K", matrix.k),
-            ("STAGES", stages),
+            ("SIDE", side),
             ("RASTER", 8),
         ),
-        shared_bytes=max(tiles, strips),
+        shared_bytes=max(lines, strips),
         subgroup_size=matrix.subgroup_size,
         features=("coopmat",),
         coopmat_shape=(matrix.m, matrix.n, matrix.k),
@@ -265,20 +266,22 @@ def linear_kernels(op: Op) -> list[Kernel]:
             tiled(op, path, 16, 64, 32, 4, 4),
         ]
     rows += [
-        #                     m    n   k   warps    stages
+        #                     m    n   k   warps
         # Two workgroups share a multiprocessor of NVIDIA's driver 580 only up to 24 KiB each.
-        coopmat(op, NVIDIA, 128, 128, 64, (2, 2, 1), 1),
-        coopmat(op, NVIDIA, 128, 128, 128, (4, 2, 1), 1),
-        coopmat(op, NVIDIA, 64, 64, 128, (2, 2, 2), 1),
-        coopmat(op, NVIDIA, 64, 32, 256, (2, 1, 4), 1),
-        coopmat(op, NVIDIA, 32, 32, 256, (1, 1, 8), 1),
-        coopmat(op, NVIDIA, 16, 32, 256, (1, 1, 8), 1),
-        coopmat(op, LAVAPIPE, 32, 32, 32, (2, 2, 1), 1),
-        coopmat(op, LAVAPIPE, 16, 32, 64, (1, 2, 2), 2),
+        coopmat(op, NVIDIA, 128, 128, 64, (2, 2, 1)),
+        coopmat(op, NVIDIA, 128, 128, 128, (2, 4, 1)),
+        coopmat(op, NVIDIA, 64, 128, 128, (2, 4, 1)),
+        coopmat(op, NVIDIA, 64, 64, 256, (2, 2, 2)),
+        coopmat(op, NVIDIA, 64, 32, 256, (2, 1, 4)),
+        coopmat(op, NVIDIA, 32, 32, 256, (1, 1, 8)),
+        coopmat(op, NVIDIA, 16, 16, 256, (1, 1, 8)),
+        coopmat(op, LAVAPIPE, 32, 32, 32, (2, 2, 1)),
+        coopmat(op, LAVAPIPE, 16, 32, 64, (1, 2, 2)),
     ]
     for path in ("gemv_dot4", "gemv_scalar"):
         rows += [
             #              m  n  threads_k
+            gemv(op, path, 1, 4, 128),
             gemv(op, path, 1, 8, 32),
             gemv(op, path, 4, 8, 32),
             gemv(op, path, 16, 4, 32),

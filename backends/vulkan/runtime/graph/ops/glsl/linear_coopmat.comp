@@ -16,16 +16,23 @@
 //         v     | subgroup 1,0 | subgroup 1,1 |
 //
 // K goes in steps of TILE_K bytes. The next step's operands wait in registers while the matrices of
-// this one are multiplied. Rows in shared memory are padded by 16 bytes, so that the matrix loads of
-// eight neighbouring rows hit different banks. With STAGES = 2 the next step has a place of its own
-// and one barrier a step is enough.
+// this one are multiplied; the loads have no branch between them and their use, because drivers
+// wait for a load where branches meet (seen in NVIDIA 580's machine code).
+//
+// Shared memory holds lines: SIDE rows of a tile, MAT_M (or MAT_N) rows apart, side by side, and 16
+// bytes of padding. With lines of an odd number of 16-byte groups, the matrix loads of eight
+// neighbouring rows hit different banks, and one padding serves SIDE rows:
+//
+//   line 0:  row 0: TILE_K bytes | row MAT_M | row 2 * MAT_M | ... | 16 bytes
+//   line 1:  row 1               | row MAT_M + 1             | ...
 //
 // The sums go through shared memory once, a strip of MAT_M rows at a time, because where a matrix
 // keeps its elements is up to the driver; there each thread takes four neighbouring columns.
 //
-// Preconditions: WORKGROUP_SIZE = WARPS_M * WARPS_N * WARPS_K * the subgroup size of the device;
-// TILE_K % (MAT_K * WARPS_K) == 0; TILE_M and TILE_N are multiples of WORKGROUP_SIZE / (TILE_K / 16),
-// the rows that one load of all threads covers. Any M, N, K >= 1.
+// Preconditions (kernels.py checks them): WORKGROUP_SIZE = WARPS_M * WARPS_N * WARPS_K * the
+// subgroup size of the device; TILE_K % (MAT_K * WARPS_K) == 0; the lines of each operand are a
+// multiple of those that all threads load at once; WARP_M and WARP_N are multiples of SIDE matrices;
+// WARP_N / 4 divides the subgroup size. Any M, N, K >= 1.
 // Features: cooperative matrix MAT_M x MAT_N x MAT_K at subgroup scope, Vulkan memory model.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -45,11 +52,8 @@ const uint WARP_M = TILE_M / WARPS_M;
 const uint WARP_N = TILE_N / WARPS_N;
 const uint MATS_M = WARP_M / MAT_M;
 const uint MATS_N = WARP_N / MAT_N;
-const uint QUADS = TILE_K / 16;
-const uint X_QUADS = TILE_M * QUADS;
-const uint W_QUADS = TILE_N * QUADS;
-const uint X_LOADS = X_QUADS / WORKGROUP_SIZE;
-const uint W_LOADS = W_QUADS / WORKGROUP_SIZE;
+const uint WARPS = WARPS_M * WARPS_N * WARPS_K;
+const uint SUBGROUP_SIZE = WORKGROUP_SIZE / WARPS;
 
 // Matrices are loaded at offsets of MAT_K bytes, so shared memory is an array of vectors of at most
 // that size.
@@ -60,52 +64,69 @@ const uint VECTOR_BYTES = 16;
 #define SHARED_VECTOR uvec2
 const uint VECTOR_BYTES = 8;
 #endif
-const uint ROW = (TILE_K + 16) / VECTOR_BYTES;
-const uint W_BASE = TILE_M * ROW;
-const uint STAGE = (TILE_M + TILE_N) * ROW;
+const uint QUAD_VECTORS = 16 / VECTOR_BYTES;
 
-// Strip of sums of one subgroup, int32, rows padded by 16 bytes.
+const uint QUADS = TILE_K / 16;
+const uint LINE_QUADS = SIDE * QUADS;
+const uint LINE = (LINE_QUADS + 1) * QUAD_VECTORS;
+const uint LINES_AT_ONCE = WORKGROUP_SIZE / LINE_QUADS;
+const uint X_LOADS = TILE_M / SIDE / LINES_AT_ONCE;
+const uint W_LOADS = TILE_N / SIDE / LINES_AT_ONCE;
+const uint W_BASE = TILE_M / SIDE * LINE;
+const uint TILES = W_BASE + TILE_N / SIDE * LINE;
+
+// Strip of sums of one subgroup, int32, rows padded by 16 bytes. A thread takes four columns of it.
 const uint STRIP_ROW = (WARP_N * 4 + 16) / VECTOR_BYTES;
 const uint STRIP = MAT_M * STRIP_ROW;
-const uint WARPS = WARPS_M * WARPS_N * WARPS_K;
-const uint SHARED_VECTORS = max(STAGES * STAGE, WARPS * STRIP);
+const uint GROUPS = WARP_N / 4;
+const uint ROWS_AT_ONCE = SUBGROUP_SIZE / GROUPS;
 
-shared SHARED_VECTOR tile[SHARED_VECTORS];
+shared SHARED_VECTOR tile[max(TILES, WARPS * STRIP)];
 
 uvec4 x_ahead[X_LOADS];
 uvec4 w_ahead[W_LOADS];
 
-// Row of the tile that this thread loads and stores first. Eight neighbouring threads should write
-// all banks of shared memory once. With four quads a row they write two rows, which do that when
-// they are four rows (320 bytes, an odd multiple of 64) apart.
-uint row_of_thread() {
-  const uint row = gl_LocalInvocationIndex / QUADS;
-  return QUADS == 4 ? (row & ~7u) | ((row & 1) << 2) | ((row >> 1) & 3) : row;
+// Row of the tile in slot `slot` of line `line`; `block` rows lie one below the other.
+uint row_of(uint line, uint slot, uint block) {
+  return line / block * (block * SIDE) + slot * block + line % block;
 }
 
-// Quads kq0 .. kq0 + QUADS - 1 of the tile's rows. Whole tiles, which most are, need no limits: a
-// thread's rows are then a fixed distance apart.
-void load_ahead(uint m0, uint n0, uint kq0, bool whole_rows) {
+// Where row `row`, a multiple of `block`, begins in shared memory.
+uint line_of_row(uint row, uint block) {
+  return row / (block * SIDE) * block * LINE + row / block % SIDE * QUADS * QUAD_VECTORS;
+}
+
+// This thread's first row of a tile. Its others are row_of(i * LINES_AT_ONCE, 0, block) further.
+uint first_row(uint block) {
+  const uint slot = gl_LocalInvocationIndex % LINE_QUADS / QUADS;
+  return row_of(gl_LocalInvocationIndex / LINE_QUADS, slot, block);
+}
+
+// Quads kq0 .. kq0 + QUADS - 1 of rows m_first and n_first of this thread and its others. Rows
+// beyond M and N repeat the last one, steps beyond K the last quad or step; store_ahead() puts zeros
+// in place of quads of w beyond K.
+void load_ahead(uint m_first, uint n_first, uint kq0) {
   const uint quads = k_quads();
-  const uint row = row_of_thread();
-  const uint kq = kq0 + gl_LocalInvocationIndex % QUADS;
-  const uint row_step = WORKGROUP_SIZE / QUADS;
-  if (whole_rows && kq0 + QUADS <= quads) {
-    const uint x_at = (m0 + row) * quads + kq;
+  const uint lane = gl_LocalInvocationIndex % QUADS;
+  if (WHOLE_TILES != 0) {
+    const uint kq = min(kq0, quads - QUADS);
+    const uint x_at = m_first * quads + lane;
+    const uint w_at = n_first * quads + lane;
     [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-      x_ahead[i] = x_quads[x_at + i * row_step * quads];
+      x_ahead[i] = x_quads[x_at + kq + row_of(i * LINES_AT_ONCE, 0, MAT_M) * quads];
     }
-    const uint w_at = (n0 + row) * quads + kq;
     [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-      w_ahead[i] = w_quads[w_at + i * row_step * quads];
+      w_ahead[i] = w_quads[w_at + kq + row_of(i * LINES_AT_ONCE, 0, MAT_N) * quads];
     }
     return;
   }
+  const uint kq = min(kq0 + lane, quads - 1);
   [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-    x_ahead[i] = load_x_quad(m0 + row + i * row_step, min(kq, quads - 1));
+    x_ahead[i] = load_x_quad(m_first + row_of(i * LINES_AT_ONCE, 0, MAT_M), kq);
   }
   [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-    w_ahead[i] = load_w_quad(n0 + row + i * row_step, kq);
+    const uint n = min(n_first + row_of(i * LINES_AT_ONCE, 0, MAT_N), p.N - 1);
+    w_ahead[i] = w_quads[n * quads + kq];
   }
 }
 
@@ -118,26 +139,39 @@ void store_quad(uint at, uvec4 quad) {
 #endif
 }
 
-void store_ahead(uint stage) {
-  const uint row = row_of_thread();
-  const uint at = stage + row * ROW + gl_LocalInvocationIndex % QUADS * (16 / VECTOR_BYTES);
-  const uint row_step = WORKGROUP_SIZE / QUADS * ROW;
+// What load_ahead() has read of step kq0.
+void store_ahead(uint kq0) {
+  const uint line = gl_LocalInvocationIndex / LINE_QUADS;
+  const uint at = line * LINE + gl_LocalInvocationIndex % LINE_QUADS * QUAD_VECTORS;
+  const bool behind_k =
+      WHOLE_TILES == 0 && kq0 + gl_LocalInvocationIndex % QUADS >= k_quads();
   [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-    store_quad(at + i * row_step, x_ahead[i]);
+    store_quad(at + i * LINES_AT_ONCE * LINE, x_ahead[i]);
   }
   [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-    store_quad(at + W_BASE + i * row_step, w_ahead[i]);
+    const uvec4 quad = mix(w_ahead[i], uvec4(0), bvec4(behind_k));
+    store_quad(at + W_BASE + i * LINES_AT_ONCE * LINE, quad);
   }
 }
 
 // Four sums of a strip: row `row`, columns 4 * group .. 4 * group + 3.
 ivec4 load_sums(uint strip, uint row, uint group) {
-  const uint at = strip + row * STRIP_ROW + group * (16 / VECTOR_BYTES);
+  const uint at = strip + row * STRIP_ROW + group * QUAD_VECTORS;
 #if MAT_K >= 16
   return ivec4(tile[at]);
 #else
   return ivec4(tile[at], tile[at + 1]);
 #endif
+}
+
+// A strip belongs to the subgroups that share its outputs: without any, no other need wait.
+void strip_barrier() {
+  if (WARPS_K == 1) {
+    subgroupMemoryBarrierShared();
+    subgroupBarrier();
+  } else {
+    barrier();
+  }
 }
 
 // Workgroups next to each other in time share rows of x and w: bands of RASTER rows of tiles are
@@ -159,6 +193,13 @@ void main() {
   const uint warp_k = gl_SubgroupID % WARPS_K;
   const uint warp_n = gl_SubgroupID / WARPS_K % WARPS_N;
   const uint warp_m = gl_SubgroupID / (WARPS_K * WARPS_N);
+  const uint m_first = m0 + first_row(MAT_M);
+  const uint n_first = n0 + first_row(MAT_N);
+  load_ahead(m_first, n_first, 0);
+  // Columns of this thread: the same four in every strip. Loaded here, they are at hand later.
+  const uint group = gl_SubgroupInvocationID % GROUPS;
+  const uint n = n0 + warp_n * WARP_N + group * 4;
+  const Columns columns = load_columns(n);
 
   coopmat<int32_t, gl_ScopeSubgroup, MAT_M, MAT_N, gl_MatrixUseAccumulator> acc[MATS_M][MATS_N];
   [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
@@ -168,90 +209,55 @@ void main() {
     }
   }
 
-  const bool whole_rows = X_ALIGN == 16 && m0 + TILE_M <= p.M && n0 + TILE_N <= p.N;
-  load_ahead(m0, n0, 0, whole_rows);
-#if STAGES == 2
-  store_ahead(0);
-  barrier();
-  uint stage = 0;
-#endif
+  // First matrices of this subgroup. The others are constant distances away, which is why WARP_M
+  // and WARP_N are whole lines.
+  const uint warp_vector = warp_k * (MAT_K / VECTOR_BYTES);
+  const uint a_first = line_of_row(warp_m * WARP_M, MAT_M) + warp_vector;
+  const uint b_first = W_BASE + line_of_row(warp_n * WARP_N, MAT_N) + warp_vector;
   for (uint kq0 = 0; kq0 < k_quads(); kq0 += QUADS) {
-#if STAGES == 1
-    const uint stage = 0;
     barrier();
-    store_ahead(0);
+    store_ahead(kq0);
     barrier();
-#endif
-    const bool more = kq0 + QUADS < k_quads();
-    if (more) {
-      load_ahead(m0, n0, kq0 + QUADS, whole_rows);
-    }
+    load_ahead(m_first, n_first, kq0 + QUADS);
     [[unroll]] for (uint k = 0; k < TILE_K; k += MAT_K * WARPS_K) {
-      const uint k_vectors = (k + warp_k * MAT_K) / VECTOR_BYTES;
       coopmat<int8_t, gl_ScopeSubgroup, MAT_M, MAT_K, gl_MatrixUseA> a[MATS_M];
       [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
-        coopMatLoad(
-            a[i],
-            tile,
-            stage + (warp_m * WARP_M + i * MAT_M) * ROW + k_vectors,
-            ROW,
-            gl_CooperativeMatrixLayoutRowMajor);
+        const uint at = a_first + line_of_row(i * MAT_M, MAT_M) + k / VECTOR_BYTES;
+        coopMatLoad(a[i], tile, at, LINE, gl_CooperativeMatrixLayoutRowMajor);
       }
       [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
         coopmat<int8_t, gl_ScopeSubgroup, MAT_K, MAT_N, gl_MatrixUseB> b;
-        coopMatLoad(
-            b,
-            tile,
-            stage + W_BASE + (warp_n * WARP_N + j * MAT_N) * ROW + k_vectors,
-            ROW,
-            gl_CooperativeMatrixLayoutColumnMajor);
+        const uint at = b_first + line_of_row(j * MAT_N, MAT_N) + k / VECTOR_BYTES;
+        coopMatLoad(b, tile, at, LINE, gl_CooperativeMatrixLayoutColumnMajor);
         [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
           acc[i][j] = coopMatMulAdd(a[i], b, acc[i][j]);
         }
       }
     }
-#if STAGES == 2
-    stage = STAGE - stage;
-    if (more) {
-      store_ahead(stage);
-    }
-    barrier();
-#endif
   }
 
-  // Columns of this thread: the same four in every strip.
-  const uint groups = WARP_N / 4;
-  const uint group = gl_SubgroupInvocationID % groups;
-  const uint rows_at_once = max(gl_SubgroupSize / groups, 1u);
   const uint own_strip = gl_SubgroupID * STRIP;
+  const uint first_of_rows = gl_SubgroupInvocationID / GROUPS + warp_k * ROWS_AT_ONCE;
+  barrier();
   [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
-    barrier();
+    strip_barrier();
     [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
-      coopMatStore(
-          acc[i][j],
-          tile,
-          own_strip + j * MAT_N * 4 / VECTOR_BYTES,
-          STRIP_ROW,
-          gl_CooperativeMatrixLayoutRowMajor);
+      const uint at = own_strip + j * MAT_N * 4 / VECTOR_BYTES;
+      coopMatStore(acc[i][j], tile, at, STRIP_ROW, gl_CooperativeMatrixLayoutRowMajor);
     }
-    barrier();
+    strip_barrier();
     // The subgroups that split K share the rows of the strip as well.
-    for (uint g = group; g < groups; g += gl_SubgroupSize) {
-      const uint n = n0 + warp_n * WARP_N + g * 4;
-      if (n >= p.N) {
+    [[unroll]] for (uint r = 0; r < MAT_M; r += ROWS_AT_ONCE * WARPS_K) {
+      const uint row = first_of_rows + r;
+      const uint m = m0 + warp_m * WARP_M + i * MAT_M + row;
+      if (MAT_M % (ROWS_AT_ONCE * WARPS_K) != 0 && row >= MAT_M) {
         continue;
       }
-      const Columns columns = load_columns(n);
-      for (uint row = gl_SubgroupInvocationID / groups + warp_k * rows_at_once; row < MAT_M;
-           row += rows_at_once * WARPS_K) {
-        const uint m = m0 + warp_m * WARP_M + i * MAT_M + row;
-        if (m >= p.M) {
-          continue;
-        }
-        ivec4 sums = ivec4(0);
-        [[unroll]] for (uint k = 0; k < WARPS_K; ++k) {
-          sums += load_sums(own_strip + (k - warp_k) * STRIP, row, g);
-        }
+      ivec4 sums = ivec4(0);
+      [[unroll]] for (uint k = 0; k < WARPS_K; ++k) {
+        sums += load_sums(own_strip + (k - warp_k) * STRIP, row, group);
+      }
+      if (WHOLE_TILES != 0 || (m < p.M && n < p.N)) {
         store_columns(m, n, sums, columns);
       }
     }

@@ -21,6 +21,11 @@ struct Columns {
 
 Columns load_columns(uint n) {
   const uint last = p.N - 1;
+  if (N_ALIGNED != 0) {
+    const uint group = min(n, last) >> 2;
+    return Columns(
+        p.input_zero_point * weight_sums4[group], weight_scales4[group], bias4[group]);
+  }
   const uvec4 at = min(uvec4(n, n + 1, n + 2, n + 3), uvec4(last));
   Columns c;
   c.correction = p.input_zero_point *
@@ -66,14 +71,14 @@ uint load_residual(uint byte_at) {
 }
 
 // f + (residual - zero point) * scale; with RESIDUAL 2, f is first rounded to its own int8.
-float add_residual(float f, int residual) {
-  precise float sum = f;
+vec4 add_residual(vec4 f, ivec4 residual) {
+  precise vec4 sum = f;
   if (RESIDUAL == 2) {
-    const int q = quantize(
+    const ivec4 q = quantize(
         f, p.inv_linear_scale, p.linear_zero_point, p.linear_quant_min, p.linear_quant_max);
-    sum = float(q - p.linear_zero_point) * p.linear_scale;
+    sum = vec4(q - p.linear_zero_point) * p.linear_scale;
   }
-  precise float addend = float(residual - p.residual_zero_point) * p.residual_scale;
+  precise vec4 addend = vec4(residual - p.residual_zero_point) * p.residual_scale;
   sum = sum + addend;
   return sum;
 }
@@ -83,15 +88,10 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c) {
   const uint byte_at = m * p.N + n;
   vec4 f = dequantize_acc(acc, c);
   if (RESIDUAL != 0) {
-    const int residual = int(load_residual(byte_at));
-    [[unroll]] for (int i = 0; i < 4; ++i) {
-      f[i] = add_residual(f[i], bitfieldExtract(residual, 8 * i, 8));
-    }
+    f = add_residual(f, unpack_bytes(load_residual(byte_at)));
   }
-  ivec4 q;
-  [[unroll]] for (int i = 0; i < 4; ++i) {
-    q[i] = quantize(f[i], p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
-  }
+  const ivec4 q =
+      quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
   const uint word = pack_bytes(q);
   const uint at = byte_at >> 2;
   if (N_ALIGNED != 0) {

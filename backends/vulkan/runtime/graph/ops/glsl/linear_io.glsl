@@ -18,8 +18,11 @@ layout(set = 0, binding = 1) readonly buffer InputX { uint x_words[]; };
 layout(set = 0, binding = 1) readonly buffer InputX4 { uvec4 x_quads[]; };
 layout(set = 0, binding = 2) readonly buffer WeightW { uvec4 w_quads[]; };
 layout(set = 0, binding = 3) readonly buffer WeightSums { int weight_sums[]; };
+layout(set = 0, binding = 3) readonly buffer WeightSums4 { ivec4 weight_sums4[]; };
 layout(set = 0, binding = 4) readonly buffer WeightScales { float weight_scales[]; };
+layout(set = 0, binding = 4) readonly buffer WeightScales4 { vec4 weight_scales4[]; };
 layout(set = 0, binding = 5) readonly buffer Bias { float bias[]; };
+layout(set = 0, binding = 5) readonly buffer Bias4 { vec4 bias4[]; };
 #ifndef OUTPUT_FLOAT
 // int8 of the shape of y; with RESIDUAL 0 any buffer.
 layout(set = 0, binding = 6) readonly buffer Residual { uint residual_words[]; };
@@ -54,6 +57,9 @@ layout(constant_id = 1) const uint N_ALIGNED = 0;
 // 2: ACTIVATION, in activations.glsl.
 // 0: none; 1: a residual is added; 2: it is added to the quantized and dequantized result.
 layout(constant_id = 3) const uint RESIDUAL = 0;
+
+// 1 when M, N and K are multiples of the kernel's tile, which spares tiled kernels their limits.
+layout(constant_id = 4) const uint WHOLE_TILES = 0;
 
 uint k_quads() {
   return p.w_stride_words >> 2;

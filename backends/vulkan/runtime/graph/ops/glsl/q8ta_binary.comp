@@ -43,10 +43,10 @@ DEFINE_ELEMENT_AT(b_at, p.b_strides)
 DEFINE_GATHER(gather_a, a_at, a_words, p.a_strides, 0)
 DEFINE_GATHER(gather_b, b_at, b_words, p.b_strides, 0)
 
-float combine(int a, int b) {
-  precise float left = float(a - p.a_zero_point) * p.a_scale;
-  precise float right = float(b - p.b_zero_point) * p.b_scale;
-  precise float g = OPERATION == 0 ? left + right : OPERATION == 1 ? left - right : left * right;
+vec4 combine(ivec4 a, ivec4 b) {
+  precise vec4 left = vec4(a - p.a_zero_point) * p.a_scale;
+  precise vec4 right = vec4(b - p.b_zero_point) * p.b_scale;
+  precise vec4 g = OPERATION == 0 ? left + right : OPERATION == 1 ? left - right : left * right;
   return g;
 }
 
@@ -55,13 +55,10 @@ void main() {
   const uint stride = gl_NumWorkGroups.x * WORKGROUP_SIZE;
   for (uint at = gl_GlobalInvocationID.x; at < words; at += stride) {
     const uint n = min(4, p.count - at * 4);
-    const int a = int(gather_a(at * 4, n));
-    const int b = int(gather_b(at * 4, n));
-    ivec4 q;
-    [[unroll]] for (int i = 0; i < 4; ++i) {
-      const float g = combine(bitfieldExtract(a, 8 * i, 8), bitfieldExtract(b, 8 * i, 8));
-      q[i] = quantize(g, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
-    }
+    const vec4 g =
+        combine(unpack_bytes(gather_a(at * 4, n)), unpack_bytes(gather_b(at * 4, n)));
+    const ivec4 q =
+        quantize(g, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
     uint word = pack_bytes(q);
     if (n != 4) {
       const uint mask = byte_mask(n);

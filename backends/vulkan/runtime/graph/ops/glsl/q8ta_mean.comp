@@ -114,11 +114,9 @@ ivec4 sum_columns(uvec4 base, uint lane) {
 }
 
 void store(uint word, ivec4 sum) {
-  ivec4 q;
-  [[unroll]] for (uint i = 0; i < 4; ++i) {
-    precise float f = float(sum[i] - p.correction) * p.scale;
-    q[i] = quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
-  }
+  precise vec4 f = vec4(sum - p.correction) * p.scale;
+  const ivec4 q =
+      quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
   const uint mask = byte_mask(p.count - word * 4);
   const uint bytes = pack_bytes(q);
   y_words[word] = mask == 0xffffffffu ? bytes : (bytes & mask) | (y_words[word] & ~mask);

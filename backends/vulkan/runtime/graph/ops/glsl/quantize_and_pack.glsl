@@ -2,21 +2,31 @@
 #ifndef QUANTIZE_AND_PACK_GLSL
 #define QUANTIZE_AND_PACK_GLSL
 
-// clamp(round_half_even(f * inv_scale) + zero_point, quant_min, quant_max), float32 steps, never
-// fused. The clamp comes before the conversion, so every finite and infinite f is defined; NaN
-// gives 0, as PyTorch's quantize gives on CPU. The bit test survives fast-math drivers.
-int quantize(float f, float inv_scale, int zero_point, int quant_min, int quant_max) {
-  if ((floatBitsToUint(f) & 0x7fffffffu) > 0x7f800000u) {
-    return 0;
-  }
-  precise float scaled = f * inv_scale;
-  precise float shifted = roundEven(scaled) + float(zero_point);
-  return int(clamp(shifted, float(quant_min), float(quant_max)));
+// clamp(round_half_even(f * inv_scale) + zero_point, quant_min, quant_max) of four values, float32
+// steps, never fused. NaN gives 0, as PyTorch's quantize gives on CPU; the bit test survives
+// fast-math drivers.
+//
+// No branch and no conversion, which are slow on GPUs: clamping to integers before rounding is the
+// same as after it, and adding 1.5 * 2^23 to a small float32 rounds it half to even into the low
+// bits of its mantissa.
+ivec4 quantize(vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
+  precise vec4 scaled = f * inv_scale;
+  const vec4 low = vec4(quant_min - zero_point);
+  const vec4 high = vec4(quant_max - zero_point);
+  precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
+  const ivec4 q = floatBitsToInt(rounded) - (0x4b400000 - zero_point);
+  const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
+  return mix(q, ivec4(0), greaterThan(magnitude, uvec4(0x7f800000u)));
 }
 
 uint pack_bytes(ivec4 q) {
   const uvec4 b = uvec4(q) & 0xffu;
   return b.x | (b.y << 8) | (b.z << 16) | (b.w << 24);
+}
+
+// The four signed bytes of a word.
+ivec4 unpack_bytes(uint word) {
+  return ivec4(word << 24, word << 16, word << 8, word) >> 24;
 }
 
 // Bytes first .. first + count - 1 of a word.

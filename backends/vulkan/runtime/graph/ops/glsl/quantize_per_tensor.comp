@@ -26,11 +26,9 @@ void main() {
   const uint words = p.count / 4 + (p.count % 4 != 0 ? 1 : 0);
   const uint stride = gl_NumWorkGroups.x * WORKGROUP_SIZE;
   for (uint at = gl_GlobalInvocationID.x; at < words; at += stride) {
-    ivec4 q;
-    for (uint i = 0; i < 4; ++i) {
-      const float f = x_in[min(at * 4 + i, p.count - 1)];
-      q[i] = quantize(f, p.inv_scale, p.zero_point, p.quant_min, p.quant_max);
-    }
+    const uvec4 from = min(at * 4 + uvec4(0, 1, 2, 3), uvec4(p.count - 1));
+    const vec4 f = vec4(x_in[from.x], x_in[from.y], x_in[from.z], x_in[from.w]);
+    const ivec4 q = quantize(f, p.inv_scale, p.zero_point, p.quant_min, p.quant_max);
     uint word = pack_bytes(q);
     const uint mask = byte_mask(p.count - at * 4);
     if (mask != 0xffffffffu) {

@@ -279,6 +279,11 @@ struct LinearPush {
   int32_t linear_zero_point, linear_quant_min, linear_quant_max;
 };
 
+// Whether no tile of the problem has a part outside it.
+bool has_whole_tiles(const KernelRow& row, const LinearPush& push) {
+  return push.M % row.tile_m == 0 && push.N % row.tile_n == 0 && push.K % row.tile_k == 0;
+}
+
 LinearPush push_constants(const ComputeGraph& graph, const LinearArgs& args) {
   LinearPush push{};
   push.N = static_cast<uint32_t>(graph.dims(args.weights)[0]);
@@ -354,11 +359,11 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     push.M = static_cast<uint32_t>(m);
     const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
     // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
-    // y, activation, residual.
+    // y, activation, residual, whole tiles.
     const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
     const Pipeline& pipeline = graph.context().pipelines.get(
         row, {x_alignment, push.N % 4 == 0 ? 1u : 0u, static_cast<uint32_t>(activation),
-              static_cast<uint32_t>(mode)});
+              static_cast<uint32_t>(mode), has_whole_tiles(row, push) ? 1u : 0u});
     std::vector<BufferRange> bindings{
         graph.range(y),
         graph.range(x),
