@@ -284,10 +284,13 @@ def _dequantize_meta(x: torch.Tensor, scale: float, zero_point: int) -> torch.Te
 
 
 def _view_meta(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    known = math.prod(one for one in size if not (isinstance(one, int) and one == -1))
-    return x.new_empty(
-        [x.numel() // known if isinstance(one, int) and one == -1 else one for one in size]
-    )
+    # Comparing a symbolic size with -1 would put a guard on it.
+    open_at = [isinstance(one, int) and one == -1 for one in size]
+    rest = math.prod(one for one, is_open in zip(size, open_at, strict=True) if not is_open)
+    sizes = [
+        x.numel() // rest if is_open else one for one, is_open in zip(size, open_at, strict=True)
+    ]
+    return x.new_empty(sizes)
 
 
 _LINEAR_INPUTS = (
