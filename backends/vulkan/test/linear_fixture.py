@@ -67,7 +67,7 @@ class _Result(ctypes.Structure):
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(built("lib/libetvk_testing.so")))
     for name in ("etvk_test_kernels", "etvk_test_device", "etvk_test_error"):
         getattr(library, name).restype = c_char_p
@@ -78,9 +78,9 @@ class OpError(RuntimeError):
     """The runtime refused to build or run the op; the message is its own."""
 
 
-def _check(code: int) -> None:
+def check(code: int) -> None:
     if code != 0:
-        raise OpError(_library().etvk_test_error().decode())
+        raise OpError(library().etvk_test_error().decode())
 
 
 def _pointer(array: np.ndarray | None, kind: Any) -> Any:
@@ -101,16 +101,16 @@ class Kernel:
 
 def kernels() -> dict[str, Kernel]:
     """All rows of the build, by name, for the device and ETVK_DISABLE of this moment."""
-    text = _library().etvk_test_kernels()
+    text = library().etvk_test_kernels()
     if text is None:
-        raise OpError(_library().etvk_test_error().decode())
+        raise OpError(library().etvk_test_error().decode())
     return {row["name"]: Kernel(**row) for row in json.loads(text)}
 
 
 def device_name() -> str:
-    name = _library().etvk_test_device()
+    name = library().etvk_test_device()
     if name is None:
-        raise OpError(_library().etvk_test_error().decode())
+        raise OpError(library().etvk_test_error().decode())
     return name.decode()
 
 
@@ -229,8 +229,8 @@ def run_linear(linear: Linear, kernel: str | None = None) -> tuple[np.ndarray, s
     """
     y = _empty_output(linear)
     result = _Result()
-    _check(
-        _library().etvk_test_linear(
+    check(
+        library().etvk_test_linear(
             byref(_arguments(linear, kernel)), y.ctypes.data_as(ctypes.c_void_p), byref(result)
         )
     )
@@ -244,8 +244,8 @@ def run_linear(linear: Linear, kernel: str | None = None) -> tuple[np.ndarray, s
 def cpp_reference(linear: Linear) -> np.ndarray:
     """y [M, N] by the C++ reference of the benchmark."""
     y = _empty_output(linear)
-    _check(
-        _library().etvk_test_reference(
+    check(
+        library().etvk_test_reference(
             byref(_arguments(linear, None)), y.ctypes.data_as(ctypes.c_void_p)
         )
     )
@@ -261,6 +261,7 @@ def assert_exact(linear: Linear, kernel: str | None = None) -> str:
 
 def assert_same_bytes(actual: np.ndarray, expected: np.ndarray, what: str) -> None:
     assert actual.dtype == expected.dtype and actual.shape == expected.shape
+    actual, expected = np.atleast_1d(actual, expected)
     differs = actual.view(np.uint8) != expected.view(np.uint8)
     if differs.any():
         at = np.argwhere(actual.view(f"u{actual.itemsize}") != expected.view(f"u{actual.itemsize}"))
@@ -279,8 +280,8 @@ def run_quantize(
 ) -> np.ndarray:
     y = np.empty(x.shape, np.int8)
     guard = c_int32()
-    _check(
-        _library().etvk_test_quantize(
+    check(
+        library().etvk_test_quantize(
             _pointer(x, c_float),
             c_int64(x.size),
             c_double(scale),
@@ -298,8 +299,8 @@ def run_quantize(
 def run_dequantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     y = np.empty(x.shape, np.float32)
     guard = c_int32()
-    _check(
-        _library().etvk_test_dequantize(
+    check(
+        library().etvk_test_dequantize(
             _pointer(x, c_int8),
             c_int64(x.size),
             c_double(scale),

@@ -1,185 +1,168 @@
-"""Activations: recognized as functions, whatever form the export gave them."""
+"""Activations in the linear kernels against the aten op that the table names for each."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from executorch_vulkan.patterns.activations import ActivationCall
-from executorch_vulkan.patterns.constants import Constants
-from executorch_vulkan.patterns.quantized_linear import QuantizedLinearMatch, match_quantized_linear
-from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
-from rewriting import assert_within_a_step, rewritten
-
-OUT = Grid(0.04, -60)
-Function = Callable[[torch.Tensor], torch.Tensor]
+import reference
+from linear_fixture import ROOT, OpError, assert_same_bytes, kernels, random_linear
+from op_fixture import Constant, Output, run_op
 
 
-class Prelu(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.slope = nn.Parameter(torch.tensor([0.3]))
+def _table() -> ModuleType:
+    path = ROOT / "backends/vulkan/runtime/graph/ops/glsl/activations.py"
+    spec = importlib.util.spec_from_file_location("etvk_activation_table", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.prelu(x, self.slope)
 
-
-# Each written in some of the ways that exports and people write it.
-FORMS: dict[str, tuple[Function, ActivationCall]] = {
-    "leaky_relu": (lambda y: F.leaky_relu(y, 0.2), ActivationCall("leaky_relu", 0.2)),
-    "leaky_relu_where": (
-        lambda y: torch.where(y > 0, y, y * 0.2),
-        ActivationCall("leaky_relu", 0.2),
-    ),
-    "leaky_relu_maximum": (
-        lambda y: torch.maximum(y, 0.125 * y),
-        ActivationCall("leaky_relu", 0.125),
-    ),
-    "sigmoid": (torch.sigmoid, ActivationCall("sigmoid")),
-    "sigmoid_exp": (lambda y: 1 / (1 + torch.exp(-y)), ActivationCall("sigmoid")),
-    "tanh": (torch.tanh, ActivationCall("tanh")),
-    "tanh_sigmoid": (lambda y: 2 * torch.sigmoid(2 * y) - 1, ActivationCall("tanh")),
-    "silu": (F.silu, ActivationCall("silu")),
-    "silu_mul": (lambda y: torch.sigmoid(y) * y, ActivationCall("silu")),
-    "hardswish": (F.hardswish, ActivationCall("hardswish")),
-    "hardswish_relu6": (lambda y: y * F.relu6(y + 3) / 6, ActivationCall("hardswish")),
-    "hardsigmoid": (F.hardsigmoid, ActivationCall("hardsigmoid")),
-    "hardsigmoid_clamp": (
-        lambda y: torch.clamp(y / 6 + 0.5, 0, 1),
-        ActivationCall("hardsigmoid"),
-    ),
-    "gelu": (F.gelu, ActivationCall("gelu")),
-    "gelu_erf": (
-        lambda y: 0.5 * y * (1 + torch.erf(y / math.sqrt(2))),
-        ActivationCall("gelu"),
-    ),
-    "gelu_tanh": (lambda y: F.gelu(y, approximate="tanh"), ActivationCall("gelu_tanh")),
-    "gelu_tanh_written_out": (
-        lambda y: (
-            0.5 * y * (1 + torch.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * torch.pow(y, 3))))
-        ),
-        ActivationCall("gelu_tanh"),
-    ),
-    "elu": (lambda y: F.elu(y, 0.7), ActivationCall("elu", 0.7)),
-    "elu_expm1": (
-        lambda y: torch.where(y > 0, y, 0.5 * torch.expm1(y)),
-        ActivationCall("elu", 0.5),
-    ),
+ACTIVATIONS = {row.name: row for row in _table().ACTIVATIONS}
+# Parameters to test with; rows that are not here are tested with their defaults.
+PARAMETERS: dict[str, list[tuple[float, ...]]] = {
+    "clamp": [(-0.3, 0.45), (0.0, 6.0), (0.0, float("inf")), (float("-inf"), 0.1)],
+    "leaky_relu": [(0.01,), (0.3,), (-1.5,)],
+    "elu": [(1.0,), (0.25,)],
 }
+CASES = [
+    (name, parameters)
+    for name, row in ACTIVATIONS.items()
+    for parameters in PARAMETERS.get(name, [tuple(default for _, default in row.parameters)])
+]
+EXACT = ("none", "clamp", "leaky_relu")
+every_activation = pytest.mark.parametrize(("name", "parameters"), CASES)
 
 
-def match(module: nn.Module, *shape: int) -> QuantizedLinearMatch:
-    program = edge_program(module, *shape)
-    found = match_quantized_linear(linears(program)[0], Constants(program))
-    assert isinstance(found, QuantizedLinearMatch), found
-    return found
+def aten(name: str, parameters: Sequence[float], f: np.ndarray) -> np.ndarray:
+    """The activation by PyTorch, in the dtype of f."""
+    row = ACTIVATIONS[name]
+    if not row.aten:
+        return f
+    op, overload = row.aten.split(".")
+    function = getattr(getattr(torch.ops.aten, op), overload)
+    named = {key: value for (key, _), value in zip(row.parameters, parameters, strict=True)}
+    return function(torch.from_numpy(f), **named, **dict(row.keywords)).numpy()
 
 
-forms = pytest.mark.parametrize("name", FORMS)
+def alpha_beta(parameters: Sequence[float]) -> tuple[float, float]:
+    padded = (*parameters, 0.0, 0.0)
+    return padded[0], padded[1]
 
 
-@forms
-def test_folds_before_a_quantize(name: str) -> None:
-    function, call = FORMS[name]
-    epilogue = match(Layer(after=lambda y: OUT.round_trip(function(y))), 4, 8).epilogue
-    assert epilogue is not None
-    assert epilogue.activation.name == call.name
-    assert epilogue.activation.alpha == pytest.approx(call.alpha)
+def apply_float(name: str, parameters: Sequence[float], f: np.ndarray) -> np.ndarray:
+    """The activation of any float32 values: a layer whose sums are zero and whose bias is f."""
+    n = f.size
+    arguments: list[Any] = [
+        *(np.zeros((1, 4), np.int8), 1.0, 0),
+        Constant(np.ones((n, 4), np.int8)),
+        Constant(np.full(n, 4, np.int32)),
+        Constant(np.ones(n, np.float32)),
+        Constant(f),
+        *(name, *alpha_beta(parameters)),
+    ]
+    return run_op("et_vk.linear_q8ta_q8csw.int8", arguments, Output(np.float32, (1, n)))[0]
 
 
-@forms
-def test_folds_before_a_float_reader(name: str) -> None:
-    function, call = FORMS[name]
-    found = match(Layer(after=function), 2, 3, 8)
-    assert found.epilogue is None and found.tail.activation.name == call.name
-    names, result, wanted = rewritten(Layer(after=function), 2, 3, 8)
-    assert names[-1] == "et_vk.linear_q8ta_q8csw.int8"
-    torch.testing.assert_close(result, wanted, rtol=1e-4, atol=1e-5)
-
-
-@forms
-def test_rewritten_graph(name: str) -> None:
-    function, _ = FORMS[name]
-    module = Layer(after=lambda y: OUT.round_trip(function(y).reshape(6, 28)))
-    names, result, wanted = rewritten(module, 28, 8)
-    assert names[1:3] == ["et_vk.q8ta_linear.bounded", "aten.view_copy.default"]
-    assert_within_a_step(result, wanted, OUT.scale, equal=0.99)
-
-
-@pytest.mark.parametrize(
-    ("function", "name", "bounds"),
-    [
-        (lambda y: torch.where(y <= 0, 0, y), "none", (-60, 127)),
-        (lambda y: torch.clamp(torch.sigmoid(y), 0.25, 0.75), "sigmoid", (-54, -41)),
-        (lambda y: F.relu(torch.tanh(y)), "tanh", (-60, 127)),
-        (lambda y: torch.minimum(torch.relu(y), torch.tensor(1.0)), "none", (-60, -35)),
-    ],
-)
-def test_clamps_narrow_the_range(function: Any, name: str, bounds: tuple[int, int]) -> None:
-    epilogue = match(Layer(after=lambda y: OUT.round_trip(function(y))), 4, 8).epilogue
-    assert epilogue is not None and epilogue.activation.name == name
-    assert (epilogue.quant_min, epilogue.quant_max) == bounds
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        torch.sin,
-        lambda y: F.silu(1.001 * y),
-        lambda y: F.silu(F.relu(y)),
-        lambda y: y * torch.sigmoid(1.702 * y),
-        lambda y: torch.where(y > 5, 5.1, F.silu(y)),
-        lambda y: F.gelu(y) + 1e-3,
-        lambda y: y * torch.sigmoid(y.t().reshape(4, 6)),
-        lambda y: y + 3,
-    ],
-)
-def test_near_misses_stay_float(function: Any) -> None:
-    found = match(Layer(after=lambda y: OUT.round_trip(function(y))), 4, 8)
-    assert found.epilogue is None
-
-
-def test_the_longest_activation_is_taken_in_float() -> None:
-    """A relu that the kernel can do, and a sine that it can't."""
-    found = match(Layer(after=lambda y: OUT.round_trip(torch.sin(torch.relu(y)))), 4, 8)
-    assert found.tail.activation == ActivationCall("clamp", 0.0, math.inf)
-
-
-def test_a_second_reader_of_the_linear_keeps_it_in_float() -> None:
-    found = match(Layer(after=lambda y: (y, OUT.round_trip(F.silu(y)))), 4, 8)
-    assert found.epilogue is None and found.tail.activation.name == "none"
-
-
-def test_a_second_reader_of_the_activation() -> None:
-    names, result, wanted = rewritten(
-        Layer(after=lambda y: (F.silu(y), OUT.round_trip(F.silu(y)))), 4, 8
+@every_activation
+def test_float_values(name: str, parameters: tuple[float, ...]) -> None:
+    """Within some units in the last place, or a millionth of a small result that cancels."""
+    f = np.concatenate(
+        [
+            np.linspace(-12, 12, 40_001),
+            np.geomspace(1e-30, 1e4, 2000),
+            -np.geomspace(1e-30, 1e4, 2000),
+        ]
+    ).astype(np.float32)
+    actual = apply_float(name, parameters, f)
+    if name in EXACT:
+        np.testing.assert_array_equal(actual, aten(name, parameters, f))
+        return
+    expected = aten(name, parameters, f.astype(np.float64))
+    tolerance = 1e-5 * np.abs(expected) + 4e-7 * np.minimum(np.abs(f), 1)
+    error = np.abs(actual - expected)
+    worst = int(np.argmax(error / np.maximum(tolerance, 1e-37)))
+    assert (error <= tolerance + 1e-37).all(), (
+        f"{name}({f[worst]}) is {actual[worst]}, expected {expected[worst]}"
     )
-    assert names.count("et_vk.linear_q8ta_q8csw.int8") == 1
-    torch.testing.assert_close(result[0], wanted[0])
 
 
-def test_a_slope_that_is_a_parameter() -> None:
-    prelu = Prelu()
-    module = Layer(after=lambda y: OUT.round_trip(prelu(y)))
-    module.prelu = prelu
-    epilogue = match(module, 4, 8).epilogue
-    assert epilogue is not None and epilogue.activation.name == "leaky_relu"
-    assert epilogue.activation.alpha == pytest.approx(0.3)
+@every_activation
+def test_no_nan_from_large_values(name: str, parameters: tuple[float, ...]) -> None:
+    large = np.array([88, 89, 103, 128, 1e4, 1e13, 1e19, 3e38, np.inf], np.float32)
+    f = np.concatenate([large, -large])
+    actual = apply_float(name, parameters, f)
+    expected = aten(name, parameters, f.astype(np.float64))
+    # x / (1 + exp(-x)) and the like are NaN at -inf; their limit is 0.
+    expected = np.where(np.isnan(expected), 0, expected)
+    with np.errstate(over="ignore"):
+        expected = expected.astype(np.float32)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-20)
 
 
-def test_a_pair_between_layer_and_activation_is_honoured() -> None:
-    """The layer's rounding is a step of its own: int8 in, int8 out through a table."""
-    between = Grid(0.3, 4)
-    module = Layer(
-        weight=QuantizedWeight(64, 8), after=lambda y: OUT.round_trip(F.silu(between.round_trip(y)))
-    )
-    names, result, wanted = rewritten(module, 40, 8)
-    assert names[1:3] == ["et_vk.q8ta_linear.default", "et_vk.q8ta_table.default"]
-    # A value of the layer one step off is many output steps off, but hardly any is.
-    assert float((result != wanted).float().mean()) <= 0.005
+@every_activation
+@pytest.mark.parametrize("zero_point", [-128, 0, 127])
+def test_int8_layer(name: str, parameters: tuple[float, ...], zero_point: int) -> None:
+    """Odd sizes, within one step and 99 % equal; bounds apply behind the activation."""
+    rng = np.random.default_rng(zero_point + 128)
+    equal = total = 0
+    for m, k, n in ((1, 7, 1), (3, 16, 7), (7, 33, 15), (33, 64, 66)):
+        linear = random_linear(rng, m, k, n)
+        # Real values between about -5 and 5.
+        linear.weight_scales *= np.float32(5 / (127 * linear.output_scale))
+        linear.bias = rng.uniform(-1, 1, n).astype(np.float32)
+        f = reference.linear(
+            linear.x, linear.weights, linear.weight_scales, linear.bias, linear.input_scale, 0
+        )
+        expected_f = aten(name, parameters, f)
+        scale = max(float(np.abs(expected_f).max() / 120), 0.01)
+        expected = reference.quantize(expected_f, scale, zero_point, -120, 125)
+        arguments: list[Any] = [
+            *(linear.x, linear.input_scale, 0, Constant(linear.weights)),
+            Constant(linear.weights.sum(1, dtype=np.int32)),
+            *(Constant(linear.weight_scales), scale, zero_point, Constant(linear.bias)),
+            *(name, *alpha_beta(parameters), -120, 125),
+        ]
+        actual = run_op("et_vk.q8ta_linear.bounded", arguments, Output(np.int8, (m, n)))
+        if name in EXACT:
+            assert_same_bytes(actual, expected, name)
+        assert np.abs(actual.astype(int) - expected).max() <= 1
+        equal += int((actual == expected).sum())
+        total += actual.size
+    assert equal >= 0.99 * total
+
+
+KERNELS = [name for name in kernels() if "linear_q8ta_q8csw__" in name]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_applies_it(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = kernels()[kernel].refusal
+    if refusal:
+        pytest.skip(f"{kernel} {refusal}")
+    monkeypatch.setenv("ETVK_KERNEL", kernel)
+    f = np.linspace(-6, 6, 203, dtype=np.float32)
+    for name, parameters in (("leaky_relu", (0.3,)), ("gelu", ())):  # with and without parameters
+        expected = aten(name, parameters, f)
+        np.testing.assert_allclose(
+            apply_float(name, parameters, f), expected, rtol=1e-5, atol=1e-6, err_msg=name
+        )
+
+
+def test_unknown_activation() -> None:
+    with pytest.raises(OpError, match="'softmax' is none of relu, none, clamp, leaky_relu"):
+        apply_float("softmax", (), np.ones(4, np.float32))
+
+
+def test_parameters_must_be_numbers() -> None:
+    with pytest.raises(OpError, match="parameter of activation 'elu' is not a number"):
+        apply_float("elu", (float("nan"),), np.ones(4, np.float32))

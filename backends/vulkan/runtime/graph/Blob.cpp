@@ -110,7 +110,10 @@ ValueDef convert(const vkgraph::VkValue* value) {
       return TensorDef{convert(tensor->datatype()), to_vector<int64_t>(tensor->dims()),
                        tensor->constant_id()};
     }
-    default:  // BoolList: no op here takes one
+    case vkgraph::GraphTypes::BoolList:
+      // No op here takes one; the serializer writes one beside each empty list.
+      return to_vector<int64_t>(value->value_as_BoolList()->items());
+    default:
       ETVK_FAIL(kInvalidProgram, "Vulkan blob: a value of unsupported type "
                                      << static_cast<int>(value->value_type()));
   }

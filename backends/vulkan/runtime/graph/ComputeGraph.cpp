@@ -1,6 +1,7 @@
 #include "graph/ComputeGraph.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "graph/OpRegistry.h"
@@ -13,18 +14,10 @@ namespace {
 // Bindings are read in words and in vectors of four words.
 constexpr uint64_t kWordGroupBytes = 16;
 
+constexpr double kLargestInteger = 9007199254740992.0;  // 2^53, up to which doubles are exact
+
 uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
-}
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::ostringstream text;
-  text << "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    text << (i == 0 ? "" : ", ") << shape[i];
-  }
-  text << "]";
-  return text.str();
 }
 
 // Throws where the product would overflow; sizes that no device could hold are damage.
@@ -57,6 +50,16 @@ size_t dtype_bytes(DType dtype) {
       return 8;
   }
   ETVK_FAIL(kInternal, "unknown dtype " << static_cast<int>(dtype));
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::ostringstream text;
+  text << "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    text << (i == 0 ? "" : ", ") << shape[i];
+  }
+  text << "]";
+  return text.str();
 }
 
 const char* dtype_name(DType dtype) {
@@ -225,13 +228,22 @@ void ComputeGraph::set_sizes(ValueId id, const std::vector<int64_t>& sizes) {
   tensors_[id].sizes = sizes;
 }
 
+bool ComputeGraph::is_integer(ValueId id) const {
+  const ValueDef& def = value(id);
+  const auto* number = std::get_if<double>(&def);
+  return std::holds_alternative<int64_t>(def) || std::holds_alternative<SymInt>(def) ||
+         (number != nullptr && std::abs(*number) <= kLargestInteger &&
+          *number == std::floor(*number));
+}
+
 int64_t ComputeGraph::integer(ValueId id) const {
-  if (const auto* symint = std::get_if<SymInt>(&value(id))) {
+  ETVK_CHECK(is_integer(id), kInvalidProgram, "value " << id << " is not an integer");
+  const ValueDef& def = value(id);
+  if (const auto* symint = std::get_if<SymInt>(&def)) {
     return symint->value;
   }
-  const auto* integer = std::get_if<int64_t>(&value(id));
-  ETVK_CHECK(integer != nullptr, kInvalidProgram, "value " << id << " is not an integer");
-  return *integer;
+  const auto* number = std::get_if<double>(&def);
+  return number != nullptr ? static_cast<int64_t>(*number) : std::get<int64_t>(def);
 }
 
 std::vector<int64_t> ComputeGraph::integers(ValueId list) const {

@@ -27,6 +27,9 @@ struct Node {
   std::function<void(Commands&)> record;
 };
 
+// "[2, 3]", for messages.
+std::string shape_text(const std::vector<int64_t>& shape);
+
 // A region of the constant arena.
 using ConstantRef = size_t;
 
@@ -78,9 +81,11 @@ class ComputeGraph {
   int64_t numel(ValueId id) const;
   // Throws kInvalidProgram when `sizes` needs more memory than the bound `dims` has.
   void set_sizes(ValueId id, const std::vector<int64_t>& sizes);
-  // Int or SymInt.
+  // Int, SymInt, or a Double without a fraction: the serializer shares one value between equal
+  // Python numbers, so that 1 may arrive as 1.0.
+  bool is_integer(ValueId id) const;
   int64_t integer(ValueId id) const;
-  // The elements of an IntList or of a ValueList of Int and SymInt, as they are now.
+  // The elements of an IntList or of a ValueList of integers, as they are now.
   std::vector<int64_t> integers(ValueId list) const;
   void set_symint(ValueId id, int64_t value);
 

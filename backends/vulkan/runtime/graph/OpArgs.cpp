@@ -1,11 +1,19 @@
 #include "graph/OpArgs.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
 #include "vk/Error.h"
 
 namespace etvk {
+
+size_t wrap_dim(const std::string& op, int64_t dim, size_t rank) {
+  const int64_t wrapped = dim < 0 ? dim + static_cast<int64_t>(rank) : dim;
+  ETVK_CHECK(wrapped >= 0 && wrapped < static_cast<int64_t>(rank), kInvalidProgram,
+             op << ": dim " << dim << " is outside a tensor of rank " << rank);
+  return static_cast<size_t>(wrapped);
+}
 
 OpArgs::OpArgs(const ComputeGraph& graph, const OpCall& call, size_t count)
     : graph_(graph), call_(call), op_(call.name) {
@@ -75,13 +83,42 @@ ValueId OpArgs::integer_list(const char* name) {
   return id;
 }
 
+bool OpArgs::boolean(const char* name) {
+  const ValueDef& value = graph_.value(any(name));
+  if (const auto* boolean = std::get_if<bool>(&value)) {
+    return *boolean;
+  }
+  const auto* integer = std::get_if<int64_t>(&value);
+  if (integer == nullptr || (*integer != 0 && *integer != 1)) {
+    fail(name, "true or false");
+  }
+  return *integer == 1;
+}
+
 ValueId OpArgs::symbolic_integer(const char* name) {
   const ValueId id = any(name);
-  const ValueDef& value = graph_.value(id);
-  if (!std::holds_alternative<int64_t>(value) && !std::holds_alternative<SymInt>(value)) {
+  if (!graph_.is_integer(id)) {
     fail(name, "an integer");
   }
   return id;
+}
+
+ValueId OpArgs::optional_symbolic_integer(const char* name) {
+  if (std::holds_alternative<Null>(graph_.value(call_.args[next_]))) {
+    any(name);
+    return -1;
+  }
+  return symbolic_integer(name);
+}
+
+std::vector<ValueId> OpArgs::tensor_list(const char* name) {
+  const auto* list = std::get_if<ValueList>(&graph_.value(any(name)));
+  if (list == nullptr || list->items.empty() ||
+      !std::all_of(list->items.begin(), list->items.end(),
+                   [this](ValueId id) { return graph_.is_tensor(id); })) {
+    fail(name, "a list of tensors");
+  }
+  return list->items;
 }
 
 std::string OpArgs::string(const char* name) {

@@ -9,6 +9,10 @@
 
 namespace etvk {
 
+// `dim` of a tensor of this rank, counted from the end where it is negative; throws kInvalidProgram
+// naming `op` if there is none.
+size_t wrap_dim(const std::string& op, int64_t dim, size_t rank);
+
 class OpArgs {
  public:
   // `count` is the number of schema arguments, without the output.
@@ -20,9 +24,13 @@ class OpArgs {
   ValueId optional_constant_tensor(const char* name);  // -1 for None
   double number(const char* name);                     // Double or Int
   int64_t integer(const char* name);                   // within int32
+  bool boolean(const char* name);                      // Bool, or 0 or 1
   // A list of integers, some of them perhaps symbolic: read it with ComputeGraph::integers.
   ValueId integer_list(const char* name);
-  ValueId symbolic_integer(const char* name);  // Int or SymInt
+  // An integer that may be symbolic: read it with ComputeGraph::integer.
+  ValueId symbolic_integer(const char* name);
+  ValueId optional_symbolic_integer(const char* name);  // -1 for None
+  std::vector<ValueId> tensor_list(const char* name);
   std::string string(const char* name);
   ValueId any(const char* name);  // not looked at
   void skip(const char* name) { any(name); }

@@ -228,6 +228,11 @@ OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId w
     call.name =
         linear.float_x.empty() ? "et_vk.linear_q8ta_q8csw.int8" : "et_vk.linear_q8ta_q8csw.default";
     add(constants.bias);
+    if (linear.float_x.empty()) {
+      add(add_value(def, std::string("none")));
+      add(add_value(def, 0.0));
+      add(add_value(def, 0.0));
+    }
     add(y);
     return call;
   }
@@ -239,6 +244,8 @@ OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId w
     call.name = "et_vk.q8ta_linear.default";
   } else {
     call.name = "et_vk.q8ta_linear.bounded";
+    add(add_value(def, 0.0));
+    add(add_value(def, 0.0));
     add(add_value(def, int64_t{linear.quant_min}));
     add(add_value(def, int64_t{linear.quant_max}));
   }

@@ -1,6 +1,7 @@
 // C functions for the op tests in Python (linear_fixture.py), called through ctypes: one op on one
 // input, on the device that the environment names. No exception leaves this library; a function
 // that fails returns a code other than 0, and etvk_test_error says why.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <sstream>
@@ -108,6 +109,139 @@ void run_elementwise(const std::string& op, std::vector<etvk::ValueDef> argument
   const auto elements = static_cast<size_t>(count);
   *guard = run(graph, output, x, elements * etvk::dtype_bytes(x_dtype), y,
                elements * etvk::dtype_bytes(y_dtype));
+}
+
+// ---- Any op.
+
+}  // namespace
+
+// One value of a program; mirrored by ctypes in op_fixture.py, field by field.
+struct EtvkTestValue {
+  enum Kind : int32_t {
+    kNull,
+    kInt,
+    kDouble,
+    kBool,
+    kString,
+    kIntList,
+    kValueList,
+    kSymInt,
+    kInput,
+    kConstant,
+    kOutput
+  };
+  int32_t kind;
+  int32_t dtype;         // of a tensor: etvk::DType
+  int64_t integer;       // kInt, kBool, kSymInt
+  double number;         // kDouble
+  const char* text;      // kString
+  const int64_t* items;  // elements of a list (of a kValueList: value ids), or a tensor's bounds
+  const int64_t* sizes;  // of a kInput: its sizes in this run
+  int64_t item_count;
+  const void* data;  // of a kInput or kConstant
+};
+
+namespace {
+
+int64_t product(const int64_t* sizes, int64_t count) {
+  int64_t result = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    result *= sizes[i];
+  }
+  return result;
+}
+
+// Adds the value to the program; `def.values` has one entry for each test value.
+void add_test_value(GraphDef& def, const EtvkTestValue& value) {
+  const auto id = static_cast<ValueId>(def.values.size());
+  const std::vector<int64_t> items(value.items, value.items + value.item_count);
+  const auto dtype = static_cast<DType>(value.dtype);
+  switch (value.kind) {
+    case EtvkTestValue::kInt:
+      def.values.emplace_back(value.integer);
+      return;
+    case EtvkTestValue::kDouble:
+      def.values.emplace_back(value.number);
+      return;
+    case EtvkTestValue::kBool:
+      def.values.emplace_back(value.integer != 0);
+      return;
+    case EtvkTestValue::kString:
+      def.values.emplace_back(std::string(value.text));
+      return;
+    case EtvkTestValue::kIntList:
+      def.values.emplace_back(items);
+      return;
+    case EtvkTestValue::kValueList:
+      def.values.emplace_back(etvk::ValueList{{items.begin(), items.end()}});
+      return;
+    case EtvkTestValue::kSymInt:
+      def.values.emplace_back(etvk::SymInt{});
+      def.inputs.push_back(id);
+      return;
+    case EtvkTestValue::kInput:
+      def.values.emplace_back(TensorDef{dtype, items, -1});
+      def.inputs.push_back(id);
+      return;
+    case EtvkTestValue::kConstant:
+      def.constants.push_back(
+          {static_cast<const uint8_t*>(value.data),
+           static_cast<size_t>(product(value.items, value.item_count)) * etvk::dtype_bytes(dtype)});
+      def.values.emplace_back(
+          TensorDef{dtype, items, static_cast<int32_t>(def.constants.size() - 1)});
+      return;
+    case EtvkTestValue::kOutput:
+      def.values.emplace_back(TensorDef{dtype, items, -1});
+      def.outputs.push_back(id);
+      return;
+    default:
+      def.values.emplace_back(etvk::Null{});
+  }
+}
+
+void set_test_inputs(ComputeGraph& graph, const std::vector<const EtvkTestValue*>& inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i]->kind == EtvkTestValue::kSymInt) {
+      graph.set_input_symint(i, inputs[i]->integer);
+    } else {
+      graph.set_input_sizes(i, {inputs[i]->sizes, inputs[i]->sizes + inputs[i]->item_count});
+    }
+  }
+}
+
+// Bytes of y's own memory, for its largest sizes.
+size_t bound_bytes(const ComputeGraph& graph, ValueId y) {
+  const auto& dims = graph.dims(y);
+  const int64_t count = product(dims.data(), static_cast<int64_t>(dims.size()));
+  return (static_cast<size_t>(count) * etvk::dtype_bytes(graph.dtype(y)) + 15) / 16 * 16;
+}
+
+// Runs the op once, y filled with a pattern before. Returns how many bytes behind y have changed.
+int32_t run_test_op(ComputeGraph& graph, ValueId y, const std::vector<const EtvkTestValue*>& inputs,
+                    void* out, int64_t* out_sizes) {
+  set_test_inputs(graph, inputs);
+  uint8_t* memory = mapped(graph, y);
+  const size_t bound = bound_bytes(graph, y);
+  if (memory != nullptr) {
+    std::memset(memory, kPattern, bound);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i]->kind == EtvkTestValue::kInput) {
+      std::memcpy(graph.input_data(i), inputs[i]->data,
+                  static_cast<size_t>(product(inputs[i]->sizes, inputs[i]->item_count)) *
+                      etvk::dtype_bytes(graph.input_dtype(i)));
+    }
+  }
+  graph.run();
+  const std::vector<int64_t>& sizes = graph.output_sizes(0);
+  std::copy(sizes.begin(), sizes.end(), out_sizes);
+  const size_t bytes = static_cast<size_t>(graph.numel(y)) * etvk::dtype_bytes(graph.dtype(y));
+  std::memcpy(out, graph.output_data(0), bytes);
+  if (memory == nullptr) {
+    return -1;
+  }
+  return static_cast<int32_t>(
+      std::count_if(memory + bytes, memory + bound, [](uint8_t b) { return b != kPattern; }));
 }
 
 std::string describe_kernels(const etvk::DeviceCaps& caps) {
@@ -224,6 +358,27 @@ ETVK_EXPORT int etvk_test_dequantize(const int8_t* x, int64_t count, double scal
         "quantized_decomposed.dequantize_per_tensor.default",
         {scale, int64_t{zero_point}, int64_t{-128}, int64_t{127}, etvk::Null{}, etvk::Null{}},
         DType::kInt8, DType::kFloat32, x, count, y, changed_guard_bytes);
+  });
+}
+
+// One op with one output, the last of `args` (indices into `values`), run with the input sizes
+// that they name. Writes y and its sizes, of which there must be at most 16.
+ETVK_EXPORT int etvk_test_op(const char* op, const EtvkTestValue* values, int64_t value_count,
+                             const int32_t* args, int64_t arg_count, void* y, int64_t* y_sizes,
+                             int32_t* changed_guard_bytes) {
+  return guarded([&] {
+    GraphDef def;
+    std::vector<const EtvkTestValue*> inputs;
+    for (int64_t i = 0; i < value_count; ++i) {
+      add_test_value(def, values[i]);
+      if (values[i].kind == EtvkTestValue::kInput || values[i].kind == EtvkTestValue::kSymInt) {
+        inputs.push_back(&values[i]);
+      }
+    }
+    def.chain = {{op, {args, args + arg_count}}};
+    const ValueId output = args[arg_count - 1];
+    ComputeGraph graph(context(), std::move(def));
+    *changed_guard_bytes = run_test_op(graph, output, inputs, y, y_sizes);
   });
 }
 

@@ -229,12 +229,27 @@ def elementwise(op: Op, shader: str, workgroup_size: int, per_thread: int) -> Ke
     )
 
 
+def mean(op: Op, workgroup_size: int) -> Kernel:
+    """q8ta_mean.comp; tile_n is what a workgroup makes where one thread makes a word of y."""
+    return Kernel(
+        op=op,
+        path="elementwise",
+        shader="q8ta_mean.comp",
+        tile_m=1,
+        tile_n=workgroup_size * 4,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(),
+        shared_bytes=workgroup_size * 16,
+    )
+
+
 NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
 LAVAPIPE = Matrix(8, 8, 8, subgroup_size=8)
 
 LINEAR_OPS = (
-    Op("q8ta_linear", binding_count=6, push_constant_bytes=36),
-    Op("linear_q8ta_q8csw", 6, 36, macros=(("OUTPUT_FLOAT", 1),)),
+    Op("q8ta_linear", binding_count=7, push_constant_bytes=72),
+    Op("linear_q8ta_q8csw", 6, 72, macros=(("OUTPUT_FLOAT", 1),)),
 )
 
 
@@ -284,6 +299,18 @@ KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     elementwise(Op("quantize_per_tensor", 2, 20), "quantize_per_tensor.comp", 64, 4),
     elementwise(Op("dequantize_per_tensor", 2, 12), "dequantize_per_tensor.comp", 64, 4),
+    elementwise(Op("q8ta_table", 3, 4), "q8ta_table.comp", 64, 4),
+    elementwise(
+        Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),)), "q8ta_table.comp", 64, 4
+    ),
+    elementwise(
+        Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), "strided_copy.comp", 64, 1
+    ),
+    elementwise(
+        Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), "strided_copy.comp", 64, 1
+    ),
+    elementwise(Op("q8ta_binary", 3, 128), "q8ta_binary.comp", 64, 4),
+    mean(Op("q8ta_mean", 2, 100), 64),
 )
 
 

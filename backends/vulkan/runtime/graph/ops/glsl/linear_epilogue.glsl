@@ -1,10 +1,15 @@
 // From int32 sums to stored outputs, the order of float operations that every kernel shares:
 //   f = float(acc - input_zero_point * weight_sum[n]) * scale[n];  f = f + bias[n];
-//   f = activation(f);  q = quantize(f)
-// relu and clamp arrive as quant_min and quant_max (exact: quantize is monotonic).
+//   f = activation(f);  f = f + residual;  q = quantize(f)
+// For an int8 y, relu and clamp arrive as quant_min and quant_max (exact: quantize is monotonic).
 // Needs linear_io.glsl and quantize_and_pack.glsl.
 #ifndef LINEAR_EPILOGUE_GLSL
 #define LINEAR_EPILOGUE_GLSL
+
+#include "activations.glsl"
+#ifndef OUTPUT_FLOAT
+#include "merge_word.glsl"
+#endif
 
 // What the epilogue needs of four columns n .. n + 3, loaded once per group. Columns beyond N
 // repeat the last one; their results are not stored.
@@ -26,15 +31,10 @@ Columns load_columns(uint n) {
   return c;
 }
 
-// Where an activation that is not a clamp goes; there is none yet.
-vec4 activation(vec4 f) {
-  return f;
-}
-
 vec4 dequantize_acc(ivec4 acc, Columns c) {
   precise vec4 f = vec4(acc - c.correction) * c.scale;
   f = f + c.bias;
-  return activation(f);
+  return ACTIVATION == ACTIVATION_NONE ? f : activate(f, p.alpha, p.beta);
 }
 
 #ifdef OUTPUT_FLOAT
@@ -53,26 +53,46 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c) {
 
 #else
 
-// Replaces the bytes of one word that `mask` names. Other threads may own its other bytes: And
-// clears and Or sets only our own, so no order of the two pairs loses anything.
-void merge_word(uint at, uint value, uint mask) {
-  if (mask == 0xffffffffu) {
-    y_out[at] = value;
-  } else if (mask != 0) {
-    atomicAnd(y_out[at], ~mask);
-    atomicOr(y_out[at], value & mask);
+// Four bytes of the residual from `byte_at` on, those behind its end repeated words.
+uint load_residual(uint byte_at) {
+  const uint at = byte_at >> 2;
+  const uint word = residual_words[at];
+  const uint shift = (byte_at & 3) * 8;
+  if (N_ALIGNED != 0 || shift == 0) {
+    return word;
   }
+  const uint last = (p.M * p.N - 1) >> 2;
+  return (word >> shift) | (residual_words[min(at + 1, last)] << (32 - shift));
+}
+
+// f + (residual - zero point) * scale; with RESIDUAL 2, f is first rounded to its own int8.
+float add_residual(float f, int residual) {
+  precise float sum = f;
+  if (RESIDUAL == 2) {
+    const int q = quantize(
+        f, p.inv_linear_scale, p.linear_zero_point, p.linear_quant_min, p.linear_quant_max);
+    sum = float(q - p.linear_zero_point) * p.linear_scale;
+  }
+  precise float addend = float(residual - p.residual_zero_point) * p.residual_scale;
+  sum = sum + addend;
+  return sum;
 }
 
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
 void store_columns(uint m, uint n, ivec4 acc, Columns c) {
-  const vec4 f = dequantize_acc(acc, c);
+  const uint byte_at = m * p.N + n;
+  vec4 f = dequantize_acc(acc, c);
+  if (RESIDUAL != 0) {
+    const int residual = int(load_residual(byte_at));
+    [[unroll]] for (int i = 0; i < 4; ++i) {
+      f[i] = add_residual(f[i], bitfieldExtract(residual, 8 * i, 8));
+    }
+  }
   ivec4 q;
   [[unroll]] for (int i = 0; i < 4; ++i) {
     q[i] = quantize(f[i], p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
   }
   const uint word = pack_bytes(q);
-  const uint byte_at = m * p.N + n;
   const uint at = byte_at >> 2;
   if (N_ALIGNED != 0) {
     y_out[at] = word;

@@ -20,6 +20,10 @@ layout(set = 0, binding = 2) readonly buffer WeightW { uvec4 w_quads[]; };
 layout(set = 0, binding = 3) readonly buffer WeightSums { int weight_sums[]; };
 layout(set = 0, binding = 4) readonly buffer WeightScales { float weight_scales[]; };
 layout(set = 0, binding = 5) readonly buffer Bias { float bias[]; };
+#ifndef OUTPUT_FLOAT
+// int8 of the shape of y; with RESIDUAL 0 any buffer.
+layout(set = 0, binding = 6) readonly buffer Residual { uint residual_words[]; };
+#endif
 
 layout(push_constant) uniform LinearParams {
   uint M;
@@ -31,12 +35,25 @@ layout(push_constant) uniform LinearParams {
   int quant_min;
   int quant_max;
   float inv_output_scale;
+  float alpha;  // parameters of the activation
+  float beta;
+  // With RESIDUAL only; linear_*: how the linear's own result is quantized in between.
+  float residual_scale;
+  int residual_zero_point;
+  float linear_scale;
+  float inv_linear_scale;
+  int linear_zero_point;
+  int linear_quant_min;
+  int linear_quant_max;
 } p;
 
 // 16, 4 or 1: the largest of them that divides K.
 layout(constant_id = 0) const uint X_ALIGN = 1;
 // 1 when N is a multiple of 4, so that packed output words never straddle rows.
 layout(constant_id = 1) const uint N_ALIGNED = 0;
+// 2: ACTIVATION, in activations.glsl.
+// 0: none; 1: a residual is added; 2: it is added to the quantized and dequantized result.
+layout(constant_id = 3) const uint RESIDUAL = 0;
 
 uint k_quads() {
   return p.w_stride_words >> 2;

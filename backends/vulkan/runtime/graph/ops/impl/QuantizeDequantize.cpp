@@ -8,6 +8,7 @@
 #include "Kernels.h"
 #include "graph/OpArgs.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Loops.h"
 #include "graph/ops/impl/Ops.h"
 #include "vk/Error.h"
 
@@ -44,13 +45,10 @@ void add_elementwise_node(ComputeGraph& graph, const std::string& op, ValueId x,
                           KernelId kernel, Push push) {
   const auto resize = [&graph, x, y] { graph.set_sizes(y, graph.sizes(x)); };
   const auto record = [&graph, op, x, y, kernel, push](Commands& commands) mutable {
-    const int64_t count = graph.numel(y);
-    ETVK_CHECK(count <= UINT32_MAX, kNotSupported,
-               op << ": " << count << " elements, the limit is 2^32 - 1");
-    if (count == 0) {
+    push.count = element_count(graph, op, y);
+    if (push.count == 0) {
       return;
     }
-    push.count = static_cast<uint32_t>(count);
     const KernelRow& row = kernel_row(kernel);
     commands.dispatch(graph.context().pipelines.get(row, {}), {graph.range(y), graph.range(x)},
                       &push, sizeof(push), elementwise_grid(row, graph.caps(), push.count));

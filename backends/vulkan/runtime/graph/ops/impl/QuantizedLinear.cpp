@@ -1,14 +1,17 @@
 // Linear layers on int8: activations quantized per tensor, weights per channel.
 //   acc = sum_k (x[k] - input_zero_point) * w[n, k]                      int32, exact
 //   f   = float(acc) * fl32(input_scale * w_scale[n]) + bias[n]          float32, in this order
-//   q8ta_linear:         y = clamp(round_half_even(f * fl32(1 / output_scale))
-//                                  + output_zero_point, quant_min, quant_max)      int8
-//   linear_q8ta_q8csw:   y = f                                                     float32
-// A relu or clamp before the quantize only narrows quant_min and quant_max, since quantizing is
-// monotone; so the kernels know no activation.
+//   f   = activation(f)                                                  glsl/activations.py
+//   q8ta_linear:           y = quantize(f, output)                                         int8
+//   q8ta_linear.residual:  y = quantize(g + (residual - zero_point) * fl32(scale), output) int8
+//       g = f, or with round_linear dequantize(quantize(f, linear), linear)
+//   linear_q8ta_q8csw:     y = f                                                           float32
+// A relu before the quantize only narrows quant_min, since quantizing is monotone; other clamps
+// come as quant_min and quant_max already.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "Kernels.h"
 #include "graph/OpArgs.h"
@@ -23,6 +26,17 @@ namespace {
 
 // ---- Arguments, in schema order.
 
+enum class ResidualMode : uint32_t { kNone, kDirect, kRounded };  // RESIDUAL in linear_io.glsl
+
+// The tensor that is added to the layer's result, and how that is rounded before.
+struct ResidualArgs {
+  ResidualMode mode = ResidualMode::kNone;
+  ValueId tensor = -1;  // int8, of the shape of y
+  double scale = 1.0;
+  int64_t zero_point = 0;
+  QuantizeParams linear;  // with kRounded only
+};
+
 struct LinearArgs {
   std::string op;
   ValueId x = -1;  // int8 [..., K]
@@ -34,9 +48,12 @@ struct LinearArgs {
   bool quantized_output = false;
   double output_scale = 1.0;
   int64_t output_zero_point = 0;
-  std::string activation = "none";
+  Activation activation = Activation::none;
+  double alpha = 0.0;  // parameters of the activation
+  double beta = 0.0;
   int64_t quant_min = -128;
   int64_t quant_max = 127;
+  ResidualArgs residual;
   ValueId y = -1;  // [..., N]
 };
 
@@ -54,8 +71,47 @@ void read_output(OpArgs& args, LinearArgs& linear) {
   linear.quantized_output = true;
   linear.output_scale = args.number("output_scale");
   linear.output_zero_point = args.integer("output_zero_point");
-  linear.bias = args.optional_constant_tensor("bias");
-  linear.activation = args.string("activation");
+}
+
+// A row of the activation table, or relu: the clamp from 0 to infinity.
+Activation activation_of(const OpArgs& args, const std::string& name) {
+  if (name == "relu") {
+    return Activation::clamp;
+  }
+  const auto* row = std::find(std::begin(kActivationNames), std::end(kActivationNames), name);
+  std::string known = "relu";
+  for (const char* one : kActivationNames) {
+    known += std::string(", ") + one;
+  }
+  ETVK_CHECK(row != std::end(kActivationNames), kInvalidProgram,
+             args.op() << ": activation '" << name << "' is none of " << known);
+  return static_cast<Activation>(row - std::begin(kActivationNames));
+}
+
+void read_activation(OpArgs& args, LinearArgs& linear, bool has_parameters) {
+  const std::string name = args.string("activation");
+  linear.activation = activation_of(args, name);
+  if (has_parameters) {
+    linear.alpha = args.number("alpha");
+    linear.beta = args.number("beta");
+    ETVK_CHECK(!std::isnan(linear.alpha) && !std::isnan(linear.beta), kInvalidProgram,
+               args.op() << ": a parameter of activation '" << name << "' is not a number");
+  }
+  if (name == "relu") {
+    linear.alpha = 0.0;
+    linear.beta = std::numeric_limits<double>::infinity();
+  }
+}
+
+// The schema calls the result's own quantization linear_*.
+void read_residual(OpArgs& args, LinearArgs& linear) {
+  ResidualArgs& residual = linear.residual;
+  residual.linear.quant_min = static_cast<int32_t>(args.integer("linear_quant_min"));
+  residual.linear.quant_max = static_cast<int32_t>(args.integer("linear_quant_max"));
+  residual.mode = args.boolean("round_linear") ? ResidualMode::kRounded : ResidualMode::kDirect;
+  residual.tensor = args.tensor("residual");
+  residual.scale = args.number("residual_scale");
+  residual.zero_point = args.integer("residual_zero_point");
 }
 
 // ---- Checks.
@@ -116,14 +172,33 @@ void check_accumulator(const ComputeGraph& graph, const LinearArgs& args) {
                      << "); K up to " << kSafeK << " is always safe");
 }
 
-// The smallest output of the activation, as int8.
-int64_t activation_minimum(const LinearArgs& args) {
-  if (args.activation == "none") {
-    return -128;
+void check_residual(const ComputeGraph& graph, const LinearArgs& args) {
+  const ResidualArgs& residual = args.residual;
+  if (residual.mode == ResidualMode::kNone) {
+    return;
   }
-  ETVK_CHECK(args.activation == "relu", kInvalidProgram,
-             args.op << ": activation '" << args.activation << "' is not none or relu");
-  return args.output_zero_point;
+  ETVK_CHECK(graph.dtype(residual.tensor) == DType::kInt8 &&
+                 graph.dims(residual.tensor).size() == graph.dims(args.y).size(),
+             kInvalidProgram,
+             args.op << ": the residual must be int8 of the shape of y, got "
+                     << dtype_name(graph.dtype(residual.tensor)) << " of rank "
+                     << graph.dims(residual.tensor).size());
+  check_int8_range(args.op, residual.zero_point, -128, 127);
+  inverse_scale(args.op, residual.scale);
+  if (residual.mode == ResidualMode::kRounded) {
+    const QuantizeParams& linear = residual.linear;
+    check_int8_range(args.op, linear.zero_point, linear.quant_min, linear.quant_max);
+  }
+}
+
+// A relu right before the quantize moves into quant_min.
+void fold_relu(LinearArgs& args) {
+  const bool relu = args.activation == Activation::clamp && args.alpha == 0.0 &&
+                    args.beta == std::numeric_limits<double>::infinity();
+  if (relu && args.quantized_output && args.residual.mode == ResidualMode::kNone) {
+    args.activation = Activation::none;
+    args.quant_min = std::min(std::max(args.quant_min, args.output_zero_point), args.quant_max);
+  }
 }
 
 // ---- Constants, in the layout that every kernel reads.
@@ -197,13 +272,46 @@ struct LinearPush {
   uint32_t M, N, K, w_stride_words;
   int32_t input_zero_point, output_zero_point, quant_min, quant_max;
   float inv_output_scale;
+  float alpha, beta;
+  float residual_scale;
+  int32_t residual_zero_point;
+  float linear_scale, inv_linear_scale;
+  int32_t linear_zero_point, linear_quant_min, linear_quant_max;
 };
+
+LinearPush push_constants(const ComputeGraph& graph, const LinearArgs& args) {
+  LinearPush push{};
+  push.N = static_cast<uint32_t>(graph.dims(args.weights)[0]);
+  push.K = static_cast<uint32_t>(graph.dims(args.weights)[1]);
+  push.input_zero_point = static_cast<int32_t>(args.input_zero_point);
+  push.output_zero_point = static_cast<int32_t>(args.output_zero_point);
+  push.quant_min = static_cast<int32_t>(args.quant_min);
+  push.quant_max = static_cast<int32_t>(args.quant_max);
+  push.inv_output_scale = inverse_scale(args.op, args.output_scale);
+  push.alpha = static_cast<float>(args.alpha);
+  push.beta = static_cast<float>(args.beta);
+  if (args.residual.mode != ResidualMode::kNone) {
+    push.residual_scale = static_cast<float>(args.residual.scale);
+    push.residual_zero_point = static_cast<int32_t>(args.residual.zero_point);
+  }
+  if (args.residual.mode == ResidualMode::kRounded) {
+    const QuantizeParams& linear = args.residual.linear;
+    push.linear_scale = static_cast<float>(linear.scale);
+    push.inv_linear_scale = inverse_scale(args.op, linear.scale);
+    push.linear_zero_point = linear.zero_point;
+    push.linear_quant_min = linear.quant_min;
+    push.linear_quant_max = linear.quant_max;
+  }
+  return push;
+}
 
 void add_linear(ComputeGraph& graph, LinearArgs args) {
   check_shapes(graph, args);
   check_int8_range(args.op, args.input_zero_point, -128, 127);
   check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
   check_accumulator(graph, args);
+  check_residual(graph, args);
+  fold_relu(args);
 
   if (graph.dtype(args.x) == DType::kFloat32) {
     // The stock serializer hands over the float tensor that its own runtime would quantize.
@@ -217,15 +325,7 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
   ETVK_CHECK(graph.dtype(args.x) == DType::kInt8, kInvalidProgram,
              args.op << ": x must be int8, got " << dtype_name(graph.dtype(args.x)));
 
-  LinearPush push{};
-  push.N = static_cast<uint32_t>(graph.dims(args.weights)[0]);
-  push.K = static_cast<uint32_t>(graph.dims(args.weights)[1]);
-  push.input_zero_point = static_cast<int32_t>(args.input_zero_point);
-  push.output_zero_point = static_cast<int32_t>(args.output_zero_point);
-  push.quant_min = static_cast<int32_t>(
-      std::min(std::max(args.quant_min, activation_minimum(args)), args.quant_max));
-  push.quant_max = static_cast<int32_t>(args.quant_max);
-  push.inv_output_scale = inverse_scale(args.op, args.output_scale);
+  LinearPush push = push_constants(graph, args);
   const LinearConstants constants = add_constants(graph, args);
   push.w_stride_words = constants.stride_words;
 
@@ -235,8 +335,15 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     graph.set_sizes(y, sizes);
   };
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
-  const auto record = [&graph, op = args.op, x = args.x, y = args.y, constants, push,
+  const ResidualMode mode = args.residual.mode;
+  const ValueId residual = mode == ResidualMode::kNone ? args.x : args.residual.tensor;
+  const auto record = [&graph, op = args.op, x = args.x, y = args.y, residual, mode,
+                       activation = args.activation, constants, push,
                        family](Commands& commands) mutable {
+    ETVK_CHECK(mode == ResidualMode::kNone || graph.sizes(residual) == graph.sizes(y),
+               kInvalidProgram,
+               op << ": the residual has shape " << shape_text(graph.sizes(residual))
+                  << ", the output " << shape_text(graph.sizes(y)));
     const int64_t m = graph.numel(y) / push.N;
     if (m == 0) {
       return;
@@ -247,17 +354,25 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     push.M = static_cast<uint32_t>(m);
     const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
     // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
-    // y.
+    // y, activation, residual.
     const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
-    const Pipeline& pipeline =
-        graph.context().pipelines.get(row, {x_alignment, push.N % 4 == 0 ? 1u : 0u});
-    commands.dispatch(pipeline,
-                      {graph.range(y), graph.range(x), graph.constant_range(constants.weights),
-                       graph.constant_range(constants.sums), graph.constant_range(constants.scales),
-                       graph.constant_range(constants.bias)},
-                      &push, sizeof(push), linear_grid(row, push.M, push.N));
+    const Pipeline& pipeline = graph.context().pipelines.get(
+        row, {x_alignment, push.N % 4 == 0 ? 1u : 0u, static_cast<uint32_t>(activation),
+              static_cast<uint32_t>(mode)});
+    std::vector<BufferRange> bindings{
+        graph.range(y),
+        graph.range(x),
+        graph.constant_range(constants.weights),
+        graph.constant_range(constants.sums),
+        graph.constant_range(constants.scales),
+        graph.constant_range(constants.bias),
+    };
+    if (graph.dtype(y) == DType::kInt8) {
+      bindings.push_back(graph.range(residual));
+    }
+    commands.dispatch(pipeline, bindings, &push, sizeof(push), linear_grid(row, push.M, push.N));
   };
-  graph.add_node({args.op, {args.x}, {args.y}, resize, record});
+  graph.add_node({args.op, {args.x, residual}, {args.y}, resize, record});
 }
 
 }  // namespace
@@ -267,14 +382,34 @@ void q8ta_linear(ComputeGraph& graph, const OpCall& call) {
   LinearArgs linear;
   read_input_and_weights(args, linear);
   read_output(args, linear);
+  linear.bias = args.optional_constant_tensor("bias");
+  read_activation(args, linear, false);
   linear.y = args.output_tensor();
   add_linear(graph, linear);
 }
 
 void q8ta_linear_bounded(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 12);
+  OpArgs args(graph, call, 14);
   LinearArgs linear;
   read_input_and_weights(args, linear);
+  read_output(args, linear);
+  linear.bias = args.optional_constant_tensor("bias");
+  read_activation(args, linear, true);
+  linear.quant_min = args.integer("quant_min");
+  linear.quant_max = args.integer("quant_max");
+  linear.y = args.output_tensor();
+  add_linear(graph, linear);
+}
+
+void q8ta_linear_residual(ComputeGraph& graph, const OpCall& call) {
+  OpArgs args(graph, call, 22);
+  LinearArgs linear;
+  read_input_and_weights(args, linear);
+  linear.residual.linear.scale = args.number("linear_scale");
+  linear.residual.linear.zero_point = static_cast<int32_t>(args.integer("linear_zero_point"));
+  linear.bias = args.optional_constant_tensor("bias");
+  read_activation(args, linear, true);
+  read_residual(args, linear);
   read_output(args, linear);
   linear.quant_min = args.integer("quant_min");
   linear.quant_max = args.integer("quant_max");
@@ -282,11 +417,22 @@ void q8ta_linear_bounded(ComputeGraph& graph, const OpCall& call) {
   add_linear(graph, linear);
 }
 
+// The stock op, which knows no activation.
 void linear_q8ta_q8csw(ComputeGraph& graph, const OpCall& call) {
   OpArgs args(graph, call, 7);
   LinearArgs linear;
   read_input_and_weights(args, linear);
   linear.bias = args.optional_constant_tensor("bias");
+  linear.y = args.output_tensor();
+  add_linear(graph, linear);
+}
+
+void linear_q8ta_q8csw_int8(ComputeGraph& graph, const OpCall& call) {
+  OpArgs args(graph, call, 10);
+  LinearArgs linear;
+  read_input_and_weights(args, linear);
+  linear.bias = args.optional_constant_tensor("bias");
+  read_activation(args, linear, true);
   linear.y = args.output_tensor();
   add_linear(graph, linear);
 }

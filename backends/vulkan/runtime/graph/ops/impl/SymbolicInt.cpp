@@ -36,15 +36,9 @@ int64_t wrapped(uint64_t value) { return static_cast<int64_t>(value); }
 void sym_size(ComputeGraph& graph, const OpCall& call) {
   OpArgs args(graph, call, 2);
   const ValueId x = args.tensor("self");
-  int64_t dim = args.integer("dim");
+  const size_t dim = wrap_dim(args.op(), args.integer("dim"), graph.dims(x).size());
   const ValueId out = symint_output(graph, args);
-  const auto rank = static_cast<int64_t>(graph.dims(x).size());
-  dim += dim < 0 ? rank : 0;
-  ETVK_CHECK(dim >= 0 && dim < rank, kInvalidProgram,
-             args.op() << ": dim " << dim << " of a tensor of rank " << rank);
-  const auto resize = [&graph, x, dim, out] {
-    graph.set_symint(out, graph.sizes(x)[static_cast<size_t>(dim)]);
-  };
+  const auto resize = [&graph, x, dim, out] { graph.set_symint(out, graph.sizes(x)[dim]); };
   graph.add_node({args.op(), {x}, {out}, resize, nullptr});
 }
 

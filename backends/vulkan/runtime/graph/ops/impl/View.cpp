@@ -51,13 +51,6 @@ Sizes infer_size(Sizes sizes, int64_t count) {
   return sizes;
 }
 
-int64_t wrap_dim(const OpArgs& args, int64_t dim, size_t rank) {
-  const int64_t wrapped = dim < 0 ? dim + static_cast<int64_t>(rank) : dim;
-  ETVK_CHECK(wrapped >= 0 && wrapped < static_cast<int64_t>(rank), kInvalidProgram,
-             args.op() << ": dim " << dim << " is outside a tensor of rank " << rank);
-  return wrapped;
-}
-
 }  // namespace
 
 void view(ComputeGraph& graph, const OpCall& call) {
@@ -77,7 +70,7 @@ void squeeze(ComputeGraph& graph, const OpCall& call) {
   const ValueId y = args.output_tensor();
   std::vector<bool> listed(graph.dims(x).size(), false);
   for (int64_t dim : dims) {
-    listed[static_cast<size_t>(wrap_dim(args, dim, listed.size()))] = true;
+    listed[wrap_dim(args.op(), dim, listed.size())] = true;
   }
   add_view(graph, args.op(), x, y, [listed](const Sizes& sizes) {
     Sizes kept;
@@ -93,10 +86,10 @@ void squeeze(ComputeGraph& graph, const OpCall& call) {
 void unsqueeze(ComputeGraph& graph, const OpCall& call) {
   OpArgs args(graph, call, 2);
   const ValueId x = args.tensor("self");
-  const int64_t dim = wrap_dim(args, args.integer("dim"), graph.dims(x).size() + 1);
+  const size_t dim = wrap_dim(args.op(), args.integer("dim"), graph.dims(x).size() + 1);
   const ValueId y = args.output_tensor();
   add_view(graph, args.op(), x, y, [dim](Sizes sizes) {
-    sizes.insert(sizes.begin() + dim, 1);
+    sizes.insert(sizes.begin() + static_cast<int64_t>(dim), 1);
     return sizes;
   });
 }

@@ -1,0 +1,158 @@
+// Mean of an int8 tensor over some of its dimensions.
+//
+//   acc = sum(x) - reduced * input_zero_point                              int32, exact
+//   y   = clamp(round_half_even(float(acc) * scale * inv_output_scale) + output_zero_point,
+//               quant_min, quant_max)                                      float32, never fused
+//
+// Bindings: 0 y int8 in words, 1 x int8 in words.
+// The first KEPT of the loops in p.sizes and p.strides are the dimensions of y, outermost first,
+// the REDUCED loops after them those that are summed. A team of LANES threads makes one word of y
+// (four elements): each lane sums every LANES-th step, and shared memory adds the lanes up.
+//
+//   ALONG_ROWS 1, the innermost summed loop has stride 1: a step is four neighbours along it, and
+//                 neighbouring threads are the lanes of a team
+//   ALONG_ROWS 0, a step is one element for each of the four outputs, which mostly are neighbours
+//                 in x as well; neighbouring threads are the same lane of neighbouring teams
+//
+// Preconditions: LANES is a power of two that divides WORKGROUP_SIZE; KEPT and REDUCED at least 1,
+// together at most 8; reduced * 255 fits int32. Features: none.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "quantize_and_pack.glsl"
+
+layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
+
+layout(constant_id = 0) const uint KEPT = 1;
+layout(constant_id = 1) const uint REDUCED = 1;
+layout(constant_id = 2) const uint LANES = 1;
+layout(constant_id = 3) const uint ALONG_ROWS = 0;
+
+layout(set = 0, binding = 0) buffer OutputY { uint y_words[]; };
+layout(set = 0, binding = 1) readonly buffer InputX { uint x_words[]; };
+layout(push_constant) uniform Params {
+  uint count;  // elements of y
+  uint steps;  // of the summed loops; with ALONG_ROWS the innermost one goes four at a time
+  float scale;
+  int correction;  // reduced * input_zero_point
+  float inv_output_scale;
+  int output_zero_point;
+  int quant_min;
+  int quant_max;
+  uint last_word;  // of x
+  uint sizes[8];
+  uint strides[8];
+} p;
+
+shared ivec4 partial[WORKGROUP_SIZE];
+
+int byte_at(uint at) {
+  return bitfieldExtract(int(x_words[at >> 2]), int(at & 3) * 8, 8);
+}
+
+// Four bytes from `at` on; those behind x repeat some of it.
+uint four_from(uint at) {
+  const uint shift = (at & 3) * 8;
+  const uint word = x_words[at >> 2];
+  if (shift == 0) {
+    return word;
+  }
+  return (word >> shift) | (x_words[min((at >> 2) + 1, p.last_word)] << (32 - shift));
+}
+
+// Where step `step` of loops first .. first + count - 1 is in x. The last of them has inner_size
+// steps of inner_step elements.
+uint element_at(uint step, uint first, uint count, uint inner_size, uint inner_step) {
+  if (count == 1) {
+    return step * inner_step * p.strides[first];
+  }
+  uint outer = step / inner_size;
+  uint at = (step - outer * inner_size) * inner_step * p.strides[first + count - 1];
+  for (uint d = first + count - 2; d > first; --d) {
+    const uint rest = outer;
+    outer = rest / p.sizes[d];
+    at += (rest - outer * p.sizes[d]) * p.strides[d];
+  }
+  return at + outer * p.strides[first];
+}
+
+// The sums of this lane for the outputs that start at x elements `base`.
+ivec4 sum_along_rows(uvec4 base, uint lane) {
+  const uint row = p.sizes[KEPT + REDUCED - 1];
+  const uint row_steps = (row + 3) / 4;
+  ivec4 sum = ivec4(0);
+  for (uint step = lane; step < p.steps; step += LANES) {
+    const uint at = element_at(step, KEPT, REDUCED, row_steps, 4);
+    const uint mask = byte_mask(row - step % row_steps * 4);
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+      const int four = int(four_from(base[i] + at) & mask);
+      sum[i] += bitfieldExtract(four, 0, 8) + bitfieldExtract(four, 8, 8) +
+          bitfieldExtract(four, 16, 8) + bitfieldExtract(four, 24, 8);
+    }
+  }
+  return sum;
+}
+
+ivec4 sum_columns(uvec4 base, uint lane) {
+  const bool neighbours = base.w == base.x + 3 && base.z == base.x + 2 && base.y == base.x + 1;
+  ivec4 sum = ivec4(0);
+  for (uint step = lane; step < p.steps; step += LANES) {
+    const uint at = element_at(step, KEPT, REDUCED, p.sizes[KEPT + REDUCED - 1], 1);
+    if (neighbours) {
+      const int four = int(four_from(base.x + at));
+      sum += ivec4(
+          bitfieldExtract(four, 0, 8),
+          bitfieldExtract(four, 8, 8),
+          bitfieldExtract(four, 16, 8),
+          bitfieldExtract(four, 24, 8));
+    } else {
+      sum += ivec4(
+          byte_at(base.x + at), byte_at(base.y + at), byte_at(base.z + at), byte_at(base.w + at));
+    }
+  }
+  return sum;
+}
+
+void store(uint word, ivec4 sum) {
+  ivec4 q;
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    precise float f = float(sum[i] - p.correction) * p.scale;
+    q[i] = quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
+  }
+  const uint mask = byte_mask(p.count - word * 4);
+  const uint bytes = pack_bytes(q);
+  y_words[word] = mask == 0xffffffffu ? bytes : (bytes & mask) | (y_words[word] & ~mask);
+}
+
+void main() {
+  const uint teams = WORKGROUP_SIZE / LANES;
+  const uint id = gl_LocalInvocationIndex;
+  const uint lane = ALONG_ROWS != 0 ? id % LANES : id / teams;
+  const uint team = ALONG_ROWS != 0 ? id / LANES : id % teams;
+  const uint lane_distance = ALONG_ROWS != 0 ? 1 : teams;  // in `partial`
+  const uint words = p.count / 4 + (p.count % 4 != 0 ? 1 : 0);
+
+  for (uint first = gl_WorkGroupID.x * teams; first < words; first += gl_NumWorkGroups.x * teams) {
+    const uint word = first + team;
+    // Outputs beyond the last one repeat it, and are not stored.
+    uvec4 base;
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+      base[i] = element_at(min(word * 4 + i, p.count - 1), 0, KEPT, p.sizes[KEPT - 1], 1);
+    }
+    ivec4 sum = ALONG_ROWS != 0 ? sum_along_rows(base, lane) : sum_columns(base, lane);
+    if (LANES > 1) {
+      partial[id] = sum;
+      for (uint half_size = LANES / 2; half_size > 0; half_size /= 2) {
+        barrier();
+        if (lane < half_size) {
+          partial[id] += partial[id + half_size * lane_distance];
+        }
+      }
+      sum = partial[id];
+      barrier();
+    }
+    if (lane == 0 && word < words) {
+      store(word, sum);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+#include "graph/ops/impl/Loops.h"
+
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+// Elements are counted in 32 bits, in groups of four.
+constexpr int64_t kMaxElements = UINT32_MAX - 3;
+
+bool is_one_loop(const Loops& loops, size_t outer, size_t inner) {
+  for (const Sizes& strides : loops.strides) {
+    if (strides[outer] != strides[inner] * loops.sizes[inner]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Sizes contiguous_strides(const Sizes& sizes) {
+  Sizes strides(sizes.size());
+  int64_t stride = 1;
+  for (size_t i = sizes.size(); i-- > 0;) {
+    strides[i] = stride;
+    stride *= sizes[i];
+  }
+  return strides;
+}
+
+Loops merge_loops(const std::string& op, const Loops& loops) {
+  Loops merged;
+  merged.strides.resize(loops.strides.size());
+  size_t outer = 0;  // the loop that the last one of `merged` was made from
+  for (size_t i = 0; i < loops.sizes.size(); ++i) {
+    if (loops.sizes[i] == 1) {
+      continue;
+    }
+    const bool joins = !merged.sizes.empty() && is_one_loop(loops, outer, i);
+    if (joins) {
+      merged.sizes.back() *= loops.sizes[i];
+    } else {
+      merged.sizes.push_back(loops.sizes[i]);
+    }
+    for (size_t operand = 0; operand < loops.strides.size(); ++operand) {
+      Sizes& strides = merged.strides[operand];
+      strides.resize(merged.sizes.size());
+      strides.back() = loops.strides[operand][i];
+    }
+    outer = i;
+  }
+  if (merged.sizes.empty()) {
+    merged.sizes = {1};
+    merged.strides.assign(loops.strides.size(), {1});
+  }
+  ETVK_CHECK(merged.sizes.size() <= kMaxLoops, kNotSupported,
+             op << ": " << merged.sizes.size() << " dimensions that cannot be merged, the limit is "
+                << kMaxLoops);
+  return merged;
+}
+
+uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id) {
+  const int64_t count = graph.numel(id);
+  ETVK_CHECK(count <= kMaxElements, kNotSupported,
+             op << ": a tensor of " << count << " elements, the limit is " << kMaxElements);
+  return static_cast<uint32_t>(count);
+}
+
+}  // namespace etvk::ops

@@ -1,0 +1,35 @@
+// Walks through tensors as nests of loops over their elements, for kernels that read an operand in
+// another order than its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graph/ComputeGraph.h"
+
+namespace etvk::ops {
+
+using Sizes = std::vector<int64_t>;
+
+constexpr size_t kMaxLoops = 8;  // that the shaders have room for
+
+// Sizes of a nest of loops, outermost first, and the strides of each operand: how many elements one
+// step of a loop is. A stride of 0 repeats the operand.
+struct Loops {
+  Sizes sizes;
+  std::vector<Sizes> strides;  // by operand, then by loop
+};
+
+// Strides of a contiguous tensor of these sizes.
+Sizes contiguous_strides(const Sizes& sizes);
+
+// The same steps in the same order with the fewest loops, at least one: loops of one step are left
+// out, and neighbours that are one loop for every operand become one. Throws kNotSupported naming
+// `op` where more than kMaxLoops remain.
+Loops merge_loops(const std::string& op, const Loops& loops);
+
+// Elements of a tensor; throws kNotSupported naming `op` for more than kernels can count.
+uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id);
+
+}  // namespace etvk::ops

@@ -1,0 +1,135 @@
+// et_vk.q8ta_binary: add, sub or mul of two int8 tensors with NumPy's broadcasting.
+//   g = (a - a_zero_point) * fl32(a_scale) OP (b - b_zero_point) * fl32(b_scale)
+//   y = clamp(round_half_even(g * fl32(1 / output_scale)) + output_zero_point, quant_min,
+//   quant_max)
+#include <algorithm>
+
+#include "Kernels.h"
+#include "graph/OpArgs.h"
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Loops.h"
+#include "graph/ops/impl/Ops.h"
+#include "graph/ops/impl/QuantizeDequantize.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr const char* kOperations[] = {"add", "sub", "mul"};  // by OPERATION of the shader
+
+uint32_t operation_of(const std::string& op, const std::string& name) {
+  const auto* found = std::find(std::begin(kOperations), std::end(kOperations), name);
+  ETVK_CHECK(found != std::end(kOperations), kInvalidProgram,
+             op << ": op '" << name << "' is none of add, sub, mul");
+  return static_cast<uint32_t>(found - std::begin(kOperations));
+}
+
+struct BinaryPush {
+  uint32_t count;
+  float a_scale, b_scale, inv_output_scale;
+  int32_t a_zero_point, b_zero_point, output_zero_point, quant_min, quant_max;
+  uint32_t sizes[kMaxLoops - 1];
+  uint32_t a_strides[kMaxLoops];
+  uint32_t b_strides[kMaxLoops];
+};
+
+struct BinaryArgs {
+  std::string op;
+  ValueId a = -1;
+  ValueId b = -1;
+  ValueId y = -1;
+  uint32_t operation = 0;
+  BinaryPush push{};
+};
+
+// Reads scale and zero point of an operand.
+void read_quantization(OpArgs& args, float& scale, int32_t& zero_point) {
+  const double value = args.number("scale");
+  const int64_t point = args.integer("zero_point");
+  check_int8_range(args.op(), point, -128, 127);
+  inverse_scale(args.op(), value);
+  scale = static_cast<float>(value);
+  zero_point = static_cast<int32_t>(point);
+}
+
+BinaryArgs read_arguments(const ComputeGraph& graph, const OpCall& call) {
+  OpArgs args(graph, call, 11);
+  BinaryArgs binary;
+  BinaryPush& push = binary.push;
+  binary.op = args.op();
+  binary.a = args.tensor("a");
+  read_quantization(args, push.a_scale, push.a_zero_point);
+  binary.b = args.tensor("b");
+  read_quantization(args, push.b_scale, push.b_zero_point);
+  binary.operation = operation_of(args.op(), args.string("op"));
+  push.inv_output_scale = inverse_scale(args.op(), args.number("output_scale"));
+  push.output_zero_point = static_cast<int32_t>(args.integer("output_zero_point"));
+  push.quant_min = static_cast<int32_t>(args.integer("quant_min"));
+  push.quant_max = static_cast<int32_t>(args.integer("quant_max"));
+  check_int8_range(args.op(), push.output_zero_point, push.quant_min, push.quant_max);
+  binary.y = args.output_tensor();
+  for (ValueId id : {binary.a, binary.b, binary.y}) {
+    ETVK_CHECK(
+        graph.dtype(id) == DType::kInt8, kInvalidProgram,
+        binary.op << ": operands and output must be int8, got " << dtype_name(graph.dtype(id)));
+  }
+  return binary;
+}
+
+// The sizes of a and b broadcast against each other.
+Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b) {
+  const size_t rank = std::max(a.size(), b.size());
+  Sizes sizes(rank);
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t from_a = i + a.size() < rank ? 1 : a[i + a.size() - rank];
+    const int64_t from_b = i + b.size() < rank ? 1 : b[i + b.size() - rank];
+    ETVK_CHECK(
+        from_a == from_b || from_a == 1 || from_b == 1, kInvalidProgram,
+        op << ": shapes " << shape_text(a) << " and " << shape_text(b) << " cannot be broadcast");
+    sizes[i] = from_a == 1 ? from_b : from_a;
+  }
+  return sizes;
+}
+
+// Strides of an operand for the dimensions of y: 0 where it is repeated.
+Sizes broadcast_strides(const Sizes& operand, size_t rank) {
+  const Sizes own = contiguous_strides(operand);
+  Sizes strides(rank, 0);
+  for (size_t i = 0; i < operand.size(); ++i) {
+    strides[rank - operand.size() + i] = operand[i] == 1 ? 0 : own[i];
+  }
+  return strides;
+}
+
+}  // namespace
+
+void q8ta_binary(ComputeGraph& graph, const OpCall& call) {
+  const BinaryArgs args = read_arguments(graph, call);
+  const auto resize = [&graph, args] {
+    graph.set_sizes(args.y, broadcast_sizes(args.op, graph.sizes(args.a), graph.sizes(args.b)));
+  };
+  const auto record = [&graph, args](Commands& commands) {
+    BinaryPush push = args.push;
+    push.count = element_count(graph, args.op, args.y);
+    if (push.count == 0) {
+      return;
+    }
+    const Sizes& sizes = graph.sizes(args.y);
+    const Loops loops =
+        merge_loops(args.op, {sizes,
+                              {broadcast_strides(graph.sizes(args.a), sizes.size()),
+                               broadcast_strides(graph.sizes(args.b), sizes.size())}});
+    std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
+    std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.a_strides);
+    std::copy(loops.strides[1].begin(), loops.strides[1].end(), push.b_strides);
+    const KernelRow& row = kernel_row(KernelId::q8ta_binary__elementwise__m1n256k1__wg64);
+    const auto rank = static_cast<uint32_t>(loops.sizes.size());
+    commands.dispatch(graph.context().pipelines.get(row, {rank, args.operation}),
+                      {graph.range(args.y), graph.range(args.a), graph.range(args.b)}, &push,
+                      sizeof(push), elementwise_grid(row, graph.caps(), push.count));
+  };
+  graph.add_node({args.op, {args.a, args.b}, {args.y}, resize, record});
+}
+
+}  // namespace etvk::ops

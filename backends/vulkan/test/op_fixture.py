@@ -1,0 +1,157 @@
+"""Runs any single op of the runtime on NumPy operands, through the C++ test library.
+
+An argument is what the blob would hold: None, bool, int, float, str, a list of integers, a list of
+tensors, an array (an input of the program), a `Constant`, or a `Sym`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_void_p
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linear_fixture import check, library
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor of the program."""
+
+    array: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """An input whose declared upper bound is larger than its sizes."""
+
+    array: np.ndarray
+    bounds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Sym:
+    """A symbolic integer, which comes in as an input."""
+
+    value: int
+
+
+@dataclass(frozen=True)
+class Output:
+    dtype: Any
+    bounds: tuple[int, ...]
+
+
+class _Value(ctypes.Structure):
+    """struct EtvkTestValue."""
+
+    _fields_ = (
+        ("kind", c_int32),
+        ("dtype", c_int32),
+        ("integer", c_int64),
+        ("number", c_double),
+        ("text", c_char_p),
+        ("items", POINTER(c_int64)),
+        ("sizes", POINTER(c_int64)),
+        ("item_count", c_int64),
+        ("data", c_void_p),
+    )
+
+
+_KINDS = (
+    *("null", "int", "double", "bool", "string", "int_list", "value_list", "sym_int"),
+    *("input", "constant", "output"),
+)
+_DTYPES = {"bool": 0, "uint8": 1, "int8": 2, "int32": 3, "float32": 5, "int64": 7}
+
+
+class _Program:
+    """Values of one op call, and what they point at."""
+
+    def __init__(self) -> None:
+        self.values: list[_Value] = []
+        self._kept: list[Any] = []
+        self._inputs: dict[int, int] = {}  # by the array: one that is named twice is one input
+
+    def _numbers(self, numbers: Sequence[int]) -> Any:
+        array = (c_int64 * max(len(numbers), 1))(*numbers)
+        self._kept.append(array)
+        return ctypes.cast(array, POINTER(c_int64))
+
+    def _add(self, kind: str, items: Sequence[int] = (), **fields: Any) -> int:
+        value = _Value(kind=_KINDS.index(kind), items=self._numbers(items), **fields)
+        value.item_count = len(items)
+        self.values.append(value)
+        return len(self.values) - 1
+
+    def _tensor(self, kind: str, array: np.ndarray, bounds: Sequence[int]) -> int:
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        self._kept.append(array)
+        return self._add(
+            kind,
+            bounds,
+            dtype=_DTYPES[array.dtype.name],
+            sizes=self._numbers(array.shape),
+            data=array.ctypes.data,
+        )
+
+    def add(self, value: Any) -> int:
+        """The id of a new value."""
+        if isinstance(value, bool):
+            return self._add("bool", integer=value)
+        if isinstance(value, int):
+            return self._add("int", integer=value)
+        if isinstance(value, float):
+            return self._add("double", number=value)
+        if isinstance(value, str):
+            return self._add("string", text=value.encode())
+        if isinstance(value, Sym):
+            return self._add("sym_int", integer=value.value)
+        if isinstance(value, np.ndarray):
+            if id(value) not in self._inputs:
+                self._inputs[id(value)] = self._tensor("input", value, value.shape)
+            return self._inputs[id(value)]
+        if isinstance(value, Dynamic):
+            return self._tensor("input", value.array, value.bounds)
+        if isinstance(value, Constant):
+            return self._tensor("constant", value.array, value.array.shape)
+        if isinstance(value, Output):
+            return self._add("output", value.bounds, dtype=_DTYPES[np.dtype(value.dtype).name])
+        if isinstance(value, list):
+            if all(type(item) is int for item in value):
+                return self._add("int_list", value)
+            return self._add("value_list", [self.add(item) for item in value])
+        assert value is None, f"{value!r} cannot be an argument"
+        return self._add("null")
+
+
+def run_op(op: str, arguments: Sequence[Any], output: Output) -> np.ndarray:
+    """y of one call of `op`, for example "et_vk.q8ta_table.default".
+
+    Fails the test if the kernel wrote behind y, up to its bounds. Raises OpError where the runtime
+    refuses the op.
+    """
+    program = _Program()
+    ids = [program.add(argument) for argument in arguments]
+    ids.append(program.add(output))
+    y = np.zeros(max(int(np.prod(output.bounds)), 1), output.dtype)
+    sizes = (c_int64 * 16)()
+    guard = c_int32()
+    check(
+        library().etvk_test_op(
+            op.encode(),
+            (_Value * len(program.values))(*program.values),
+            c_int64(len(program.values)),
+            (c_int32 * len(ids))(*ids),
+            c_int64(len(ids)),
+            y.ctypes.data_as(c_void_p),
+            sizes,
+            byref(guard),
+        )
+    )
+    shape = tuple(sizes)[: len(output.bounds)]
+    assert guard.value <= 0, f"{op} changed {guard.value} bytes behind its output of {shape}"
+    return y[: int(np.prod(shape))].reshape(shape)
