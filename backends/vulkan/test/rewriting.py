@@ -1,4 +1,4 @@
-"""Apply our rules to a whole edge program and run the result on the CPU, by the exact references."""
+"""Apply our rules to a whole edge program and run the result on the CPU, by exact references."""
 
 from __future__ import annotations
 
