@@ -69,8 +69,8 @@ class _Result(ctypes.Structure):
 @functools.cache
 def library() -> ctypes.CDLL:
     library = ctypes.CDLL(str(built("lib/libetvk_testing.so")))
-    for name in ("etvk_test_kernels", "etvk_test_device", "etvk_test_error"):
-        getattr(library, name).restype = c_char_p
+    for name in ("kernels", "device", "error", "blob_values"):
+        getattr(library, f"etvk_test_{name}").restype = c_char_p
     return library
 
 

@@ -18,7 +18,7 @@ from executorch.exir import to_edge_transform_and_lower
 
 from executorch_vulkan.program import read_delegates
 from model_cases import CASES, quantize_and_lower
-from programs import pte_bytes, run
+from programs import load, pte_bytes, run
 from stock_blobs import describe
 
 NAMES = ("mlp", "mlp_m1", "no_bias")
@@ -59,3 +59,33 @@ def test_a_stock_pte_runs_here(name: str, stock: dict[str, tuple[list[Any], byte
     inputs = CASES[name].inputs(seed=5)
     ours, theirs = run(pte_bytes(name), inputs), run(stock[name][1], inputs)
     assert torch.equal(ours[0], theirs[0])
+
+
+class ShapeOps(torch.nn.Module):
+    """Float ops that only move elements, with a constant among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.randn(2, 5, 8))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        permuted = x.permute(1, 0, 2)
+        picked = permuted.transpose(1, 2)[:, 1:, :][0]
+        expanded = picked.unsqueeze(0).expand(3, -1, -1)
+        joined = torch.cat([x, self.rows, x], 0)
+        return permuted, picked, expanded, joined, x[..., ::2], x[:, -1]
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_stock_shape_ops_run_here(dynamic: bool) -> None:
+    module = ShapeOps().eval()
+    shapes = ({0: torch.export.Dim("rows", min=1, max=12)},) if dynamic else None
+    exported = torch.export.export(module, (torch.randn(4, 5, 8),), dynamic_shapes=shapes)
+    options = {"require_dynamic_shapes": True} if dynamic else {}
+    program = to_edge_transform_and_lower(exported, partitioner=[StockPartitioner(options)])
+    pte = bytes(program.to_executorch().buffer)  # which the method reads while it lives
+    method = load(pte)
+    for rows in (4, 12, 1, 7) if dynamic else (4,):
+        x = torch.randn(rows, 5, 8)
+        for actual, expected in zip(method.execute([x]), module(x), strict=True):
+            assert torch.equal(actual, expected)

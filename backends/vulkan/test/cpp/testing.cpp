@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "LinearCase.h"
+#include "graph/Blob.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/KernelTable.h"
@@ -244,6 +245,39 @@ int32_t run_test_op(ComputeGraph& graph, ValueId y, const std::vector<const Etvk
       std::count_if(memory + bytes, memory + bound, [](uint8_t b) { return b != kPattern; }));
 }
 
+// ---- Blobs.
+
+template <typename T>
+std::string list_text(const std::vector<T>& items) {
+  std::ostringstream text;
+  for (const T& item : items) {
+    text << " " << item;
+  }
+  return text.str();
+}
+
+// One line: the type and what it holds.
+struct DescribeValue {
+  std::string operator()(const etvk::Null&) const { return "null"; }
+  std::string operator()(int64_t value) const { return "int " + std::to_string(value); }
+  std::string operator()(double value) const { return "double" + list_text<double>({value}); }
+  std::string operator()(bool value) const { return value ? "bool true" : "bool false"; }
+  std::string operator()(const std::string& value) const { return "string " + value; }
+  std::string operator()(const etvk::SymInt&) const { return "symint"; }
+  std::string operator()(const std::vector<int64_t>& items) const {
+    return "ints" + list_text(items);
+  }
+  std::string operator()(const std::vector<double>& items) const {
+    return "doubles" + list_text(items);
+  }
+  std::string operator()(const etvk::ValueList& list) const {
+    return "values" + list_text(list.items);
+  }
+  std::string operator()(const TensorDef& tensor) const {
+    return std::string("tensor ") + etvk::dtype_name(tensor.dtype) + list_text(tensor.dims);
+  }
+};
+
 std::string describe_kernels(const etvk::DeviceCaps& caps) {
   std::ostringstream json;
   size_t count = 0;
@@ -380,6 +414,21 @@ ETVK_EXPORT int etvk_test_op(const char* op, const EtvkTestValue* values, int64_
     ComputeGraph graph(context(), std::move(def));
     *changed_guard_bytes = run_test_op(graph, output, inputs, y, y_sizes);
   });
+}
+
+// The values of a blob without constants, a line each. Returns a string that stays valid until the
+// thread's next call, or null.
+ETVK_EXPORT const char* etvk_test_blob_values(const uint8_t* data, int64_t size_bytes) {
+  static thread_local std::string text;
+  const int failed = guarded([&] {
+    const GraphDef def = etvk::read_blob(data, static_cast<size_t>(size_bytes),
+                                         [](const std::string&) { return etvk::ConstantDef{}; });
+    text.clear();
+    for (const etvk::ValueDef& value : def.values) {
+      text += std::visit(DescribeValue{}, value) + "\n";
+    }
+  });
+  return failed != 0 ? nullptr : text.c_str();
 }
 
 // JSON array of all kernel rows with name, op and why the device cannot run it ("": it can).

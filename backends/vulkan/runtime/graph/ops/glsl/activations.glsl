@@ -86,7 +86,7 @@ vec4 activate(vec4 f, float alpha, float beta) {
     case ACTIVATION_HARDSIGMOID: y = hardsigmoid(f); break;
     case ACTIVATION_GELU: y = gelu(f); break;
     case ACTIVATION_GELU_TANH: y = gelu_tanh(f); break;
-    case ACTIVATION_ELU: y = mix(alpha * expm1_of(min(f, vec4(0.0))), f, greaterThan(f, vec4(0.0))); break;
+    case ACTIVATION_ELU: y = max(f, vec4(0.0)) + alpha * expm1_of(min(f, vec4(0.0))); break;
   }
   return y;
 }
