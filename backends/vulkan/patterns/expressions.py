@@ -51,12 +51,18 @@ INPUT = Input()
 
 def is_pointwise(node: Node) -> bool:
     """True for an op that computes each element of its result from those at the same place."""
-    op = getattr(node.target, "_op", None)
-    if not isinstance(op, torch._ops.OpOverload) or tensor_of(node) is None:
-        return False
-    if torch.Tag.nondeterministic_seeded in op.tags:
+    op = _overload(node)
+    if op is None or tensor_of(node) is None or torch.Tag.nondeterministic_seeded in op.tags:
         return False
     return torch.Tag.pointwise in op.tags or str(op).removeprefix("aten.") in _UNTAGGED
+
+
+def _overload(node: Node) -> torch._ops.OpOverload | None:
+    """The ATen operator that an edge operator stands for, or that `node` calls itself."""
+    for op in (node.target, getattr(node.target, "_op", None)):
+        if isinstance(op, torch._ops.OpOverload):
+            return op
+    return None
 
 
 def is_uniform(node: Node, constants: Constants | None) -> bool:
@@ -72,10 +78,9 @@ def _is_constant(node: Node, constants: Constants | None) -> bool:
         return constants is not None and constants.is_constant(node)
     if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
         return False
-    if getattr(getattr(node.target, "_op", None), "_schema", None) is None:
-        return False
     # A constant may be computed from others, but not at random.
-    if torch.Tag.nondeterministic_seeded in node.target._op.tags:  # type: ignore[union-attr]
+    op = _overload(node)
+    if op is None or torch.Tag.nondeterministic_seeded in op.tags:
         return False
     return all(_is_constant(source, constants) for source in node.all_input_nodes)
 
@@ -104,7 +109,7 @@ def apply_pointwise(
         return None
     # Expressions stand where nodes stood, which the declared types don't foresee.
     args, kwargs = map_arg((node.args, dict(node.kwargs)), cast(Any, leaves.__getitem__))
-    return Apply(node.target._op, args, kwargs)  # type: ignore[union-attr]
+    return Apply(_overload(node), args, kwargs)
 
 
 def constant_ops(node: Node, operands: Collection[Node]) -> list[Node]:

@@ -94,7 +94,9 @@ def fold_rounded(linear: QuantizedLinearMatch, add: ArithmeticMatch) -> Residual
         return None
     readers = [reader for quantize in epilogue.quantizes for reader in quantize.users]
     trees = [form.tree for form in add.operands]
-    if len(readers) != 1 or not all(isinstance(tree, Source) for tree in trees):
+    if len(readers) != 1 or list(readers[0].users) != [add.anchor_node]:
+        return None
+    if not all(isinstance(tree, Source) for tree in trees):
         return None
     own = [tree for tree in trees if isinstance(tree, Source) and tree.dequantize is readers[0]]
     others = [tree for tree in trees if isinstance(tree, Source) and tree not in own]

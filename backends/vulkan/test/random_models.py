@@ -35,6 +35,7 @@ TRANSCENDENTAL: dict[str, Any] = {
     "elu": functional.elu,
 }
 ACTIVATIONS = {**EXACT_ACTIVATIONS, **TRANSCENDENTAL}
+WITH_LINEAR = ("linear", "residual", "cat")
 _MAX_ELEMENTS = 600  # of one batch entry, so that a model takes milliseconds on a CPU driver
 
 
@@ -75,14 +76,13 @@ class _Module(nn.Module):
             {
                 str(index): nn.Linear(step[1], step[2], bias=step[3])
                 for index, step in enumerate(steps)
-                if step[0] in ("linear", "residual", "cat")
+                if step[0] in WITH_LINEAR
             }
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for index, (kind, *arguments) in enumerate(self.steps):
-            key = str(index)
-            linear = self.linears[key] if key in self.linears else None
+            linear = self.linears[str(index)] if kind in WITH_LINEAR else None
             x = _apply(kind, arguments, x, linear)
         return x
 
