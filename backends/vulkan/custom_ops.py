@@ -213,8 +213,12 @@ def q8ta_linear_residual(
 
 
 def q8ta_table(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """table[x + 128] for int8 `x` of any shape; `table` holds 256 values, int8 or float32."""
-    return table[x.to(torch.int64) + 128]
+    """table[x + 128] for int8 `x` of any shape; `table` holds 256 values, int8 or float32.
+
+    uint8 `x` is taken for the int8 of the same bits, and a table may hold uint8, so that a table
+    converts between the two.
+    """
+    return table[x.view(torch.int8).to(torch.int64) + 128]
 
 
 _BINARY: dict[str, Callable[..., torch.Tensor]] = {

@@ -171,10 +171,11 @@ def _step(draw: st.DrawFn, sizes: list[int]) -> list[Step]:
         sizes[-1] //= 2
         return [("halves",)]
     if kind == "mean":
+        # XNNPACKQuantizer does not quantize a mean; the layers around it make it so.
+        before = _linear(draw, sizes)
         dim = draw(st.integers(0, len(sizes) - 2))
         del sizes[dim]
-        # A mean alone is not quantized; the layer behind it makes it so.
-        return [("mean", dim), _linear(draw, sizes)]
+        return [before, ("mean", dim), _linear(draw, sizes)]
     return [_move(draw, kind, sizes)]
 
 
