@@ -19,9 +19,10 @@ from torch.fx import GraphModule, Node
 from .fusion_report import Report, Row, rows_of_program
 from .partition_plan import OpFilter, Partition, PartitionPlan
 from .patterns.constants import Constants, TensorFacts, known_facts
+from .patterns.early_splits import splits_as_slices
 from .patterns.graph_edits import mark_as_ours
-from .patterns.uint8_activations import has_uint8, plan_as_int8
 from .patterns.rejection import Rejection
+from .patterns.uint8_activations import has_uint8, plan_as_int8
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +78,13 @@ class VulkanPartitioner(Partitioner):
         self.rejections: tuple[Rejection, ...] = ()
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
-        """Note what the constants hold; `partition` sees only fake tensors in their place."""
+        """Note what the constants hold; `partition` sees only fake tensors in their place.
+
+        Returns:
+            The program with splits as slices, where sizes are dynamic.
+        """
         self._known_constants.append(known_facts(exported_program))
-        return exported_program
+        return splits_as_slices(exported_program)
 
     def ops_to_not_decompose(
         self, ep: ExportedProgram

@@ -1,6 +1,6 @@
 // et_vk.q8ta_table: y = table[x + 128], any function of one int8 value as its 256 results, which
-// are int8 or float32. uint8 x is taken for the int8 of the same bits, and the results may be uint8:
-// so a table converts between the two.
+// are int8 or float32. uint8 x is taken for the int8 of the same bits, and the results may be
+// uint8: so a table converts between the two.
 #include "Kernels.h"
 #include "graph/OpArgs.h"
 #include "graph/ops/KernelSelect.h"
@@ -28,9 +28,8 @@ void q8ta_table(ComputeGraph& graph, const OpCall& call) {
                 << dtype_name(graph.dtype(table)) << " " << shape_text(graph.dims(table)));
 
   const auto resize = [&graph, x, y] { graph.set_sizes(y, graph.sizes(x)); };
-  const KernelId kernel = is_integer
-                              ? KernelId::q8ta_table__elementwise__m1n256k1__wg64
-                              : KernelId::q8ta_table_float__elementwise__m1n256k1__wg64;
+  const KernelId kernel = is_integer ? KernelId::q8ta_table__elementwise__m1n256k1__wg64
+                                     : KernelId::q8ta_table_float__elementwise__m1n256k1__wg64;
   const auto record = [&graph, op, x, table, y, kernel](Commands& commands) {
     const uint32_t count = element_count(graph, op, y);
     if (count == 0) {
