@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch._dispatch.python import enable_python_dispatcher
 from torch.fx import Graph, Node
 from torch.fx.node import Argument, map_arg
 
@@ -35,7 +36,9 @@ def call_after(
     with graph.inserting_after(place):
         node = graph.call_function(target, args, kwargs)
     fake_args, fake_kwargs = map_arg((args, kwargs), lambda argument: argument.meta["val"])
-    node.meta["val"] = target(*fake_args, **fake_kwargs)
+    # Without it some ops fail on symbolic sizes, or fix them to what the example had.
+    with enable_python_dispatcher():
+        node.meta["val"] = target(*fake_args, **fake_kwargs)
     if is_ours(place):
         mark_as_ours(node)
     return node
