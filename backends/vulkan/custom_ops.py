@@ -310,7 +310,8 @@ def _residual_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
 
 def _binary_meta(a: torch.Tensor, *args: Any) -> torch.Tensor:
     b: torch.Tensor = args[2]
-    return a.new_empty(torch.broadcast_shapes(a.shape, b.shape))
+    # The addition broadcasts dynamic sizes without fixing them.
+    return a.new_empty((a + b).shape)
 
 
 def _mean_meta(

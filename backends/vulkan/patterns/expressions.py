@@ -17,7 +17,7 @@ from torch.fx.node import map_arg
 
 from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
 from .constants import Constants, UnknownValueError
-from .edge_ops import tensor_of
+from .edge_ops import same_sizes, sizes_of, tensor_of
 
 # These lack the tag that says so.
 _UNTAGGED = frozenset(row.aten for row in ACTIVATIONS) | {"_prelu_kernel.default"}
@@ -99,7 +99,7 @@ def apply_pointwise(
     for source in node.all_input_nodes:
         if source in operands:
             leaves[source] = operands[source]
-            if not _same_shape(source, node):
+            if not same_sizes(sizes_of(source), sizes_of(node)):
                 return None
         elif is_uniform(source, constants):
             leaves[source] = Uniform(source)
@@ -122,16 +122,6 @@ def constant_ops(node: Node, operands: Collection[Node]) -> list[Node]:
             found.append(source)
             queue.extend(source.all_input_nodes)
     return found
-
-
-def _same_shape(left: Node, right: Node) -> bool:
-    a, b = tensor_of(left), tensor_of(right)
-    return (
-        a is not None
-        and b is not None
-        and a.dim() == b.dim()
-        and all(statically_known_true(x == y) for x, y in zip(a.shape, b.shape, strict=True))
-    )
 
 
 def evaluate(

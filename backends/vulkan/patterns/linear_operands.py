@@ -31,6 +31,7 @@ from .edge_ops import (
     named_argument,
     node_argument,
     op_name,
+    same_sizes,
     sizes_of,
     tensor_of,
 )
@@ -152,7 +153,7 @@ def find_late_bias(linear: Node, n: int, constants: Constants | None) -> LateBia
             others = [argument for argument in user.args[:2] if argument is not node]
             if len(others) != 1 or not isinstance(others[0], Node):
                 return None
-            fits = sizes_of(others[0]) == [n] and sizes_of(user) == sizes_of(node)
+            fits = sizes_of(others[0]) == [n] and same_sizes(sizes_of(user), sizes_of(node))
             plain = named_argument(user, 2, "alpha", 1) == 1 and _is_float_constant(
                 others[0], constants
             )
@@ -216,7 +217,7 @@ def _behind_broadcast(node: Node) -> tuple[Node, list[Node]]:
         passed.insert(0, source)
         source = node_argument(source, 0)
     matrix = sizes_of(source)
-    if len(matrix) != 2 or any(sizes_of(one)[-2:] != matrix for one in passed):
+    if len(matrix) != 2 or not all(same_sizes(sizes_of(one)[-2:], matrix) for one in passed):
         return node, []
     return source, passed
 

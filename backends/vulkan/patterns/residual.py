@@ -19,12 +19,11 @@ from ..custom_ops import Q8TA_LINEAR_RESIDUAL
 from .activations import NO_ACTIVATION, ActivationCall
 from .arithmetic import ArithmeticMatch
 from .constants import Constants
-from .edge_ops import ADD, named_argument, node_argument, sizes_of
+from .edge_ops import ADD, named_argument, node_argument, same_sizes, sizes_of
 from .epilogue import Epilogue, find_epilogue
 from .forms import Form, Source
 from .graph_edits import call_after, redo_on
 from .linear_rewrite import linear_inputs, padded_bias
-from .linear_views import same_sizes
 from .quantized_linear import QuantizedLinearMatch
 
 
