@@ -213,8 +213,12 @@ def q8ta_linear_residual(
 
 
 def q8ta_table(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """table[x + 128] for int8 `x` of any shape; `table` holds 256 values, int8 or float32."""
-    return table[x.to(torch.int64) + 128]
+    """table[x + 128] for int8 `x` of any shape; `table` holds 256 values, int8 or float32.
+
+    uint8 `x` is taken for the int8 of the same bits, and a table may hold uint8, so that a table
+    converts between the two.
+    """
+    return table[x.view(torch.int8).to(torch.int64) + 128]
 
 
 _BINARY: dict[str, Callable[..., torch.Tensor]] = {
@@ -284,10 +288,13 @@ def _dequantize_meta(x: torch.Tensor, scale: float, zero_point: int) -> torch.Te
 
 
 def _view_meta(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    known = math.prod(one for one in size if not (isinstance(one, int) and one == -1))
-    return x.new_empty(
-        [x.numel() // known if isinstance(one, int) and one == -1 else one for one in size]
-    )
+    # Comparing a symbolic size with -1 would put a guard on it.
+    open_at = [isinstance(one, int) and one == -1 for one in size]
+    rest = math.prod(one for one, is_open in zip(size, open_at, strict=True) if not is_open)
+    sizes = [
+        x.numel() // rest if is_open else one for one, is_open in zip(size, open_at, strict=True)
+    ]
+    return x.new_empty(sizes)
 
 
 _LINEAR_INPUTS = (
@@ -303,7 +310,8 @@ def _residual_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
 
 def _binary_meta(a: torch.Tensor, *args: Any) -> torch.Tensor:
     b: torch.Tensor = args[2]
-    return a.new_empty(torch.broadcast_shapes(a.shape, b.shape))
+    # The addition broadcasts dynamic sizes without fixing them.
+    return a.new_empty((a + b).shape)
 
 
 def _mean_meta(

@@ -23,6 +23,7 @@ from .patterns.edge_ops import ALIAS_OPS, LINEAR_OPS, TRANSPOSE_OPS, is_symint, 
 from .patterns.graph_edits import is_ours, mark_as_ours
 from .patterns.registration import WHOLE_GRAPH
 from .patterns.steps import Step, match_steps, rewrite_steps
+from .patterns.uint8_activations import rewrite_uint8
 from .supported_ops import SUPPORTED, refusal
 
 NOT_ON_VULKAN = "not on Vulkan"
@@ -140,6 +141,8 @@ def rows_of_delegate(method: str, program: ExportedProgram, index: int) -> list[
     graph = dry.graph_module.graph
     ours = [node for node in graph.nodes if is_ours(node)]
     names = {node: op_name(node) for node in graph.nodes if is_listed(node)}
+    if ours:
+        rewrite_uint8(dry, dry.graph_module)
     steps = match_steps(graph, Constants(program)).steps if ours else ()
     became = _run_rules(dry, steps, ours)
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,8 +19,10 @@ from torch.fx import GraphModule, Node
 from .fusion_report import Report, Row, rows_of_program
 from .partition_plan import OpFilter, Partition, PartitionPlan
 from .patterns.constants import Constants, TensorFacts, known_facts
+from .patterns.early_splits import splits_as_slices
 from .patterns.graph_edits import mark_as_ours
 from .patterns.rejection import Rejection
+from .patterns.uint8_activations import has_uint8, plan_as_int8
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +78,13 @@ class VulkanPartitioner(Partitioner):
         self.rejections: tuple[Rejection, ...] = ()
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
-        """Note what the constants hold; `partition` sees only fake tensors in their place."""
+        """Note what the constants hold; `partition` sees only fake tensors in their place.
+
+        Returns:
+            The program with splits as slices, where sizes are dynamic.
+        """
         self._known_constants.append(known_facts(exported_program))
-        return exported_program
+        return splits_as_slices(exported_program)
 
     def ops_to_not_decompose(
         self, ep: ExportedProgram
@@ -88,10 +95,12 @@ class VulkanPartitioner(Partitioner):
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes to delegate; the graph itself is not changed."""
         plan = self.plan(exported_program)
+        originals = {node.name: node for node in exported_program.graph.nodes}
         tags: dict[str, DelegationSpec] = {}
         for index, partition in enumerate(plan.partitions()):
             tag = f"vulkan{index}"
-            for node in partition.nodes:
+            for planned in partition.nodes:
+                node = originals[planned.name]
                 node.meta["delegation_tag"] = tag
                 mark_as_ours(node)
             tags[tag] = self._delegation_spec(partition)
@@ -108,10 +117,17 @@ class VulkanPartitioner(Partitioner):
         """What to delegate of the program, which is not changed.
 
         Args:
-            graph_module: a copy of the program's, to plan for that.
+            graph_module: a copy of the program's, to plan for that; it may be changed.
+
+        Returns:
+            A plan whose nodes have the names of the program's, but may be those of a copy.
         """
         constants = Constants(exported_program, self._known_constants)
-        graph_module = graph_module or exported_program.graph_module
+        if graph_module is None:
+            graph_module = exported_program.graph_module
+            if has_uint8(graph_module.graph):
+                graph_module = copy.deepcopy(graph_module)
+        plan_as_int8(graph_module.graph, constants.is_constant)
         return PartitionPlan(graph_module, constants, self._filter)
 
     def explain(self, method: str, exported_program: ExportedProgram) -> list[Row]:

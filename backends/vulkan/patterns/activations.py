@@ -44,7 +44,8 @@ NO_ACTIVATION = ActivationCall("none")
 def match_activation(expression: Expression, constants: Constants | None) -> ActivationCall | None:
     """The activation that `expression` is, or None where it is another function.
 
-    Parameters are taken from the numbers that the expression names and from the defaults.
+    Parameters are taken from the defaults, from the numbers that the expression names, and from its
+    values far out, which bounds show in.
     """
 
     def constant(node: Node) -> torch.Tensor:
@@ -60,7 +61,8 @@ def match_activation(expression: Expression, constants: Constants | None) -> Act
         return None
     if wanted.dtype != torch.float32 or not bool(torch.isfinite(wanted).all()):
         return None
-    for call in _candidates(numbers):
+    ends = [float(wanted[points.argmin()]), float(wanted[points.argmax()])]
+    for call in _candidates([*dict.fromkeys([*ends, *numbers])]):
         if _same(activate(points, *call.args), wanted, points):
             return call
     return None

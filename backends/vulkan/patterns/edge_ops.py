@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from executorch.exir.dialects._ops import ops as exir_ops
 from torch._prims_common import is_contiguous_or_false
 from torch.fx import Node
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from ..custom_ops import FIXED_VIEW, INT8_MAX, INT8_MIN, Q8TA_DEQUANTIZE
 
@@ -101,6 +103,13 @@ def sizes_of(node: Node) -> list[int]:
     tensor = tensor_of(node)
     assert tensor is not None, node
     return list(tensor.shape)
+
+
+def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
+    """True where the sizes are equal whatever the dynamic ones among them are."""
+    return len(left) == len(right) and all(
+        statically_known_true(a == b) for a, b in zip(left, right, strict=True)
+    )
 
 
 def is_contiguous(node: Node) -> bool:

@@ -17,7 +17,7 @@ from torch.fx.node import map_arg
 
 from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
 from .constants import Constants, UnknownValueError
-from .edge_ops import tensor_of
+from .edge_ops import same_sizes, sizes_of, tensor_of
 
 # These lack the tag that says so.
 _UNTAGGED = frozenset(row.aten for row in ACTIVATIONS) | {"_prelu_kernel.default"}
@@ -51,12 +51,18 @@ INPUT = Input()
 
 def is_pointwise(node: Node) -> bool:
     """True for an op that computes each element of its result from those at the same place."""
-    op = getattr(node.target, "_op", None)
-    if not isinstance(op, torch._ops.OpOverload) or tensor_of(node) is None:
-        return False
-    if torch.Tag.nondeterministic_seeded in op.tags:
+    op = _overload(node)
+    if op is None or tensor_of(node) is None or torch.Tag.nondeterministic_seeded in op.tags:
         return False
     return torch.Tag.pointwise in op.tags or str(op).removeprefix("aten.") in _UNTAGGED
+
+
+def _overload(node: Node) -> torch._ops.OpOverload | None:
+    """The ATen operator that an edge operator stands for, or that `node` calls itself."""
+    for op in (node.target, getattr(node.target, "_op", None)):
+        if isinstance(op, torch._ops.OpOverload):
+            return op
+    return None
 
 
 def is_uniform(node: Node, constants: Constants | None) -> bool:
@@ -72,10 +78,9 @@ def _is_constant(node: Node, constants: Constants | None) -> bool:
         return constants is not None and constants.is_constant(node)
     if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
         return False
-    if getattr(getattr(node.target, "_op", None), "_schema", None) is None:
-        return False
     # A constant may be computed from others, but not at random.
-    if torch.Tag.nondeterministic_seeded in node.target._op.tags:  # type: ignore[union-attr]
+    op = _overload(node)
+    if op is None or torch.Tag.nondeterministic_seeded in op.tags:
         return False
     return all(_is_constant(source, constants) for source in node.all_input_nodes)
 
@@ -94,7 +99,7 @@ def apply_pointwise(
     for source in node.all_input_nodes:
         if source in operands:
             leaves[source] = operands[source]
-            if not _same_shape(source, node):
+            if not same_sizes(sizes_of(source), sizes_of(node)):
                 return None
         elif is_uniform(source, constants):
             leaves[source] = Uniform(source)
@@ -104,7 +109,7 @@ def apply_pointwise(
         return None
     # Expressions stand where nodes stood, which the declared types don't foresee.
     args, kwargs = map_arg((node.args, dict(node.kwargs)), cast(Any, leaves.__getitem__))
-    return Apply(node.target._op, args, kwargs)  # type: ignore[union-attr]
+    return Apply(_overload(node), args, kwargs)
 
 
 def constant_ops(node: Node, operands: Collection[Node]) -> list[Node]:
@@ -117,16 +122,6 @@ def constant_ops(node: Node, operands: Collection[Node]) -> list[Node]:
             found.append(source)
             queue.extend(source.all_input_nodes)
     return found
-
-
-def _same_shape(left: Node, right: Node) -> bool:
-    a, b = tensor_of(left), tensor_of(right)
-    return (
-        a is not None
-        and b is not None
-        and a.dim() == b.dim()
-        and all(statically_known_true(x == y) for x, y in zip(a.shape, b.shape, strict=True))
-    )
 
 
 def evaluate(

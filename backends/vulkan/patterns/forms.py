@@ -28,7 +28,7 @@ from .edge_ops import (
     node_argument,
     tensor_of,
 )
-from .expressions import INPUT, Expression, apply_pointwise, constant_ops, is_pointwise
+from .expressions import INPUT, Expression, apply_pointwise, constant_ops, is_pointwise, is_uniform
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,11 @@ def _moved(node: Node, forms: dict[Node, Form]) -> Form | None:
 
 
 def _computed(node: Node, forms: dict[Node, Form], constants: Constants | None) -> Form | None:
-    found = {source: forms[source] for source in node.all_input_nodes if source in forms}
+    found = {
+        source: forms[source]
+        for source in node.all_input_nodes
+        if source in forms and not is_uniform(source, constants)
+    }
     trees = {form.tree for form in found.values()}
     if len(trees) != 1:
         return None

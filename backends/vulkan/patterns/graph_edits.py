@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+from torch._dispatch.python import enable_python_dispatcher
+from torch._guards import detect_fake_mode
 from torch.fx import Graph, Node
 from torch.fx.node import Argument, map_arg
 
@@ -23,6 +26,13 @@ def is_ours(node: Node) -> bool:
     return bool(node.meta.get(_OURS, False))
 
 
+def fake_result(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`target` called with fake tensors."""
+    # Without the mode and Python's dispatcher, some ops turn dynamic sizes into numbers.
+    with enable_python_dispatcher(), detect_fake_mode((args, kwargs)) or nullcontext():
+        return target(*args, **kwargs)
+
+
 def call_after(
     graph: Graph,
     place: Node,
@@ -35,7 +45,7 @@ def call_after(
     with graph.inserting_after(place):
         node = graph.call_function(target, args, kwargs)
     fake_args, fake_kwargs = map_arg((args, kwargs), lambda argument: argument.meta["val"])
-    node.meta["val"] = target(*fake_args, **fake_kwargs)
+    node.meta["val"] = fake_result(target, fake_args, fake_kwargs)
     if is_ours(place):
         mark_as_ours(node)
     return node

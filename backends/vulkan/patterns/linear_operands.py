@@ -10,16 +10,19 @@ from torch.fx import Node
 
 from .constants import Constants
 from .edge_ops import (
+    ADD,
     ADDMM,
     BMM,
     CAT,
     DEQUANTIZE,
     DEQUANTIZE_AFFINE,
     DEQUANTIZE_PER_CHANNEL,
+    EXPAND,
     LINEAR,
     TRANSPOSE_OPS,
     QuantParams,
     activation_dequantize_params,
+    is_alias,
     is_contiguous,
     is_dequantize,
     is_part,
@@ -28,6 +31,7 @@ from .edge_ops import (
     named_argument,
     node_argument,
     op_name,
+    same_sizes,
     sizes_of,
     tensor_of,
 )
@@ -106,7 +110,7 @@ def read_operands(
         bias = named_argument(linear, 2, "bias") if linear.target == LINEAR else None
     dequantize, moves = _behind_moves(x_arg)
     is_static = _check_both_quantized(dequantize, weight_arg)
-    if linear.target == BMM:
+    if linear.target == BMM and not _behind_broadcast(weight_arg)[1]:
         raise NotInt8Error(
             f"bmm of batch {sizes_of(linear)[0]}: only a 2-D weight runs as an int8 layer; use "
             "linear, or leave it out of the quantization",
@@ -122,6 +126,50 @@ def read_operands(
                 f"addmm with {name} = {linear.kwargs[name]}; multiply the weight or bias by it"
             )
     return activation, weight, bias
+
+
+@dataclass(frozen=True)
+class LateBias:
+    """A bias that is added behind the layer.
+
+    Attributes:
+        bias: constant float32 [N].
+        views: between the layer and the add, in order.
+        add: the add.
+    """
+
+    bias: Node
+    views: tuple[Node, ...]
+    add: Node
+
+
+def find_late_bias(linear: Node, n: int, constants: Constants | None) -> LateBias | None:
+    """The bias that is all that becomes of the result of `linear`, a layer with N = `n`."""
+    node = linear
+    views: list[Node] = []
+    while len(node.users) == 1:
+        user = next(iter(node.users))
+        if user.target == ADD:
+            others = [argument for argument in user.args[:2] if argument is not node]
+            if len(others) != 1 or not isinstance(others[0], Node):
+                return None
+            fits = sizes_of(others[0]) == [n] and same_sizes(sizes_of(user), sizes_of(node))
+            plain = named_argument(user, 2, "alpha", 1) == 1 and _is_float_constant(
+                others[0], constants
+            )
+            return LateBias(others[0], tuple(views), user) if fits and plain else None
+        if not is_alias(user):
+            return None
+        views.append(user)
+        node = user
+    return None
+
+
+def _is_float_constant(node: Node, constants: Constants | None) -> bool:
+    tensor = tensor_of(node)
+    if tensor is None or tensor.dtype != torch.float32 or node.op != "placeholder":
+        return False
+    return constants is None or constants.is_constant(node)
 
 
 def _activation(dequantize: Node, moves: list[Node]) -> Activation:
@@ -158,9 +206,25 @@ def _behind_transpose(node: Node) -> tuple[Node, list[Node]]:
     return node_argument(node, 0), [node]
 
 
+def _behind_broadcast(node: Node) -> tuple[Node, list[Node]]:
+    """The matrix [K, N] that `node` repeats along leading dimensions, and the ops passed.
+
+    So a layer on a tensor of 3 and more dimensions is decomposed where it is not contiguous.
+    """
+    passed: list[Node] = []
+    source = node
+    while len(sizes_of(source)) > 2 and (source.target == EXPAND or is_alias(source)):
+        passed.insert(0, source)
+        source = node_argument(source, 0)
+    matrix = sizes_of(source)
+    if len(matrix) != 2 or not all(same_sizes(sizes_of(one)[-2:], matrix) for one in passed):
+        return node, []
+    return source, passed
+
+
 def _check_both_quantized(dequantize_x: Node, weight_arg: Node) -> bool:
     """True where both operands are dequantized and the activation's scale is static."""
-    weight_producer = _behind_transpose(weight_arg)[0]
+    weight_producer = _behind_transpose(_behind_broadcast(weight_arg)[0])[0]
     x_is, w_is = is_dequantize(dequantize_x), is_dequantize(weight_producer)
     if not x_is:
         what = (
@@ -194,8 +258,10 @@ def _weight(linear: Node, argument: Node) -> Weight:
     node = argument
     passed: list[Node] = []
     if linear.target != LINEAR:
-        node, passed = _behind_transpose(argument)
-        if not passed:
+        matrix, repeats = _behind_broadcast(argument)
+        node, passed = _behind_transpose(matrix)
+        passed = [*repeats, *passed]
+        if node is matrix:
             raise NotInt8Error("weight is stored [K, N]; use nn.Linear, which stores [N, K]")
     name = op_name(node)
     weight = node_argument(node, 0)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch.fx import Node
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from .edge_ops import is_alias, moved_inputs, reads_symint_input, sizes_of
+from .edge_ops import EXPAND, is_alias, moved_inputs, reads_symint_input, same_sizes, sizes_of
 from .epilogue import Epilogue, FloatTail
 
 
@@ -69,10 +68,5 @@ def _restoring_view(
 
 
 def _keeps_shape(move: Node) -> bool:
-    return is_alias(move) and same_sizes(sizes_of(moved_inputs(move)[0]), sizes_of(move))
-
-
-def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
-    return len(left) == len(right) and all(
-        statically_known_true(a == b) for a, b in zip(left, right, strict=True)
-    )
+    is_view = is_alias(move) or move.target == EXPAND
+    return is_view and same_sizes(sizes_of(moved_inputs(move)[0]), sizes_of(move))

@@ -10,14 +10,14 @@ rewrite every one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch.fx import Node
 
 from .constants import SAFE_K, Constants
 from .edge_ops import LINEAR_OPS, op_name, sizes_of
 from .epilogue import Epilogue, FloatTail, find_epilogue, find_float_tail
-from .linear_operands import Activation, NotInt8Error, Weight, read_operands
+from .linear_operands import Activation, NotInt8Error, Weight, find_late_bias, read_operands
 from .linear_views import Views, plan_views
 from .rejection import Rejection
 
@@ -135,10 +135,16 @@ def match_quantized_linear(
         activation, weight, bias = read_operands(node, constants)
     except NotInt8Error as error:
         return Rejection(node, str(error), error.is_static)
-    tail = find_epilogue(node, constants) or find_float_tail(node, constants)
+    n, k = sizes_of(weight.weight)
+    late = find_late_bias(node, n, constants) if bias is None else None
+    bias = bias if late is None else late.bias
+    start = node if late is None else late.add
+    tail = find_epilogue(start, constants) or find_float_tail(start, constants)
+    if late is not None:
+        moves, absorbed = (*late.views, *tail.moves), (*late.views, late.add, *tail.absorbed)
+        tail = replace(tail, moves=moves, absorbed=absorbed)
     if isinstance(tail, Epilogue) and (problem := tail.params.int8_problem()):
         return Rejection(node, f"output quantize {problem}")
-    n, k = sizes_of(weight.weight)
     views = plan_views(activation.x, activation.moves, tail, (n, k))
     match = QuantizedLinearMatch(node, activation, weight, bias, tail, views)
     if constants is not None and (problem := value_problem(match, constants)):

@@ -31,6 +31,7 @@ from .quantized_linear import QuantizedLinearMatch, match_quantized_linear, valu
 from .rejection import Rejection
 from .split_slices import match_part, rewrite_part
 from .steps import match_steps, rewrite_steps
+from .uint8_activations import rewrite_uint8
 from .view_sizes import match_dynamic_view, rewrite_dynamic_view
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ def _rewrite_whole_graph(
     for node in graph_module.graph.nodes:
         if node.op == "call_function":
             mark_as_ours(node)
+    rewrite_uint8(program, graph_module)
     plan = match_steps(graph_module.graph, Constants(program))
     for rejection in plan.rejections:
         if rejection.node.target in LINEAR_OPS:

@@ -19,12 +19,11 @@ from ..custom_ops import Q8TA_LINEAR_RESIDUAL
 from .activations import NO_ACTIVATION, ActivationCall
 from .arithmetic import ArithmeticMatch
 from .constants import Constants
-from .edge_ops import ADD, named_argument, node_argument, sizes_of
+from .edge_ops import ADD, named_argument, node_argument, same_sizes, sizes_of
 from .epilogue import Epilogue, find_epilogue
 from .forms import Form, Source
 from .graph_edits import call_after, redo_on
 from .linear_rewrite import linear_inputs, padded_bias
-from .linear_views import same_sizes
 from .quantized_linear import QuantizedLinearMatch
 
 
@@ -94,7 +93,9 @@ def fold_rounded(linear: QuantizedLinearMatch, add: ArithmeticMatch) -> Residual
         return None
     readers = [reader for quantize in epilogue.quantizes for reader in quantize.users]
     trees = [form.tree for form in add.operands]
-    if len(readers) != 1 or not all(isinstance(tree, Source) for tree in trees):
+    if len(readers) != 1 or list(readers[0].users) != [add.anchor_node]:
+        return None
+    if not all(isinstance(tree, Source) for tree in trees):
         return None
     own = [tree for tree in trees if isinstance(tree, Source) and tree.dequantize is readers[0]]
     others = [tree for tree in trees if isinstance(tree, Source) and tree not in own]

@@ -319,6 +319,87 @@ class _ViewChain(nn.Module):
         return self.layer(x.view(batch, length, 4, 4).view(batch, length * 2, 8))
 
 
+class _Apply(nn.Module):
+    """A function of the tensor as a module."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+class _Gated(nn.Module):
+    """Two layers on one input, combined."""
+
+    def __init__(self, combine: Callable[..., torch.Tensor], n: int = 24) -> None:
+        super().__init__()
+        self.left, self.right, self.last = nn.Linear(16, 24), nn.Linear(16, n), nn.Linear(24, 8)
+        self.combine = combine
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.combine(self.left(x), self.right(x)))
+
+
+class _Blocks(nn.Module):
+    """Residual blocks, with a relu behind the sum or without."""
+
+    def __init__(self, relu: bool) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 24), nn.Linear(24, 8)
+        self.up = nn.ModuleList(nn.Linear(24, 40) for _ in range(2))
+        self.down = nn.ModuleList(nn.Linear(40, 24) for _ in range(2))
+        self.relu = relu
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        for up, down in zip(self.up, self.down, strict=True):
+            x = x + down(torch.relu(up(x)))
+            x = torch.relu(x) if self.relu else x
+        return self.last(x)
+
+
+class _Shifted(nn.Module):
+    """A parameter added to a layer's result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 24), nn.Linear(24, 8)
+        self.shift = nn.Parameter(torch.randn(5, 24))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x) + self.shift)
+
+
+class _Heads(nn.Module):
+    """One layer split into three, each moved and used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 36), nn.Linear(12, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.first(x).chunk(3, -1)
+        return self.last(q + k * v)
+
+
+class _Mixer(nn.Module):
+    """Layers over tokens and over channels, with residuals, and a mean at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(12, 16), nn.Linear(16, 10)
+        self.tokens = _sequential(nn.Linear(9, 20), nn.ReLU(), nn.Linear(20, 9))
+        self.channels = _sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.embed(x)
+        x = x + self.tokens(x.transpose(1, 2)).transpose(1, 2)
+        x = x + self.channels(x)
+        return self.head(x.mean(1))
+
+
 def _sequential(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(*layers)
 
@@ -355,6 +436,16 @@ def _fold_clamp_pair(graph_module: torch.fx.GraphModule) -> None:
     quantize = _quantize_nodes(graph_module)[1]
     for dequantize in list(quantize.users):
         dequantize.replace_all_uses_with(quantize.args[0])
+    graph_module.graph.eliminate_dead_code()
+
+
+def _drop_all_inner_pairs(graph_module: torch.fx.GraphModule) -> None:
+    """Take out each quantize and dequantize but those on a linear's input and at the end."""
+    for quantize in _quantize_nodes(graph_module):
+        for dequantize in list(quantize.users):
+            wanted = (torch.ops.aten.linear.default, "output")
+            if not any(user.target in wanted for user in dequantize.users):
+                dequantize.replace_all_uses_with(quantize.args[0])
     graph_module.graph.eliminate_dead_code()
 
 
@@ -550,7 +641,172 @@ def _cases() -> Iterator[ModelCase]:
     )
     yield ModelCase("float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False)
     yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
+    yield from _activation_cases()
+    yield from _move_cases()
+    yield from _arithmetic_cases()
     yield from _dynamic_cases()
+
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky_relu": lambda: nn.LeakyReLU(0.1),
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "silu": nn.SiLU,
+    "hardswish": nn.Hardswish,
+    "hardsigmoid": nn.Hardsigmoid,
+    "gelu": nn.GELU,
+    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+    "elu": lambda: nn.ELU(0.7),
+}
+
+
+def _activation_cases() -> Iterator[ModelCase]:
+    def model(activation: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+        return lambda: _sequential(nn.Linear(24, 40), activation(), nn.Linear(40, 7))
+
+    for name, activation in _ACTIVATIONS.items():
+        # The quantizer puts a pair between the layer and the activation; others do not.
+        tables = ((QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE),)
+        folded = ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),)
+        build = model(activation)
+        yield ModelCase(f"{name}_between", build, ((6, 24),), tables)
+        yield ModelCase(
+            f"{name}_folded", build, ((2, 3, 24),), folded, transform=_drop_all_inner_pairs
+        )
+        yield ModelCase(
+            f"{name}_float_output",
+            partial(lambda a: _sequential(nn.Linear(24, 40), a()), activation),
+            ((2, 3, 24),),
+            ((QUANTIZE, FLOAT_OUT),),
+            transform=_drop_all_inner_pairs,
+        )
+    for name, function in {
+        "relu6": nn.functional.relu6,
+        "softplus": nn.functional.softplus,
+        "mish": nn.functional.mish,
+    }.items():
+        yield ModelCase(
+            f"{name}_table",
+            partial(
+                lambda f: _sequential(nn.Linear(24, 20), _Apply(f), nn.Linear(20, 7)), function
+            ),
+            ((6, 24),),
+            ((QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE),),
+        )
+    yield ModelCase(
+        # The quantizer puts a pair behind each mul and sub.
+        "written_out",
+        lambda: _sequential(
+            nn.Linear(24, 20),
+            _Apply(lambda x: x * torch.sigmoid(1.702 * x) - 0.5),
+            nn.Linear(20, 7),
+        ),
+        ((6, 24),),
+        ((QUANTIZE, LINEAR, TABLE, TABLE, BINARY, TABLE, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "table_float_output",
+        lambda: _sequential(nn.Linear(24, 20), nn.SiLU()),
+        ((6, 24),),
+        ((QUANTIZE, LINEAR, TABLE),),
+    )
+
+
+def _move_cases() -> Iterator[ModelCase]:
+    functions: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], int, tuple[str, ...]]] = {
+        "permute": (lambda x: x.permute(0, 2, 1), 5, (PERMUTE,)),
+        "permute_first": (lambda x: x.permute(1, 0, 2), 24, (PERMUTE,)),
+        "transpose_batch": (lambda x: x.transpose(0, 1).reshape(5, -1), 72, (PERMUTE, VIEW)),
+        "slice": (lambda x: x[:, 1:4, ::2], 12, (SLICE, SLICE)),
+        # The quantizer calibrates select, expand and what it cuts in pieces apart from its input.
+        "select": (lambda x: x[:, -1], 24, (SELECT, TABLE)),
+        "expand": (lambda x: x[:, :1].expand(-1, 4, -1), 24, (SLICE, EXPAND, TABLE)),
+        "cat": (lambda x: torch.cat([x, x[:, :2]], 1), 24, (SLICE, CAT)),
+        "stack": (lambda x: torch.stack([x, x], 1), 24, (CAT, VIEW)),
+        "unbind": (
+            lambda x: torch.cat(x.unbind(1)[1:3], -1),
+            48,
+            (SLICE, SQUEEZE, TABLE, SLICE, SQUEEZE, TABLE, CAT),
+        ),
+        "split": (
+            lambda x: torch.cat(x.split([2, 1, 2], 1)[::2], -1),
+            48,
+            (SLICE, SLICE, CAT),
+        ),
+        "chain": (
+            lambda x: x.permute(0, 2, 1).reshape(3, 4, 30)[:, 1:],
+            30,
+            (PERMUTE, VIEW, SLICE),
+        ),
+        "flatten_contiguous": (
+            lambda x: x.transpose(1, 2).contiguous().flatten(1),
+            120,
+            (PERMUTE, VIEW),
+        ),
+        "unsqueeze": (lambda x: x.unsqueeze(2).transpose(1, 3), 5, (UNSQUEEZE, PERMUTE)),
+    }
+    for name, (function, k, ops) in functions.items():
+        yield ModelCase(
+            f"move_{name}",
+            partial(
+                lambda f, k: _sequential(nn.Linear(16, 24), _Apply(f), nn.Linear(k, 8)), function, k
+            ),
+            ((3, 5, 16),),
+            ((QUANTIZE, LINEAR, *ops, GEMV if name == "unsqueeze" else LINEAR, DEQUANTIZE),),
+        )
+
+
+def _arithmetic_cases() -> Iterator[ModelCase]:
+    combined = ((QUANTIZE, LINEAR, LINEAR, BINARY, LINEAR, DEQUANTIZE),)
+    joined = ((QUANTIZE, LINEAR, RESIDUAL, LINEAR, DEQUANTIZE),)
+    yield ModelCase("add", partial(_Gated, torch.add), ((6, 16),), joined)
+    yield ModelCase("add_relu", partial(_Gated, lambda a, b: torch.relu(a + b)), ((6, 16),), joined)
+    yield ModelCase("mul", partial(_Gated, torch.mul), ((2, 3, 16),), combined)
+    yield ModelCase("add_broadcast", partial(_Gated, torch.add, n=1), ((2, 3, 16),), combined)
+    yield ModelCase(
+        "add_alpha", partial(_Gated, lambda a, b: torch.add(a, b, alpha=2)), ((6, 16),), combined
+    )
+    yield ModelCase(
+        "add_constant",
+        _Shifted,
+        ((2, 5, 16),),
+        ((QUANTIZE, LINEAR, BINARY, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "scalar",
+        lambda: _sequential(nn.Linear(16, 24), _Apply(lambda x: 0.5 * x + 1), nn.Linear(24, 8)),
+        ((6, 16),),
+        # A pair stands between the mul and the add.
+        ((QUANTIZE, LINEAR, TABLE, TABLE, LINEAR, DEQUANTIZE),),
+    )
+    yield ModelCase(
+        "mean",
+        lambda: _sequential(nn.Linear(16, 24), _Apply(lambda x: x.mean(1)), nn.Linear(24, 8)),
+        ((3, 7, 16),),
+        ((QUANTIZE, LINEAR, MEAN, LINEAR, DEQUANTIZE),),
+    )
+    for relu in (False, True):
+        yield ModelCase(
+            f"residual_blocks_relu_{relu}".lower(),
+            partial(_Blocks, relu),
+            ((6, 16),),
+            ((QUANTIZE, LINEAR, *(LINEAR, RESIDUAL) * 2, LINEAR, DEQUANTIZE),),
+        )
+    parts = (SLICE, TABLE) * 3
+    yield ModelCase(
+        "chunked",
+        _Heads,
+        ((2, 3, 16),),
+        ((QUANTIZE, LINEAR, *parts, BINARY, BINARY, LINEAR, DEQUANTIZE),),
+    )
+    tokens = (PERMUTE, LINEAR, LINEAR, PERMUTE, BINARY)
+    channels = (LINEAR, RESIDUAL)
+    yield ModelCase(
+        "mixer",
+        _Mixer,
+        ((2, 9, 12),),
+        ((QUANTIZE, LINEAR, *tokens, *channels, MEAN, LINEAR, DEQUANTIZE),),
+    )
 
 
 def _dynamic_cases() -> Iterator[ModelCase]:

@@ -54,8 +54,8 @@ class Two(nn.Module):
 
 
 NO_SOFTMAX = (
-    "aten._softmax.default has no kernel here, so it runs on the CPU and parts the layers around it; "
-    "README lists the ops that have one"
+    "aten._softmax.default has no kernel here, so it runs on the CPU and parts the layers around "
+    "it; README lists the ops that have one"
 )
 LAYER = [
     (QUANTIZE, QUANTIZE, ""),
@@ -162,8 +162,8 @@ def test_quantizes_without_a_layer() -> None:
     report = explain(edge(Pairs(), 4, 8))
     assert [row.op for row in report] == [QUANTIZE, DEQUANTIZE, QUANTIZE, DEQUANTIZE]
     assert {row.reason for row in report} == {
-        "no int8 layer is next to it, only aten._softmax.default; quantize around layers that run on "
-        "Vulkan, or leave this out of the quantization"
+        "no int8 layer is next to it, only aten._softmax.default; quantize around layers that run "
+        "on Vulkan, or leave this out of the quantization"
     }
 
 

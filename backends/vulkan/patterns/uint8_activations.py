@@ -1,0 +1,122 @@
+"""uint8 activations as int8 ones, 128 lower.
+
+A quantize to 0..255 with zero point z and one to -128..127 with z - 128 give values that differ by
+128 and stand for the same real numbers. So quantizes and dequantizes are changed to int8, and every
+rule behind this one sees int8 alone. Where a delegate takes or gives uint8, a table converts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Graph, GraphModule, Node
+
+from ..custom_ops import Q8TA_TABLE
+from .constants import Constants, add_constant
+from .edge_ops import (
+    QUANTIZE,
+    moved_inputs,
+    moves_elements,
+    node_argument,
+    static_quant_params,
+    tensor_of,
+)
+from .graph_edits import call_after, fake_result
+
+_SHIFT = 128
+
+
+def has_uint8(graph: Graph) -> bool:
+    """True where a static quantize or dequantize is of uint8."""
+    params = (static_quant_params(node) for node in graph.nodes)
+    return any(one is not None and one.dtype == torch.uint8 for one in params)
+
+
+def change_to_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> dict[Node, Node]:
+    """Change quantizes, dequantizes and moves of uint8 in place.
+
+    Inputs of the graph that are dequantized keep their dtype: `fake_result` of what reads them may
+    be wrong until they are converted.
+
+    Args:
+        is_constant: whether a placeholder is a constant; those are left alone, with their readers.
+
+    Returns:
+        From each node that gives int8 now to itself, in order, and from each uint8 input that is
+        read as int8 to itself.
+    """
+    changed: dict[Node, Node] = {}
+    for node in graph.nodes:
+        if node.op != "call_function":
+            continue
+        if moves_elements(node) and all(one in changed for one in moved_inputs(node)):
+            _set_int8(node)
+            changed[node] = node
+            continue
+        params = static_quant_params(node)
+        if params is None or params.dtype != torch.uint8:
+            continue
+        if node.target == QUANTIZE:
+            _set_int8(node)
+            changed[node] = node
+        else:
+            source = node_argument(node, 0)
+            if source not in changed and (source.op != "placeholder" or is_constant(source)):
+                continue
+            changed[source] = source
+        bounds = (params.quant_min - _SHIFT, params.quant_max - _SHIFT, torch.int8)
+        head = (node.args[0], params.scale, params.zero_point - _SHIFT)
+        node.args = (*head, *bounds, *node.args[6:])
+    return changed
+
+
+def plan_as_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> None:
+    """Make a copy of a graph look as if its uint8 activations were int8, inputs included."""
+    for node in change_to_int8(graph, is_constant):
+        if node.op == "placeholder":
+            _set_int8(node)
+
+
+def rewrite_uint8(program: ExportedProgram, graph_module: GraphModule) -> None:
+    """Change a delegate's graph; its inputs and outputs keep their dtypes."""
+    graph = graph_module.graph
+    if not has_uint8(graph):
+        return
+    changed = change_to_int8(graph, Constants(program).is_constant)
+    for node in changed:
+        if node.op == "placeholder":
+            readers = [user for user in node.users if static_quant_params(user) is not None]
+            place = next(n for n in graph.nodes if n.op != "placeholder").prev
+            converted = _converted(program, graph_module, node, place, torch.int8)
+            for reader in readers:
+                reader.replace_input_with(node, converted)
+    output = graph.output_node()
+    for result in output.all_input_nodes:
+        if result in changed and result.op != "placeholder":
+            converted = _converted(program, graph_module, result, output.prev, torch.uint8)
+            output.replace_input_with(result, converted)
+
+
+def _set_int8(node: Node) -> None:
+    tensor = tensor_of(node)
+    assert tensor is not None
+    like = (torch.empty_like, (tensor,), {"dtype": torch.int8})
+    node.meta["val"] = fake_result(*like)
+
+
+def _converted(
+    program: ExportedProgram, graph_module: GraphModule, x: Node, place: Node, dtype: torch.dtype
+) -> Node:
+    """`x` plus or minus 128 in the other dtype. A table reads the bits of uint8 as int8."""
+
+    def make() -> torch.Tensor:
+        index = torch.arange(256)
+        if dtype == torch.uint8:
+            return index.to(torch.uint8)
+        return ((index + _SHIFT) % 256 - _SHIFT).to(torch.int8)
+
+    name = "q8ta_table_uint8_to_int8" if dtype == torch.int8 else "q8ta_table_int8_to_uint8"
+    table = add_constant(program, graph_module, name, make)
+    return call_after(graph_module.graph, place, Q8TA_TABLE, (x, table))
