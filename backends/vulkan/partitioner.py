@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from .partition_plan import OpFilter, Partition, PartitionPlan
+from .patterns.aten_splits import slices_for_splits
 from .patterns.constants import Constants, TensorFacts, known_facts
 from .patterns.graph_edits import mark_as_ours
 from .patterns.rejection import Rejection
@@ -74,9 +75,10 @@ class VulkanPartitioner(Partitioner):
         self.rejections: tuple[Rejection, ...] = ()
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
-        """Note what the constants hold; `partition` sees only fake tensors in their place."""
+        """Note what the constants hold, for `partition` sees only fake tensors in their place;
+        and turn splits into slices, whose dynamic sizes the edge program keeps."""
         self._known_constants.append(known_facts(exported_program))
-        return exported_program
+        return slices_for_splits(exported_program)
 
     def ops_to_not_decompose(
         self, ep: ExportedProgram
