@@ -74,6 +74,7 @@
   X(vkFreeMemory)                   \
   X(vkGetBufferMemoryRequirements)  \
   X(vkGetDeviceQueue)               \
+  X(vkGetFenceStatus)               \
   X(vkGetQueryPoolResults)          \
   X(vkInvalidateMappedMemoryRanges) \
   X(vkMapMemory)                    \

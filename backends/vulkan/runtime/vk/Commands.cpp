@@ -1,6 +1,7 @@
 #include "vk/Commands.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "vk/Error.h"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr uint32_t kSetsPerPool = 64;
 constexpr uint32_t kMaxBindings = 8;
+
+enum Query : uint32_t { kBegin, kFirstDispatch, kLastDispatch, kEnd, kQueryCount };
 
 constexpr VkPipelineStageFlags kWorkStages =
     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
@@ -47,7 +50,7 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
                device.caps().name << " has no GPU timestamps on its compute queue");
     VkQueryPoolCreateInfo query_info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
     query_info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    query_info.queryCount = 2;
+    query_info.queryCount = kQueryCount;
     VkQueryPool queries = VK_NULL_HANDLE;
     check(api.vkCreateQueryPool(vk_device, &query_info, nullptr, &queries), "vkCreateQueryPool");
     queries_ = {queries, [&device](VkQueryPool q) {
@@ -65,12 +68,13 @@ void Commands::begin() {
   current_pool_ = 0;
   sets_in_pool_ = 0;
   has_pending_writes_ = false;
-  is_end_stamped_ = false;
+  is_last_stamped_ = false;
   kernels_.clear();
   VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
   if (queries_) {
-    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, 2);
+    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, kQueryCount);
+    stamp(VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, kBegin);
   }
 }
 
@@ -169,45 +173,88 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
   // Not before the first dispatch: NVIDIA driver 580 writes a timestamp there while a copy from
   // host memory in front of it still runs, so that the copy would count.
   if (queries_ && kernels_.empty()) {
-    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(), 0);
+    stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kFirstDispatch);
   }
   has_pending_writes_ = true;
   kernels_.emplace_back(row.name);
 }
 
 // The copies of outputs behind the last dispatch do not count.
-void Commands::stamp_end() {
-  if (queries_ && kernels_.size() > 1 && !is_end_stamped_) {
-    device_.api().vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                                      queries_.get(), 1);
-    is_end_stamped_ = true;
+void Commands::stamp_last_dispatch() {
+  if (queries_ && kernels_.size() > 1 && !is_last_stamped_) {
+    stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kLastDispatch);
+    is_last_stamped_ = true;
   }
 }
 
-void Commands::copy(const BufferRange& from, const BufferRange& to) {
-  stamp_end();
+void Commands::stamp(VkPipelineStageFlagBits stage, uint32_t query) {
+  device_.api().vkCmdWriteTimestamp(commands_, stage, queries_.get(), query);
+}
+
+void Commands::copy(const std::vector<Copy>& copies) {
+  if (copies.empty()) {
+    return;
+  }
+  stamp_last_dispatch();
   barrier(VK_PIPELINE_STAGE_TRANSFER_BIT,
           VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
-  const VkBufferCopy region{from.offset_bytes, to.offset_bytes, from.size_bytes};
-  device_.api().vkCmdCopyBuffer(commands_, from.buffer->handle(), to.buffer->handle(), 1, &region);
+  for (const Copy& copy : copies) {
+    const VkBufferCopy region{copy.from.offset_bytes, copy.to.offset_bytes, copy.from.size_bytes};
+    device_.api().vkCmdCopyBuffer(commands_, copy.from.buffer->handle(), copy.to.buffer->handle(),
+                                  1, &region);
+  }
   has_pending_writes_ = true;
 }
 
 void Commands::end() {
-  stamp_end();
+  stamp_last_dispatch();
   barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+  if (queries_) {
+    stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kEnd);
+  }
   check(device_.api().vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
 }
 
-void Commands::submit_and_wait() const { device_.submit_and_wait(commands_, fence_.get()); }
+void Commands::submit_and_wait() {
+  if (!queries_) {
+    device_.submit(commands_, fence_.get());
+    device_.wait(fence_.get());
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  const auto us = [](Clock::duration time) {
+    return std::chrono::duration<double, std::micro>(time).count();
+  };
+  const auto start = Clock::now();
+  device_.submit(commands_, fence_.get());
+  const auto submitted = Clock::now();
+  device_.wait(fence_.get());
+  times_.submit_us = us(submitted - start);
+  times_.wait_us = us(Clock::now() - submitted);
+}
 
 double Commands::gpu_time_us() const {
   ETVK_CHECK(queries_ && kernels_.size() > 1, kInternal, "gpu_time_us: nothing was timed");
-  uint64_t ticks[2];
-  check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), 0, 2, sizeof(ticks),
-                                            ticks, sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
-        "vkGetQueryPoolResults");
-  return static_cast<double>(ticks[1] - ticks[0]) * device_.caps().timestamp_period_ns * 1e-3;
+  return ticks_us(kFirstDispatch, kLastDispatch);
+}
+
+SubmissionTimes Commands::times() const {
+  ETVK_CHECK(static_cast<bool>(queries_), kInternal, "times: nothing was timed");
+  SubmissionTimes times = times_;
+  times.gpu_us = ticks_us(kBegin, kEnd);
+  return times;
+}
+
+double Commands::ticks_us(uint32_t from, uint32_t to) const {
+  const auto ticks = [this](uint32_t query) {
+    uint64_t value = 0;
+    check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), query, 1,
+                                              sizeof(value), &value, sizeof(value),
+                                              VK_QUERY_RESULT_64_BIT),
+          "vkGetQueryPoolResults");
+    return value;
+  };
+  return static_cast<double>(ticks(to) - ticks(from)) * device_.caps().timestamp_period_ns * 1e-3;
 }
 
 }  // namespace etvk

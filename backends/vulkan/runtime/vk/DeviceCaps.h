@@ -34,6 +34,12 @@ struct DeviceCaps {
   bool dot4 = false;              // packed 4x8 signed integer dot product (SPIR-V OpSDot)
   bool int8_storage = false;      // 8-bit loads and stores in storage buffers
   bool subgroup_shuffle = false;  // subgroup shuffle in compute shaders
+  // How inputs and outputs travel. mapped_memory: a large heap is both device-local and cached on
+  // the host (integrated GPUs, CPUs), so that nothing needs a copy. Else, of small ones:
+  bool mapped_memory = false;
+  bool direct_input = false;   // the host writes inputs into device-local memory
+  bool direct_output = false;  // kernels write outputs into memory that is cached on the host
+  bool spin = false;           // the host polls for a while before it sleeps until work is done
   std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
 };
 
