@@ -512,6 +512,7 @@ void ComputeGraph::record() {
     }
   }
   commands_.copy(copies(outputs_, readback_offsets_, readback_, false));
+  context_.pipelines.create(commands_.pipelines());
   commands_.end();
   dirty_ = false;
 }

@@ -36,16 +36,20 @@ class Commands {
 
   // Starts over: forgets all that was recorded.
   void begin();
-  // Every command waits for the writes of the ones before it.
+  // Each call waits for the writes of the ones before it. Nothing goes to the driver until end(),
+  // so that all pipelines can be created at once before.
   void dispatch(const Pipeline& pipeline, const std::vector<BufferRange>& bindings,
                 const void* push_constants, uint32_t push_constant_bytes, WorkgroupCount groups);
   // In any order: none of them reads or writes what another one writes.
-  void copy(const std::vector<Copy>& copies);
-  // Ends recording; device writes become visible to the host when a submission has finished.
+  void copy(std::vector<Copy> copies);
+  // Records for the driver, when all of pipelines() have been created. Device writes become visible
+  // to the host when a submission has finished.
   void end();
 
   void submit_and_wait();
 
+  // Of the dispatches, in order.
+  std::vector<const Pipeline*> pipelines() const;
   // Names of the kernels dispatched, in order.
   const std::vector<std::string>& kernels() const { return kernels_; }
   // GPU time from the end of the first dispatch of the last submission to the end of the last one,
@@ -56,11 +60,22 @@ class Commands {
   SubmissionTimes times() const;
 
  private:
+  // One dispatch, or with no pipeline some copies.
+  struct Step {
+    const Pipeline* pipeline = nullptr;
+    std::vector<BufferRange> bindings;
+    std::vector<uint8_t> push_constants;
+    WorkgroupCount groups;
+    std::vector<Copy> copies;
+  };
+
+  void record_dispatch(const Step& step);
+  void record_copies(const Step& step);
+  VkDescriptorSet write_set(const Step& step);
   VkDescriptorSet allocate_set(const Pipeline& pipeline);
   void add_descriptor_pool();
   void barrier(VkPipelineStageFlags stage, VkAccessFlags access);
   void stamp(VkPipelineStageFlagBits stage, uint32_t query);
-  void stamp_last_dispatch();
   double ticks_us(uint32_t from, uint32_t to) const;
 
   const Device& device_;
@@ -71,8 +86,8 @@ class Commands {
   std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
   size_t current_pool_ = 0;
   uint32_t sets_in_pool_ = 0;
-  bool has_pending_writes_ = false;
-  bool is_last_stamped_ = false;
+  std::vector<Step> steps_;
+  VkPipelineStageFlags pending_stage_ = 0;  // of the last step, whose writes no one waits for yet
   SubmissionTimes times_;
   std::vector<std::string> kernels_;
 };

@@ -187,6 +187,11 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   caps.name = base.deviceName;
   caps.type = device_type(base.deviceType);
   caps.api_version = base.apiVersion;
+  caps.vendor_id = base.vendorID;
+  caps.device_id = base.deviceID;
+  caps.driver_version = base.driverVersion;
+  std::copy_n(base.pipelineCacheUUID, caps.pipeline_cache_uuid.size(),
+              caps.pipeline_cache_uuid.begin());
   std::ostringstream driver_text;
   if (driver.driverName[0] != '\0') {
     driver_text << driver.driverName << " " << driver.driverInfo;

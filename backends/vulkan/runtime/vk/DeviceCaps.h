@@ -2,6 +2,7 @@
 // tested for devices that are not in the machine. Filled by Device.cpp; holds no Vulkan handle.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +23,11 @@ struct DeviceCaps {
   std::string driver;
   DeviceType type = DeviceType::kOther;
   uint32_t api_version = 0;
+  // What cache files are keyed by.
+  uint32_t vendor_id = 0;
+  uint32_t device_id = 0;
+  uint32_t driver_version = 0;
+  std::array<uint8_t, 16> pipeline_cache_uuid{};
 
   uint32_t subgroup_size = 0;
   uint32_t max_workgroup_invocations = 128;
