@@ -18,8 +18,12 @@ DRIVER_HEADER = struct.Struct("<IIII16s")  # size, version, vendor, device, uuid
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pipeline_cache") / "mlp.pte"
+    folder = tmp_path_factory.mktemp("pipeline_cache")
+    path = folder / "mlp.pte"
     path.write_bytes(pte_bytes("mlp"))
+    run(path, folder / "probe")
+    if not (folder / "probe").exists():
+        pytest.skip("this driver keeps no pipelines: its cache data has no header")
     return path
 
 

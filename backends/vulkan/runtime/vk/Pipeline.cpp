@@ -190,7 +190,8 @@ void PipelineCache::write_file() {
   data.resize(size);
   if (result != VK_SUCCESS) {
     why = "vkGetPipelineCacheData returned " + std::to_string(static_cast<int>(result));
-  } else if (data != written_ && write_pipeline_file(path_, data, &why)) {
+  } else if (data.size() >= kDriverHeaderBytes && data != written_ &&
+             write_pipeline_file(path_, data, &why)) {
     written_ = std::move(data);
   }
   if (!why.empty()) {

@@ -1,6 +1,5 @@
 #include "vk/PipelineFile.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -24,7 +23,7 @@ struct DriverHeader {
   uint32_t device_id;
   uint8_t uuid[16];
 };
-static_assert(sizeof(DriverHeader) == 32, "as the specification lays it out");
+static_assert(sizeof(DriverHeader) == kDriverHeaderBytes, "as the specification lays it out");
 
 FileHeader header_of(const std::string& data) {
   FileHeader header;
