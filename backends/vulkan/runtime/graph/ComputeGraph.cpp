@@ -373,10 +373,19 @@ void ComputeGraph::place_inputs_and_outputs() {
     storage.host_offset_bytes = offset_bytes;
     arena_items_[storage.arena_item].size_bytes = 0;
   };
-  const bool direct_input = caps().direct_input && upload_bytes <= kMaxDirectBytes;
-  if (upload_bytes > 0) {
-    upload_ = Buffer(context_.device, upload_bytes,
-                     direct_input ? MemoryUse::kDirectInput : MemoryUse::kUpload);
+  bool direct_input = caps().direct_input && upload_bytes > 0 && upload_bytes <= kMaxDirectBytes;
+  if (direct_input) {
+    try {
+      upload_ = Buffer(context_.device, upload_bytes, MemoryUse::kDirectInput);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory) {
+        throw;
+      }
+      direct_input = false;  // a mapped window of 256 MiB that other programs have filled
+    }
+  }
+  if (upload_bytes > 0 && !direct_input) {
+    upload_ = Buffer(context_.device, upload_bytes, MemoryUse::kUpload);
   }
   std::vector<bool> is_read(storages_.size());  // by a node, or already placed
   for (size_t i = 0; i < inputs_.size(); ++i) {
