@@ -81,6 +81,8 @@ BenchOptions parse_options(int argc, char** argv) {
       options.warmup_ms = parse_ms(argument, value());
     } else if (argument == "--wall") {
       options.wall = true;
+    } else if (argument == "--tune") {
+      options.tune = true;
     } else if (argument == "--json") {
       options.json_path = value();
     } else if (argument == "--list") {
@@ -91,6 +93,8 @@ BenchOptions parse_options(int argc, char** argv) {
       ETVK_FAIL(kInvalidArgument, "unknown argument '" << argument << "'; see --help");
     }
   }
+  ETVK_CHECK(!options.tune || options.kernel.empty(), kInvalidArgument,
+             "--tune measures every kernel; leave --kernel out");
   return options;
 }
 
@@ -113,6 +117,9 @@ it is timed; if one differs, it is not timed and the exit code is 1.
   --warmup-ms MS       run each for this long before measuring (default: 500 on a GPU and 2000 for
                        the first one, since clocks start low; none on a CPU)
   --wall               also the host's time around each submission, copies and waiting included
+  --tune               measure every kernel on each shape and keep the name of the fastest in a file,
+                       $ETVK_TUNE_CACHE or executorch_vulkan/tuned_kernels.txt in the user's cache
+                       folder; programs that run with ETVK_TUNE=1 use what it says
   --json FILE          write everything measured to FILE
   --list               print the kernels and which of them this device can run
   --help               print this

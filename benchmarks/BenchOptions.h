@@ -30,6 +30,7 @@ struct BenchOptions {
   double target_ms = 200.0;
   double warmup_ms = -1.0;  // < 0: by the type of the device
   bool wall = false;
+  bool tune = false;
   std::string json_path;
   bool list = false;
   bool help = false;

@@ -82,8 +82,10 @@ Measurement check(Context& context, const testing::LinearCase& linear,
                   const std::vector<uint8_t>& expected, const std::string& kernel) {
   const testing::ForcedKernel forced(kernel);
   const std::unique_ptr<ComputeGraph> graph = build(context, linear, 1, false);
+  const auto start = Clock::now();
   graph->run();
   Measurement result;
+  result.first_us = elapsed_us(start);
   result.kernel = graph->kernels().at(0);
   result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));
   return result;

@@ -22,6 +22,7 @@ struct TimeStats {
 struct Measurement {
   std::string kernel;     // of the table row that ran
   std::string mismatch;   // empty: the result is exact; else nothing was timed
+  double first_us = 0.0;  // wall time of check()'s one execution
   size_t dispatches = 1;  // in one submission
   TimeStats gpu;          // one dispatch's share, by GPU timestamps; no samples without them
   TimeStats wall;         // one dispatch's share of a submission, by the host's clock

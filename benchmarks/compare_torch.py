@@ -5,6 +5,7 @@ PyTorch's side does the same work in two kernels, replayed as one CUDA graph: to
 second before each shape, since clocks start low and may fall under load.
 
     python benchmarks/compare_torch.py --bench build/editable/bin/etvk_bench [--markdown FILE]
+    python benchmarks/compare_torch.py --sweep --json sweep.json     # for plot_tops.py
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ SHAPES = (
     (4096, 4096, 4096),
     (8192, 8192, 8192),
 )
+SWEEP = tuple((2**i, kn, kn) for kn in (2048, 4096) for i in range(4, 14))  # M 16 to 8192
+TORCH_MIN_M = 17  # of torch._int_mm
 ITERATIONS = 20  # of the layer in one graph replay
 REPEATS = 30
 WARMUP_S = 1.0
@@ -103,7 +106,11 @@ def our_result(bench: Path, m: int, k: int, n: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bench", type=Path, default=Path("build/editable/bin/etvk_bench"))
+    parser.add_argument(
+        "--sweep", action="store_true", help="M from 16 to 8192, K = N = 2048, 4096"
+    )
     parser.add_argument("--markdown", type=Path, help="write the table here as well")
+    parser.add_argument("--json", type=Path, help="write what plot_tops.py draws")
     args = parser.parse_args()
 
     lines = [
@@ -111,10 +118,16 @@ def main() -> int:
         "|---|---|---|---|---|---|---|",
     ]
     ratios = []
-    for m, k, n in SHAPES:
-        theirs_us = torch_time_us(m, k, n)
+    results = []
+    for m, k, n in SWEEP if args.sweep else SHAPES:
+        theirs_us = torch_time_us(m, k, n) if m >= TORCH_MIN_M else None
         ours = our_result(args.bench, m, k, n)
         ours_us = ours["gpu"]["median_us"]
+        results.append(
+            {"M": m, "K": k, "N": n, "kernel": ours["kernel"], "us": ours_us, "torch_us": theirs_us}
+        )
+        if theirs_us is None:
+            continue
         ratios.append(ours_us / theirs_us)
         tera = 2e-6 * m * n * k
         kernel = ours["kernel"].split("__", 1)[1]
@@ -127,6 +140,10 @@ def main() -> int:
     lines += ["", f"Geometric mean of ours / torch: {mean:.2f}."]
     lines.append(f"{ours['device']}, {ours['driver']}, torch {torch.__version__}, {ours['date']}.")
     print("\n".join(lines))
+    if args.json:
+        names = ("device", "driver", "commit", "date")
+        document = {**{name: ours[name] for name in names}, "torch": torch.__version__}
+        args.json.write_text(json.dumps({**document, "results": results}, indent=2) + "\n")
     if args.markdown:
         args.markdown.write_text("\n".join(lines) + "\n")
     return 0

@@ -8,6 +8,7 @@
 #include "BenchOptions.h"
 #include "Measure.h"
 #include "Report.h"
+#include "Tune.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
 #include "vk/Error.h"
@@ -125,7 +126,10 @@ bool run_benchmarks(Context& context, const BenchOptions& options) {
   const std::vector<std::string> kernels = kernels_to_run(caps, options);
   print_header(caps, options);
   std::vector<Result> results;
-  for (const Shape& shape : shapes_to_run(caps, options)) {
+  if (options.tune) {
+    results = tune(context, options, shapes_to_run(caps, options));
+  }
+  for (const Shape& shape : options.tune ? std::vector<Shape>() : shapes_to_run(caps, options)) {
     const double warmup = warmup_ms(caps, options, results.empty());
     const std::vector<Result> of_shape = run_shape(context, options, shape, kernels, warmup);
     results.insert(results.end(), of_shape.begin(), of_shape.end());

@@ -1,10 +1,12 @@
 // C functions that the Python package calls through ctypes.
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <utility>
 
+#include "ExecuteTimes.h"
 #include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
@@ -89,8 +91,9 @@ size_t write_text(const std::string& text, char* buffer, size_t size) {
 
 #define ETVK_EXPORT extern "C" __attribute__((visibility("default")))
 
-// All functions: text goes to `buffer`, NUL-terminated and cut at `size` bytes. They return the
-// bytes needed, the NUL included, or 0 after printing why to stderr. They never throw.
+// Functions that write text: it goes to `buffer`, NUL-terminated and cut at `size` bytes. They
+// return the bytes needed, the NUL included, or 0 after printing why to stderr. None of them
+// throws.
 
 // Writes what available_devices() finds as a JSON array; "selected" marks the device that programs
 // loaded now would run on.
@@ -131,4 +134,13 @@ ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, ui
     std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
     return 0;
   }
+}
+
+// Sums of ExecuteTimes since the last call, in the order of its fields; all 0 unless programs were
+// loaded with ETVK_TIMESTAMPS=1.
+ETVK_EXPORT void etvk_take_execute_times(double times_us[6]) {
+  const etvk::ExecuteTimes times = etvk::take_execute_times();
+  const double values[] = {times.total_us, times.copy_in_us,  times.submit_us,
+                           times.wait_us,  times.copy_out_us, times.gpu_us};
+  std::copy(std::begin(values), std::end(values), times_us);
 }

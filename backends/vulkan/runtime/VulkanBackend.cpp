@@ -6,6 +6,7 @@
 #include <executorch/runtime/platform/log.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "ExecuteTimes.h"
 #include "graph/Blob.h"
 #include "graph/ComputeGraph.h"
 #include "vk/Context.h"
@@ -137,6 +139,36 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   }
 }
 
+void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args) {
+  using Clock = std::chrono::steady_clock;
+  const auto us_since = [](Clock::time_point start) {
+    return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+  };
+  ETVK_CHECK(args.size() == graph.input_count() + graph.output_count(), kInvalidArgument,
+             "expected " << graph.input_count() << " inputs and " << graph.output_count()
+                         << " outputs, got " << args.size() << " values");
+  etvk::ExecuteTimes times;
+  const auto start = Clock::now();
+  for (size_t i = 0; i < graph.input_count(); ++i) {
+    copy_in(graph, i, *args[i]);
+  }
+  times.copy_in_us = us_since(start);
+  graph.run();
+  const auto ran = Clock::now();
+  for (size_t i = 0; i < graph.output_count(); ++i) {
+    copy_out(graph, i, *args[graph.input_count() + i]);
+  }
+  times.copy_out_us = us_since(ran);
+  times.total_us = us_since(start);
+  if (graph.is_timed()) {
+    const etvk::SubmissionTimes submission = graph.times();
+    times.submit_us = submission.submit_us;
+    times.wait_us = submission.wait_us;
+    times.gpu_us = submission.gpu_us;
+    etvk::add_execute_times(times);
+  }
+}
+
 class VulkanBackend final : public er::BackendInterface {
  public:
   // Always: without a device, init gives an error that says what to install.
@@ -164,8 +196,10 @@ class VulkanBackend final : public er::BackendInterface {
       };
       etvk::Context& device = etvk::context_for(etvk::ContextOptions::from_environment());
       graph = std::make_unique<etvk::ComputeGraph>(
-          device, etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),
-                                  named_data));
+          device,
+          etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),
+                          named_data),
+          etvk::timestamps_wanted());
     });
     processed->Free();
     if (error != er::Error::Ok) {
@@ -179,16 +213,7 @@ class VulkanBackend final : public er::BackendInterface {
     return guarded("execute", [&] {
       auto& graph = *static_cast<etvk::ComputeGraph*>(handle);
       std::lock_guard<std::mutex> lock(graph.lock());
-      ETVK_CHECK(args.size() == graph.input_count() + graph.output_count(), kInvalidArgument,
-                 "expected " << graph.input_count() << " inputs and " << graph.output_count()
-                             << " outputs, got " << args.size() << " values");
-      for (size_t i = 0; i < graph.input_count(); ++i) {
-        copy_in(graph, i, *args[i]);
-      }
-      graph.run();
-      for (size_t i = 0; i < graph.output_count(); ++i) {
-        copy_out(graph, i, *args[graph.input_count() + i]);
-      }
+      execute_graph(graph, args);
     });
   }
 

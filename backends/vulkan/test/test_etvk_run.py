@@ -61,6 +61,31 @@ def test_layers_left_to_the_cpu(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_report_of_overhead(model: Path) -> None:
+    result = etvk_run(model, "--repeat", 3, "--report", "overhead")
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = result.stdout[result.stdout.index("medians of 3 executions") :].splitlines()[2:]
+    assert [line.split()[0] for line in lines] == [
+        "(nothing)",
+        "spin",
+        "direct_input",
+        "direct_output",
+        "direct_input,direct_output",
+        "spin,direct_input,direct_output",
+    ]
+    for line in lines:
+        numbers = [float(word) for word in line.replace("|", " ").split()[1:]]
+        wall, gpu, beyond, execute, copy_in, submit, wait, copy_out = numbers
+        assert wall > 0 and gpu > 0 and abs(wall - gpu - beyond) < 0.2
+        assert execute >= submit and execute >= wait and min(copy_in, submit, copy_out) >= 0
+
+
+def test_timestamps_setting(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETVK_TIMESTAMPS", "yes")
+    result = etvk_run(model)
+    assert result.returncode == 1 and "ETVK_TIMESTAMPS=yes: expected 0 or 1" in result.stderr
+
+
 def test_failures(model: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.bin"
     np.zeros(3, np.uint8).tofile(short)
@@ -71,6 +96,7 @@ def test_failures(model: Path, tmp_path: Path) -> None:
         ((model, "--fast"), 2, "unknown argument '--fast'"),
         ((model, "--repeat", "0"), 2, "--repeat '0'"),
         ((model, "--method"), 2, "--method needs a value"),
+        ((model, "--report", "speed"), 2, "--report 'speed': expected overhead"),
         ((tmp_path / "none.pte",), 1, "Error::AccessFailed"),
         ((cut,), 1, "Error::InvalidProgram"),
         ((model, "--method", "backward"), 1, "Error::InvalidArgument"),

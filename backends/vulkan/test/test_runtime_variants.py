@@ -17,6 +17,8 @@ from programs import pte_bytes, run
 SWIFTSHADER = os.environ.get("ETVK_SWIFTSHADER_ICD", "")
 VARIANTS = {
     "validation": {"ETVK_VALIDATION": "1"},
+    "staged": {"ETVK_DISABLE": "mapped_memory", "ETVK_VALIDATION": "1"},
+    "copied": {"ETVK_DISABLE": "mapped_memory,direct_input,direct_output"},
     "no_dot": {"ETVK_DISABLE": "dot", "ETVK_VALIDATION": "1"},
     "swiftshader": {"VK_DRIVER_FILES": SWIFTSHADER, "ETVK_DEVICE": "SwiftShader"},
 }

@@ -20,6 +20,9 @@ constexpr uint64_t kOwnBufferBytes = 64 * 1024;
 
 constexpr double kLargestInteger = 9007199254740992.0;  // 2^53, up to which doubles are exact
 
+// Of all inputs or all outputs together: kernels may read and write them across the bus.
+constexpr uint64_t kMaxDirectBytes = 256 * 1024;
+
 uint64_t round_up(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
@@ -79,7 +82,7 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
       inputs_(std::move(def.inputs)),
       outputs_(std::move(def.outputs)),
       constant_defs_(std::move(def.constants)),
-      staged_(!context.device.has_mapped_device_memory()),
+      staged_(!context.device.caps().mapped_memory),
       commands_(context.device, timed) {
   check_ids();
   validation_messages_ = context_.device.instance().validation_message_count();
@@ -352,6 +355,9 @@ BufferRange ComputeGraph::range(ValueId id) const {
   const Storage& storage = storages_[static_cast<size_t>(index)];
   const uint64_t bytes =
       round_up(std::max<uint64_t>(bytes_of(dtype(id), sizes(id)), 1), kWordGroupBytes);
+  if (storage.host != nullptr) {
+    return {storage.host, storage.host_offset_bytes, bytes};
+  }
   if (storage.constant >= 0) {
     BufferRange range = constant_range(static_cast<size_t>(storage.constant));
     range.size_bytes = bytes;
@@ -360,13 +366,83 @@ BufferRange ComputeGraph::range(ValueId id) const {
   return {&arena_, arena_items_[storage.arena_item].offset_bytes, bytes};
 }
 
+// Staging memory, where the arena is not mapped. Small inputs and outputs live in it, so that
+// kernels read and write them there and nothing is copied.
+void ComputeGraph::place_inputs_and_outputs() {
+  const uint64_t alignment =
+      std::max<uint64_t>(caps().min_storage_offset_alignment, kWordGroupBytes);
+  const auto stage = [&](const std::vector<ValueId>& ids, std::vector<uint64_t>& offsets) {
+    uint64_t bytes = 0;
+    for (ValueId id : ids) {
+      offsets.push_back(bytes);
+      bytes += is_tensor(id) ? round_up(storages_[storage_of(id)].size_bytes, alignment) : 0;
+    }
+    return bytes;
+  };
+  const uint64_t upload_bytes = stage(inputs_, upload_offsets_);
+  const uint64_t readback_bytes = stage(outputs_, readback_offsets_);
+  if (!staged_) {
+    return;
+  }
+  const auto live_in = [this](const Buffer& buffer, uint64_t offset_bytes, Storage& storage) {
+    storage.host = &buffer;
+    storage.host_offset_bytes = offset_bytes;
+    arena_items_[storage.arena_item].size_bytes = 0;
+  };
+  bool direct_input = caps().direct_input && upload_bytes > 0 && upload_bytes <= kMaxDirectBytes;
+  if (direct_input) {
+    try {
+      upload_ = Buffer(context_.device, upload_bytes, MemoryUse::kDirectInput);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory) {
+        throw;
+      }
+      direct_input = false;  // a mapped window of 256 MiB that other programs have filled
+    }
+  }
+  if (upload_bytes > 0 && !direct_input) {
+    upload_ = Buffer(context_.device, upload_bytes, MemoryUse::kUpload);
+  }
+  std::vector<bool> is_read(storages_.size());  // by a node, or already placed
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (is_tensor(inputs_[i])) {
+      const size_t index = storage_of(inputs_[i]);
+      if (direct_input && !is_read[index]) {
+        live_in(upload_, upload_offsets_[i], storages_[index]);
+      }
+      is_read[index] = true;
+    }
+  }
+  for (const Node& node : nodes_) {
+    for (ValueId id : node.reads) {
+      if (is_tensor(id)) {
+        is_read[storage_of(id)] = true;
+      }
+    }
+  }
+  const bool direct_output = caps().direct_output && readback_bytes <= kMaxDirectBytes;
+  if (readback_bytes > 0) {
+    readback_ = Buffer(context_.device, readback_bytes, MemoryUse::kReadback);
+  }
+  for (size_t i = 0; i < outputs_.size() && direct_output; ++i) {
+    if (is_tensor(outputs_[i])) {
+      const size_t index = storage_of(outputs_[i]);
+      if (storages_[index].constant < 0 && !is_read[index]) {
+        live_in(readback_, readback_offsets_[i], storages_[index]);
+        is_read[index] = true;
+      }
+    }
+  }
+}
+
 void ComputeGraph::plan_memory() {
+  place_inputs_and_outputs();
   const auto use = [this](ValueId id, int32_t when) {
     if (!is_tensor(id)) {
       return;
     }
     const Storage& storage = storages_[storage_of(id)];
-    if (storage.constant < 0) {
+    if (storage.constant < 0 && storage.host == nullptr) {
       ArenaItem& item = arena_items_[storage.arena_item];
       item.first_use = std::min(item.first_use, when);
       item.last_use = std::max(item.last_use, when);
@@ -390,23 +466,6 @@ void ComputeGraph::plan_memory() {
   const uint64_t arena_bytes = plan_arena(arena_items_, range_alignment());
   if (arena_bytes > 0) {
     arena_ = Buffer(context_.device, arena_bytes, memory);
-  }
-
-  const auto stage = [&](const std::vector<ValueId>& ids, std::vector<uint64_t>& offsets) {
-    uint64_t bytes = 0;
-    for (ValueId id : ids) {
-      offsets.push_back(bytes);
-      bytes += is_tensor(id) ? storages_[storage_of(id)].size_bytes : 0;
-    }
-    return bytes;
-  };
-  const uint64_t upload_bytes = stage(inputs_, upload_offsets_);
-  const uint64_t readback_bytes = stage(outputs_, readback_offsets_);
-  if (staged_ && upload_bytes > 0) {
-    upload_ = Buffer(context_.device, upload_bytes, MemoryUse::kUpload);
-  }
-  if (staged_ && readback_bytes > 0) {
-    readback_ = Buffer(context_.device, readback_bytes, MemoryUse::kReadback);
   }
 }
 
@@ -451,30 +510,28 @@ void ComputeGraph::resize_nodes() {
 
 void ComputeGraph::record() {
   commands_.begin();
-  const auto current_bytes = [this](ValueId id) { return bytes_of(dtype(id), sizes(id)); };
-  if (staged_) {
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      if (is_tensor(inputs_[i]) && current_bytes(inputs_[i]) > 0) {
-        BufferRange to = range(inputs_[i]);
-        to.size_bytes = current_bytes(inputs_[i]);
-        commands_.copy({&upload_, upload_offsets_[i], to.size_bytes}, to);
+  // Between a tensor and its staging memory, unless it lives there or the arena is mapped.
+  const auto copies = [this](const std::vector<ValueId>& ids, const std::vector<uint64_t>& offsets,
+                             const Buffer& staging, bool is_upload) {
+    std::vector<Copy> result;
+    for (size_t i = 0; i < ids.size() && staged_; ++i) {
+      const uint64_t bytes = is_tensor(ids[i]) ? bytes_of(dtype(ids[i]), sizes(ids[i])) : 0;
+      if (bytes > 0 && range(ids[i]).buffer != &staging) {
+        const BufferRange tensor{range(ids[i]).buffer, range(ids[i]).offset_bytes, bytes};
+        const BufferRange staged{&staging, offsets[i], bytes};
+        result.push_back(is_upload ? Copy{staged, tensor} : Copy{tensor, staged});
       }
     }
-  }
+    return result;
+  };
+  commands_.copy(copies(inputs_, upload_offsets_, upload_, true));
   for (const Node& node : nodes_) {
     if (node.record) {
       node.record(commands_);
     }
   }
-  if (staged_) {
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      if (is_tensor(outputs_[i]) && current_bytes(outputs_[i]) > 0) {
-        BufferRange from = range(outputs_[i]);
-        from.size_bytes = current_bytes(outputs_[i]);
-        commands_.copy(from, {&readback_, readback_offsets_[i], from.size_bytes});
-      }
-    }
-  }
+  commands_.copy(copies(outputs_, readback_offsets_, readback_, false));
+  context_.pipelines.create(commands_.pipelines());
   commands_.end();
   dirty_ = false;
 }
@@ -504,17 +561,18 @@ void ComputeGraph::set_input_symint(size_t index, int64_t value) {
 }
 
 uint8_t* ComputeGraph::input_data(size_t index) {
-  if (staged_) {
+  const BufferRange to = range(inputs_.at(index));
+  if (staged_ && to.buffer != &upload_) {
     return upload_.mapped() + upload_offsets_.at(index);
   }
-  return arena_.mapped() + range(inputs_.at(index)).offset_bytes;
+  return to.buffer->mapped() + to.offset_bytes;
 }
 
 const uint8_t* ComputeGraph::output_data(size_t index) {
-  if (staged_) {
+  const BufferRange from = range(outputs_.at(index));
+  if (staged_ && from.buffer != &readback_) {
     return readback_.mapped() + readback_offsets_.at(index);
   }
-  const BufferRange from = range(outputs_.at(index));
   return from.buffer->mapped() + from.offset_bytes;
 }
 

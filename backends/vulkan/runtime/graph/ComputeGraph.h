@@ -67,6 +67,9 @@ class ComputeGraph {
   // Of the dispatches of the last run() but the first, without copies. Only for graphs built with
   // `timed`, and of at least two dispatches.
   double gpu_time_us() const { return commands_.gpu_time_us(); }
+  bool is_timed() const { return commands_.is_timed(); }
+  // All of the last run(), copies included. Only for graphs built with `timed`.
+  SubmissionTimes times() const { return commands_.times(); }
 
   // ---- For op implementations, while nodes are built and in their callbacks.
 
@@ -116,6 +119,8 @@ class ComputeGraph {
     uint64_t size_bytes = 0;
     int64_t constant = -1;  // >= 0: lives in this constant region
     size_t arena_item = 0;
+    const Buffer* host = nullptr;  // upload_ or readback_: lives there, not in the arena
+    uint64_t host_offset_bytes = 0;
   };
   struct TensorState {
     std::vector<int64_t> sizes;
@@ -133,6 +138,7 @@ class ComputeGraph {
   size_t storage_of(ValueId id);
   void check_ids() const;
   void build_nodes(const std::vector<OpCall>& chain);
+  void place_inputs_and_outputs();
   void plan_memory();
   void upload_constants();
   uint64_t range_alignment() const;
@@ -154,7 +160,7 @@ class ComputeGraph {
   std::vector<uint64_t> upload_offsets_;    // by input
   std::vector<uint64_t> readback_offsets_;  // by output
 
-  bool staged_ = false;  // the arena is not host-visible: copy through upload_ and readback_
+  bool staged_ = false;  // the arena is not mapped: inputs and outputs go through the two below
   bool dirty_ = true;    // sizes changed since the last recording
   uint64_t validation_messages_ = 0;
   Buffer arena_;

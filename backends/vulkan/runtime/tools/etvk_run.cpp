@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/Overhead.h"
+
 extern "C" size_t etvk_describe_devices(char* buffer, size_t size);  // CApi.cpp
 
 namespace {
@@ -36,6 +38,8 @@ Loads a program, runs one of its methods and prints each output's dtype, shape a
   --repeat N        executions that are timed (default 10)
   --seed S          of the random inputs (default 1)
   --output PREFIX   write the outputs' bytes to PREFIX0.bin, PREFIX1.bin, ...
+  --report overhead what an execution takes beyond the GPU's time, and where, for each way to move
+                    inputs and outputs and to wait; --repeat executions of each
   --help            print this
 
 The exit code is 1 when loading or running fails, with ExecuTorch's name of the error, and 2 for
@@ -58,6 +62,7 @@ struct Options {
   uint64_t repeat = 10;
   uint64_t seed = 1;
   std::string output_prefix;
+  bool report_overhead = false;
   bool help = false;
 };
 
@@ -91,6 +96,12 @@ Options parse_options(int argc, char** argv) {
       options.seed = parse_integer(argument, value(), 0);
     } else if (argument == "--output") {
       options.output_prefix = value();
+    } else if (argument == "--report") {
+      const std::string report = value();
+      if (report != "overhead") {
+        throw UsageError("--report '" + report + "': expected overhead");
+      }
+      options.report_overhead = true;
     } else if (argument == "--help" || argument == "-h") {
       options.help = true;
     } else if (argument.rfind("-", 0) == 0 || !options.model.empty()) {
@@ -354,6 +365,9 @@ void run(const Options& options) {
   std::printf("executed  median %.1f us, min %.1f us, of %zu\n",
               (times_us[(times_us.size() - 1) / 2] + times_us[times_us.size() / 2]) / 2,
               times_us.front(), times_us.size());
+  if (options.report_overhead) {
+    etvk::tools::report_overhead(options.model, options.method, inputs.values, options.repeat);
+  }
 }
 
 }  // namespace

@@ -55,6 +55,7 @@
   X(vkCreateDescriptorPool)         \
   X(vkCreateDescriptorSetLayout)    \
   X(vkCreateFence)                  \
+  X(vkCreatePipelineCache)          \
   X(vkCreatePipelineLayout)         \
   X(vkCreateQueryPool)              \
   X(vkCreateShaderModule)           \
@@ -65,6 +66,7 @@
   X(vkDestroyDevice)                \
   X(vkDestroyFence)                 \
   X(vkDestroyPipeline)              \
+  X(vkDestroyPipelineCache)         \
   X(vkDestroyPipelineLayout)        \
   X(vkDestroyQueryPool)             \
   X(vkDestroyShaderModule)          \
@@ -74,6 +76,8 @@
   X(vkFreeMemory)                   \
   X(vkGetBufferMemoryRequirements)  \
   X(vkGetDeviceQueue)               \
+  X(vkGetFenceStatus)               \
+  X(vkGetPipelineCacheData)         \
   X(vkGetQueryPoolResults)          \
   X(vkInvalidateMappedMemoryRanges) \
   X(vkMapMemory)                    \

@@ -1,6 +1,7 @@
 #include "vk/Commands.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "vk/Error.h"
 
@@ -11,9 +12,7 @@ namespace {
 constexpr uint32_t kSetsPerPool = 64;
 constexpr uint32_t kMaxBindings = 8;
 
-constexpr VkPipelineStageFlags kWorkStages =
-    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-constexpr VkAccessFlags kWorkWrites = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+enum Query : uint32_t { kBegin, kFirstDispatch, kLastDispatch, kEnd, kQueryCount };
 
 }  // namespace
 
@@ -47,7 +46,7 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
                device.caps().name << " has no GPU timestamps on its compute queue");
     VkQueryPoolCreateInfo query_info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
     query_info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    query_info.queryCount = 2;
+    query_info.queryCount = kQueryCount;
     VkQueryPool queries = VK_NULL_HANDLE;
     check(api.vkCreateQueryPool(vk_device, &query_info, nullptr, &queries), "vkCreateQueryPool");
     queries_ = {queries, [&device](VkQueryPool q) {
@@ -57,21 +56,8 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
 }
 
 void Commands::begin() {
-  const DeviceApi& api = device_.api();
-  check(api.vkResetCommandPool(device_.handle(), pool_.get(), 0), "vkResetCommandPool");
-  for (const auto& pool : descriptor_pools_) {
-    check(api.vkResetDescriptorPool(device_.handle(), pool.get(), 0), "vkResetDescriptorPool");
-  }
-  current_pool_ = 0;
-  sets_in_pool_ = 0;
-  has_pending_writes_ = false;
-  is_end_stamped_ = false;
+  steps_.clear();
   kernels_.clear();
-  VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-  check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
-  if (queries_) {
-    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, 2);
-  }
 }
 
 void Commands::add_descriptor_pool() {
@@ -109,22 +95,9 @@ VkDescriptorSet Commands::allocate_set(const Pipeline& pipeline) {
   return set;
 }
 
-void Commands::barrier(VkPipelineStageFlags stage, VkAccessFlags access) {
-  if (!has_pending_writes_) {
-    return;
-  }
-  VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  memory.srcAccessMask = kWorkWrites;
-  memory.dstAccessMask = access;
-  device_.api().vkCmdPipelineBarrier(commands_, kWorkStages, stage, 0, 1, &memory, 0, nullptr, 0,
-                                     nullptr);
-  has_pending_writes_ = false;
-}
-
 void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>& bindings,
                         const void* push_constants, uint32_t push_constant_bytes,
                         WorkgroupCount groups) {
-  const DeviceApi& api = device_.api();
   const KernelRow& row = pipeline.row();
   ETVK_CHECK(
       bindings.size() == row.binding_count && bindings.size() <= kMaxBindings, kInternal,
@@ -136,16 +109,92 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
   ETVK_CHECK(largest <= device_.caps().max_workgroup_count, kNotSupported,
              row.name << ": " << largest << " workgroups in one dimension, " << device_.caps().name
                       << " allows " << device_.caps().max_workgroup_count);
-
-  const VkDescriptorSet set = allocate_set(pipeline);
-  VkDescriptorBufferInfo buffers[kMaxBindings];
-  VkWriteDescriptorSet writes[kMaxBindings];
-  for (uint32_t i = 0; i < bindings.size(); ++i) {
-    ETVK_CHECK(bindings[i].size_bytes <= device_.caps().max_storage_range_bytes, kNotSupported,
-               row.name << ": a tensor of " << bindings[i].size_bytes << " bytes, "
+  for (const BufferRange& binding : bindings) {
+    ETVK_CHECK(binding.size_bytes <= device_.caps().max_storage_range_bytes, kNotSupported,
+               row.name << ": a tensor of " << binding.size_bytes << " bytes, "
                         << device_.caps().name << " binds at most "
                         << device_.caps().max_storage_range_bytes);
-    buffers[i] = {bindings[i].buffer->handle(), bindings[i].offset_bytes, bindings[i].size_bytes};
+  }
+  const auto* bytes = static_cast<const uint8_t*>(push_constants);
+  steps_.push_back({&pipeline, bindings, {bytes, bytes + push_constant_bytes}, groups, {}});
+  kernels_.emplace_back(row.name);
+}
+
+void Commands::copy(std::vector<Copy> copies) {
+  if (!copies.empty()) {
+    steps_.push_back({nullptr, {}, {}, {}, std::move(copies)});
+  }
+}
+
+std::vector<const Pipeline*> Commands::pipelines() const {
+  std::vector<const Pipeline*> pipelines;
+  for (const Step& step : steps_) {
+    if (step.pipeline != nullptr) {
+      pipelines.push_back(step.pipeline);
+    }
+  }
+  return pipelines;
+}
+
+void Commands::end() {
+  const DeviceApi& api = device_.api();
+  check(api.vkResetCommandPool(device_.handle(), pool_.get(), 0), "vkResetCommandPool");
+  for (const auto& pool : descriptor_pools_) {
+    check(api.vkResetDescriptorPool(device_.handle(), pool.get(), 0), "vkResetDescriptorPool");
+  }
+  current_pool_ = 0;
+  sets_in_pool_ = 0;
+  pending_stage_ = 0;
+  VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+  check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
+  if (queries_) {
+    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, kQueryCount);
+    stamp(VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, kBegin);
+  }
+  size_t dispatches = 0;
+  for (const Step& step : steps_) {
+    if (step.pipeline == nullptr) {
+      record_copies(step);
+      continue;
+    }
+    record_dispatch(step);
+    ++dispatches;
+    // Not before the first dispatch: NVIDIA driver 580 writes a timestamp there while a copy from
+    // host memory in front of it still runs, so that the copy would count. Nor do copies behind the
+    // last one.
+    if (dispatches == 1) {
+      stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kFirstDispatch);
+    } else if (dispatches == kernels_.size()) {
+      stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kLastDispatch);
+    }
+  }
+  barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+  stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kEnd);
+  check(api.vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
+}
+
+// Each step waits for the one before it, so that the chain orders all of them.
+void Commands::barrier(VkPipelineStageFlags stage, VkAccessFlags access) {
+  if (pending_stage_ == 0) {
+    return;
+  }
+  VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  memory.srcAccessMask = pending_stage_ == VK_PIPELINE_STAGE_TRANSFER_BIT
+                             ? VK_ACCESS_TRANSFER_WRITE_BIT
+                             : VK_ACCESS_SHADER_WRITE_BIT;
+  memory.dstAccessMask = access;
+  device_.api().vkCmdPipelineBarrier(commands_, pending_stage_, stage, 0, 1, &memory, 0, nullptr, 0,
+                                     nullptr);
+}
+
+VkDescriptorSet Commands::write_set(const Step& step) {
+  const VkDescriptorSet set = allocate_set(*step.pipeline);
+  VkDescriptorBufferInfo buffers[kMaxBindings];
+  VkWriteDescriptorSet writes[kMaxBindings];
+  const auto count = static_cast<uint32_t>(step.bindings.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    const BufferRange& binding = step.bindings[i];
+    buffers[i] = {binding.buffer->handle(), binding.offset_bytes, binding.size_bytes};
     writes[i] = {VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
     writes[i].dstSet = set;
     writes[i].dstBinding = i;
@@ -153,61 +202,87 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
     writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
     writes[i].pBufferInfo = &buffers[i];
   }
-  api.vkUpdateDescriptorSets(device_.handle(), static_cast<uint32_t>(bindings.size()), writes, 0,
-                             nullptr);
+  device_.api().vkUpdateDescriptorSets(device_.handle(), count, writes, 0, nullptr);
+  return set;
+}
 
+void Commands::record_dispatch(const Step& step) {
+  const DeviceApi& api = device_.api();
+  const Pipeline& pipeline = *step.pipeline;
+  ETVK_CHECK(pipeline.handle() != VK_NULL_HANDLE, kInternal,
+             pipeline.row().name << ": the pipeline has not been created");
+  const VkDescriptorSet set = write_set(step);
   barrier(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
           VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
   api.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle());
   api.vkCmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout(), 0, 1,
                               &set, 0, nullptr);
-  if (push_constant_bytes > 0) {
+  if (!step.push_constants.empty()) {
     api.vkCmdPushConstants(commands_, pipeline.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                           push_constant_bytes, push_constants);
+                           static_cast<uint32_t>(step.push_constants.size()),
+                           step.push_constants.data());
   }
-  api.vkCmdDispatch(commands_, groups.x, groups.y, groups.z);
-  // Not before the first dispatch: NVIDIA driver 580 writes a timestamp there while a copy from
-  // host memory in front of it still runs, so that the copy would count.
-  if (queries_ && kernels_.empty()) {
-    api.vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_.get(), 0);
-  }
-  has_pending_writes_ = true;
-  kernels_.emplace_back(row.name);
+  api.vkCmdDispatch(commands_, step.groups.x, step.groups.y, step.groups.z);
+  pending_stage_ = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
 }
 
-// The copies of outputs behind the last dispatch do not count.
-void Commands::stamp_end() {
-  if (queries_ && kernels_.size() > 1 && !is_end_stamped_) {
-    device_.api().vkCmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
-                                      queries_.get(), 1);
-    is_end_stamped_ = true;
-  }
-}
-
-void Commands::copy(const BufferRange& from, const BufferRange& to) {
-  stamp_end();
+void Commands::record_copies(const Step& step) {
   barrier(VK_PIPELINE_STAGE_TRANSFER_BIT,
           VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
-  const VkBufferCopy region{from.offset_bytes, to.offset_bytes, from.size_bytes};
-  device_.api().vkCmdCopyBuffer(commands_, from.buffer->handle(), to.buffer->handle(), 1, &region);
-  has_pending_writes_ = true;
+  for (const Copy& copy : step.copies) {
+    const VkBufferCopy region{copy.from.offset_bytes, copy.to.offset_bytes, copy.from.size_bytes};
+    device_.api().vkCmdCopyBuffer(commands_, copy.from.buffer->handle(), copy.to.buffer->handle(),
+                                  1, &region);
+  }
+  pending_stage_ = VK_PIPELINE_STAGE_TRANSFER_BIT;
 }
 
-void Commands::end() {
-  stamp_end();
-  barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
-  check(device_.api().vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
+void Commands::stamp(VkPipelineStageFlagBits stage, uint32_t query) {
+  if (queries_) {
+    device_.api().vkCmdWriteTimestamp(commands_, stage, queries_.get(), query);
+  }
 }
 
-void Commands::submit_and_wait() const { device_.submit_and_wait(commands_, fence_.get()); }
+void Commands::submit_and_wait() {
+  if (!queries_) {
+    device_.submit(commands_, fence_.get());
+    device_.wait(fence_.get());
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  const auto us = [](Clock::duration time) {
+    return std::chrono::duration<double, std::micro>(time).count();
+  };
+  const auto start = Clock::now();
+  device_.submit(commands_, fence_.get());
+  const auto submitted = Clock::now();
+  device_.wait(fence_.get());
+  times_.submit_us = us(submitted - start);
+  times_.wait_us = us(Clock::now() - submitted);
+}
 
 double Commands::gpu_time_us() const {
   ETVK_CHECK(queries_ && kernels_.size() > 1, kInternal, "gpu_time_us: nothing was timed");
-  uint64_t ticks[2];
-  check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), 0, 2, sizeof(ticks),
-                                            ticks, sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
-        "vkGetQueryPoolResults");
-  return static_cast<double>(ticks[1] - ticks[0]) * device_.caps().timestamp_period_ns * 1e-3;
+  return ticks_us(kFirstDispatch, kLastDispatch);
+}
+
+SubmissionTimes Commands::times() const {
+  ETVK_CHECK(static_cast<bool>(queries_), kInternal, "times: nothing was timed");
+  SubmissionTimes times = times_;
+  times.gpu_us = ticks_us(kBegin, kEnd);
+  return times;
+}
+
+double Commands::ticks_us(uint32_t from, uint32_t to) const {
+  const auto ticks = [this](uint32_t query) {
+    uint64_t value = 0;
+    check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), query, 1,
+                                              sizeof(value), &value, sizeof(value),
+                                              VK_QUERY_RESULT_64_BIT),
+          "vkGetQueryPoolResults");
+    return value;
+  };
+  return static_cast<double>(ticks(to) - ticks(from)) * device_.caps().timestamp_period_ns * 1e-3;
 }
 
 }  // namespace etvk

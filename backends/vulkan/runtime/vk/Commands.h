@@ -17,34 +17,66 @@ struct WorkgroupCount {
   uint32_t z = 1;
 };
 
+struct Copy {
+  BufferRange from;
+  BufferRange to;
+};
+
+struct SubmissionTimes {
+  double submit_us = 0.0;  // host, in the driver
+  double wait_us = 0.0;    // host, from then until the work is seen to be done
+  double gpu_us = 0.0;     // from the first command's start to the last one's end
+};
+
 class Commands {
  public:
-  // With `timed`, GPU timestamps are taken behind the first dispatch and behind the last one;
-  // throws kNotSupported if the device's queue has none.
+  // With `timed`, submissions are timed on the GPU and on the host; throws kNotSupported if the
+  // device's queue has no timestamps.
   Commands(const Device& device, bool timed);
 
   // Starts over: forgets all that was recorded.
   void begin();
-  // Every command waits for the writes of the ones before it.
+  // Each call waits for the writes of the ones before it. Nothing goes to the driver until end(),
+  // so that all pipelines can be created at once before.
   void dispatch(const Pipeline& pipeline, const std::vector<BufferRange>& bindings,
                 const void* push_constants, uint32_t push_constant_bytes, WorkgroupCount groups);
-  void copy(const BufferRange& from, const BufferRange& to);
-  // Ends recording; device writes become visible to the host when a submission has finished.
+  // In any order: none of them reads or writes what another one writes.
+  void copy(std::vector<Copy> copies);
+  // Records for the driver, when all of pipelines() have been created. Device writes become visible
+  // to the host when a submission has finished.
   void end();
 
-  void submit_and_wait() const;
+  void submit_and_wait();
 
+  // Of the dispatches, in order.
+  std::vector<const Pipeline*> pipelines() const;
   // Names of the kernels dispatched, in order.
   const std::vector<std::string>& kernels() const { return kernels_; }
   // GPU time from the end of the first dispatch of the last submission to the end of the last one,
   // barriers included. Only if timed, and of at least two dispatches.
   double gpu_time_us() const;
+  bool is_timed() const { return static_cast<bool>(queries_); }
+  // All of the last submission. Only if timed.
+  SubmissionTimes times() const;
 
  private:
+  // One dispatch, or with no pipeline some copies.
+  struct Step {
+    const Pipeline* pipeline = nullptr;
+    std::vector<BufferRange> bindings;
+    std::vector<uint8_t> push_constants;
+    WorkgroupCount groups;
+    std::vector<Copy> copies;
+  };
+
+  void record_dispatch(const Step& step);
+  void record_copies(const Step& step);
+  VkDescriptorSet write_set(const Step& step);
   VkDescriptorSet allocate_set(const Pipeline& pipeline);
   void add_descriptor_pool();
   void barrier(VkPipelineStageFlags stage, VkAccessFlags access);
-  void stamp_end();
+  void stamp(VkPipelineStageFlagBits stage, uint32_t query);
+  double ticks_us(uint32_t from, uint32_t to) const;
 
   const Device& device_;
   Handle<VkCommandPool> pool_;
@@ -54,8 +86,9 @@ class Commands {
   std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
   size_t current_pool_ = 0;
   uint32_t sets_in_pool_ = 0;
-  bool has_pending_writes_ = false;
-  bool is_end_stamped_ = false;
+  std::vector<Step> steps_;
+  VkPipelineStageFlags pending_stage_ = 0;  // of the last step, whose writes no one waits for yet
+  SubmissionTimes times_;
   std::vector<std::string> kernels_;
 };
 

@@ -5,7 +5,7 @@
 namespace etvk {
 
 std::unique_ptr<Buffer> Uploader::upload(const uint8_t* data, uint64_t size_bytes) {
-  const bool staged = !device_.has_mapped_device_memory();
+  const bool staged = !device_.caps().mapped_memory;
   auto buffer = std::make_unique<Buffer>(device_, size_bytes,
                                          staged ? MemoryUse::kDevice : MemoryUse::kDeviceMapped);
   if (staged && staging_.size_bytes() < size_bytes) {
@@ -17,7 +17,7 @@ std::unique_ptr<Buffer> Uploader::upload(const uint8_t* data, uint64_t size_byte
   target.flush();
   if (staged) {
     commands_.begin();
-    commands_.copy({&staging_, 0, size_bytes}, {buffer.get(), 0, size_bytes});
+    commands_.copy({{{&staging_, 0, size_bytes}, {buffer.get(), 0, size_bytes}}});
     commands_.end();
     commands_.submit_and_wait();
   }

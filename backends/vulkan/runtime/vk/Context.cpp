@@ -16,7 +16,7 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-using OptionKey = std::tuple<std::string, std::string, bool>;
+using OptionKey = std::tuple<std::string, std::string, bool, std::string>;
 
 struct Contexts {
   std::mutex mutex;
@@ -47,19 +47,21 @@ ContextOptions ContextOptions::from_environment() {
   ETVK_CHECK(validation.empty() || validation == "0" || validation == "1", kInvalidArgument,
              "ETVK_VALIDATION=" << validation << ": expected 0 or 1");
   options.validation = validation == "1";
+  options.pipeline_cache = environment("ETVK_PIPELINE_CACHE");
   return options;
 }
 
 Context& context_for(const ContextOptions& options) {
   Contexts& all = contexts();
   std::lock_guard<std::mutex> lock(all.mutex);
-  auto& slot = all.contexts[OptionKey(options.device, options.disable, options.validation)];
+  auto& slot = all.contexts[OptionKey(options.device, options.disable, options.validation,
+                                      options.pipeline_cache)];
   if (slot == nullptr) {
     const auto instance = all.instance(options.validation);
     const auto devices = query_devices(*instance);
     const size_t index = choose_device(devices, options.device);
-    slot = std::make_unique<Context>(instance, index,
-                                     without_disabled(devices[index], options.disable));
+    slot = std::make_unique<Context>(
+        instance, index, without_disabled(devices[index], options.disable), options.pipeline_cache);
   }
   return *slot;
 }

@@ -12,16 +12,19 @@
 namespace etvk {
 
 struct ContextOptions {
-  std::string device;       // ETVK_DEVICE: index or part of a name; empty: the best there is
-  std::string disable;      // ETVK_DISABLE: comma list of coopmat, dot, int8_storage
-  bool validation = false;  // ETVK_VALIDATION=1
+  std::string device;          // ETVK_DEVICE: index or part of a name; empty: the best there is
+  std::string disable;         // ETVK_DISABLE: comma list of coopmat, dot, int8_storage
+  bool validation = false;     // ETVK_VALIDATION=1
+  std::string pipeline_cache;  // ETVK_PIPELINE_CACHE: path of a file; empty: none
 
   static ContextOptions from_environment();
 };
 
 struct Context {
-  Context(std::shared_ptr<Instance> instance, size_t device_index, DeviceCaps caps)
-      : device(std::move(instance), device_index, std::move(caps)), pipelines(device) {}
+  Context(std::shared_ptr<Instance> instance, size_t device_index, DeviceCaps caps,
+          std::string pipeline_cache_path = "")
+      : device(std::move(instance), device_index, std::move(caps)),
+        pipelines(device, std::move(pipeline_cache_path)) {}
 
   Device device;
   PipelineCache pipelines;

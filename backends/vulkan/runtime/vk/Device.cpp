@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <cstring>
 #include <set>
 #include <sstream>
@@ -11,6 +12,9 @@
 namespace etvk {
 
 namespace {
+
+// Being woken takes the host some tens of microseconds, as long as a small program runs.
+constexpr std::chrono::microseconds kSpinTime{100};
 
 DeviceType device_type(VkPhysicalDeviceType type) {
   switch (type) {
@@ -137,6 +141,29 @@ std::vector<CoopmatShape> query_coopmat_shapes([[maybe_unused]] const InstanceAp
   return shapes;
 }
 
+void query_memory(const InstanceApi& api, VkPhysicalDevice device, DeviceCaps& caps) {
+  VkPhysicalDeviceMemoryProperties memory{};
+  api.vkGetPhysicalDeviceMemoryProperties(device, &memory);
+  constexpr VkMemoryPropertyFlags kLocal = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  constexpr VkMemoryPropertyFlags kVisible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+  constexpr VkMemoryPropertyFlags kCached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  // A discrete GPU may expose a small mapped window (256 MiB); only a mapped type on the largest
+  // device-local heap counts.
+  VkDeviceSize largest = 0;
+  VkDeviceSize largest_mapped = 0;
+  for (uint32_t type = 0; type < memory.memoryTypeCount; ++type) {
+    const VkMemoryPropertyFlags flags = memory.memoryTypes[type].propertyFlags;
+    const VkDeviceSize heap = memory.memoryHeaps[memory.memoryTypes[type].heapIndex].size;
+    const auto has = [flags](VkMemoryPropertyFlags wanted) { return (flags & wanted) == wanted; };
+    largest = has(kLocal) ? std::max(largest, heap) : largest;
+    largest_mapped =
+        has(kLocal | kVisible | kCached) ? std::max(largest_mapped, heap) : largest_mapped;
+    caps.direct_input = caps.direct_input || has(kLocal | kVisible);
+    caps.direct_output = caps.direct_output || has(kVisible | kCached);
+  }
+  caps.mapped_memory = largest_mapped > 0 && largest_mapped == largest;
+}
+
 DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   VkPhysicalDeviceSubgroupProperties subgroup{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
@@ -160,6 +187,11 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   caps.name = base.deviceName;
   caps.type = device_type(base.deviceType);
   caps.api_version = base.apiVersion;
+  caps.vendor_id = base.vendorID;
+  caps.device_id = base.deviceID;
+  caps.driver_version = base.driverVersion;
+  std::copy_n(base.pipelineCacheUUID, caps.pipeline_cache_uuid.size(),
+              caps.pipeline_cache_uuid.begin());
   std::ostringstream driver_text;
   if (driver.driverName[0] != '\0') {
     driver_text << driver.driverName << " " << driver.driverInfo;
@@ -182,6 +214,8 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   if (features.has_coopmat()) {
     caps.coopmat_shapes = query_coopmat_shapes(api, device);
   }
+  query_memory(api, device, caps);
+  caps.spin = caps.type != DeviceType::kCpu;  // there the polling thread would take a core away
   return caps;
 }
 
@@ -218,9 +252,19 @@ DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled) {
       caps.dot4 = false;
     } else if (word == "int8_storage") {
       caps.int8_storage = false;
+    } else if (word == "mapped_memory") {
+      caps.mapped_memory = false;
+    } else if (word == "direct_input") {
+      caps.direct_input = false;
+    } else if (word == "direct_output") {
+      caps.direct_output = false;
+    } else if (word == "spin") {
+      caps.spin = false;
     } else if (!word.empty()) {
       ETVK_FAIL(kInvalidArgument, "ETVK_DISABLE: unknown feature '"
-                                      << word << "'; known are coopmat, dot, int8_storage");
+                                      << word
+                                      << "'; known are coopmat, dot, int8_storage, mapped_memory, "
+                                         "direct_input, direct_output, spin");
     }
   }
   return caps;
@@ -327,23 +371,6 @@ Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps
   api.vkGetPhysicalDeviceProperties2(physical_, &properties);
   max_allocation_bytes_ = maintenance3.maxMemoryAllocationSize;
   api.vkGetPhysicalDeviceMemoryProperties(physical_, &memory_);
-  // A discrete GPU may expose a small mapped window (256 MiB); only a mapped type on the largest
-  // device-local heap counts.
-  VkDeviceSize largest = 0;
-  VkDeviceSize largest_mapped = 0;
-  for (uint32_t type = 0; type < memory_.memoryTypeCount; ++type) {
-    const VkMemoryPropertyFlags flags = memory_flags(type);
-    const VkDeviceSize heap = memory_.memoryHeaps[memory_.memoryTypes[type].heapIndex].size;
-    if (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) {
-      largest = std::max(largest, heap);
-      const VkMemoryPropertyFlags cached =
-          VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-      if ((flags & cached) == cached) {
-        largest_mapped = std::max(largest_mapped, heap);
-      }
-    }
-  }
-  has_mapped_device_memory_ = largest_mapped > 0 && largest_mapped == largest;
 }
 
 Device::~Device() {
@@ -374,6 +401,9 @@ uint32_t Device::memory_type(uint32_t type_bits, MemoryUse use) const {
     case MemoryUse::kUpload:
       wishes = {kVisible | kCoherent, kVisible};
       break;
+    case MemoryUse::kDirectInput:
+      wishes = {kLocal | kVisible | kCoherent, kLocal | kVisible};
+      break;
     case MemoryUse::kReadback:
       wishes = {kVisible | kCached | kCoherent, kVisible | kCached, kVisible};
       break;
@@ -388,14 +418,25 @@ uint32_t Device::memory_type(uint32_t type_bits, MemoryUse use) const {
   ETVK_FAIL(kNotSupported, caps_.name << " has no memory type for this use");
 }
 
-void Device::submit_and_wait(VkCommandBuffer commands, VkFence fence) const {
+void Device::submit(VkCommandBuffer commands, VkFence fence) const {
   VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
   info.commandBufferCount = 1;
   info.pCommandBuffers = &commands;
   check(api_.vkResetFences(handle(), 1, &fence), "vkResetFences");
-  {
-    std::lock_guard<std::mutex> lock(queue_mutex_);
-    check(api_.vkQueueSubmit(queue_, 1, &info, fence), "vkQueueSubmit");
+  std::lock_guard<std::mutex> lock(queue_mutex_);
+  check(api_.vkQueueSubmit(queue_, 1, &info, fence), "vkQueueSubmit");
+}
+
+void Device::wait(VkFence fence) const {
+  if (caps_.spin) {
+    const auto end = std::chrono::steady_clock::now() + kSpinTime;
+    do {
+      const VkResult status = api_.vkGetFenceStatus(handle(), fence);
+      check(status, "vkGetFenceStatus");
+      if (status == VK_SUCCESS) {
+        return;
+      }
+    } while (std::chrono::steady_clock::now() < end);
   }
   check(api_.vkWaitForFences(handle(), 1, &fence, VK_TRUE, UINT64_MAX), "vkWaitForFences");
 }

@@ -17,16 +17,18 @@ namespace etvk {
 // What a caller of Device::allocate_memory wants to do with the memory.
 enum class MemoryUse {
   kDevice,        // only kernels touch it
-  kDeviceMapped,  // fast for kernels and mapped for the host; may not exist: see has_mapped_device
+  kDeviceMapped,  // fast for kernels and mapped for the host; see DeviceCaps::mapped_memory
   kUpload,        // the host writes, a copy reads
-  kReadback,      // a copy writes, the host reads (cached where there is such memory)
+  kDirectInput,   // the host writes, kernels read
+  kReadback,      // a copy or a kernel writes, the host reads (cached where there is such memory)
 };
 
 // Queries every physical device of `instance`, in driver order. Fills all of DeviceCaps.
 std::vector<DeviceCaps> query_devices(const Instance& instance);
 
-// Features that ETVK_DISABLE turned off are cleared: "coopmat", "dot" and "int8_storage", by comma.
-// Throws kInvalidArgument for another word.
+// Features that ETVK_DISABLE turned off are cleared: "coopmat", "dot", "int8_storage",
+// "mapped_memory", "direct_input", "direct_output" and "spin", by comma. Throws kInvalidArgument
+// for another word.
 DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled);
 
 // Which of `devices` to use: `choice` is an index or part of a name (ETVK_DEVICE); empty takes the
@@ -55,17 +57,14 @@ class Device {
   uint64_t max_allocation_bytes() const { return max_allocation_bytes_; }
   MemoryInUse& memory_in_use() const { return memory_in_use_; }
 
-  // True where a large heap is both device-local and host-visible (integrated GPUs, CPUs): inputs,
-  // outputs and constants then need no staging copy.
-  bool has_mapped_device_memory() const { return has_mapped_device_memory_; }
-
   // Index into the driver's memory types, among `type_bits`; throws kNotSupported if none fits.
   uint32_t memory_type(uint32_t type_bits, MemoryUse use) const;
   VkMemoryPropertyFlags memory_flags(uint32_t type) const;
 
-  // Submits `commands` and waits until they are done. One submission at a time (a Vulkan queue is
-  // not thread-safe); waiting happens outside the lock. Throws kDeviceUnavailable on a lost device.
-  void submit_and_wait(VkCommandBuffer commands, VkFence fence) const;
+  // One submission at a time (a Vulkan queue is not thread-safe); waiting happens outside the lock.
+  // `fence` is signalled when all is done. Both throw kDeviceUnavailable on a lost device.
+  void submit(VkCommandBuffer commands, VkFence fence) const;
+  void wait(VkFence fence) const;
 
  private:
   std::shared_ptr<Instance> instance_;
@@ -74,7 +73,6 @@ class Device {
   uint32_t queue_family_ = 0;
   uint64_t max_allocation_bytes_ = 0;
   VkPhysicalDeviceMemoryProperties memory_{};
-  bool has_mapped_device_memory_ = false;
   DeviceApi api_;
   Handle<VkDevice> device_;
   VkQueue queue_ = VK_NULL_HANDLE;

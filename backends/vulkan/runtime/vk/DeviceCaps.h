@@ -2,6 +2,7 @@
 // tested for devices that are not in the machine. Filled by Device.cpp; holds no Vulkan handle.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +23,11 @@ struct DeviceCaps {
   std::string driver;
   DeviceType type = DeviceType::kOther;
   uint32_t api_version = 0;
+  // What cache files are keyed by.
+  uint32_t vendor_id = 0;
+  uint32_t device_id = 0;
+  uint32_t driver_version = 0;
+  std::array<uint8_t, 16> pipeline_cache_uuid{};
 
   uint32_t subgroup_size = 0;
   uint32_t max_workgroup_invocations = 128;
@@ -34,6 +40,12 @@ struct DeviceCaps {
   bool dot4 = false;              // packed 4x8 signed integer dot product (SPIR-V OpSDot)
   bool int8_storage = false;      // 8-bit loads and stores in storage buffers
   bool subgroup_shuffle = false;  // subgroup shuffle in compute shaders
+  // How inputs and outputs travel. mapped_memory: a large heap is both device-local and cached on
+  // the host (integrated GPUs, CPUs), so that nothing needs a copy. Else, of small ones:
+  bool mapped_memory = false;
+  bool direct_input = false;   // the host writes inputs into device-local memory
+  bool direct_output = false;  // kernels write outputs into memory that is cached on the host
+  bool spin = false;           // the host polls for a while before it sleeps until work is done
   std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
 };
 

@@ -1,12 +1,77 @@
 #include "vk/Pipeline.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+
 #include "vk/Error.h"
+#include "vk/PipelineFile.h"
 
 namespace etvk {
 
-Pipeline::Pipeline(const Device& device, const KernelRow& row,
-                   const std::vector<uint32_t>& constants)
-    : row_(row) {
+namespace {
+
+// What one VkComputePipelineCreateInfo points at.
+class CreateInfo {
+ public:
+  CreateInfo(const Device& device, const KernelRow& row, const std::vector<uint32_t>& constants,
+             VkPipelineLayout layout)
+      : layout_(layout), entries_(constants.size()) {
+    const DeviceApi& api = device.api();
+    VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+    module_info.codeSize = row.spirv_words * sizeof(uint32_t);
+    module_info.pCode = row.spirv;
+    VkShaderModule module = VK_NULL_HANDLE;
+    check(api.vkCreateShaderModule(device.handle(), &module_info, nullptr, &module),
+          "vkCreateShaderModule");
+    module_ = {module, [&device](VkShaderModule m) {
+                 device.api().vkDestroyShaderModule(device.handle(), m, nullptr);
+               }};
+    for (uint32_t i = 0; i < entries_.size(); ++i) {
+      entries_[i] = {i, static_cast<uint32_t>(i * sizeof(uint32_t)), sizeof(uint32_t)};
+    }
+    specialization_.mapEntryCount = static_cast<uint32_t>(entries_.size());
+    specialization_.pMapEntries = entries_.data();
+    specialization_.dataSize = constants.size() * sizeof(uint32_t);
+    specialization_.pData = constants.data();
+  }
+  CreateInfo(const CreateInfo&) = delete;
+  CreateInfo& operator=(const CreateInfo&) = delete;
+
+  VkComputePipelineCreateInfo info() const {
+    VkComputePipelineCreateInfo info{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+    info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+    info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+    info.stage.module = module_.get();
+    info.stage.pName = "main";
+    info.stage.pSpecializationInfo = &specialization_;
+    info.layout = layout_;
+    return info;
+  }
+
+ private:
+  VkPipelineLayout layout_;
+  Handle<VkShaderModule> module_;
+  std::vector<VkSpecializationMapEntry> entries_;
+  VkSpecializationInfo specialization_{};
+};
+
+Handle<VkPipelineCache> create_driver_cache(const Device& device, const std::string& data) {
+  VkPipelineCacheCreateInfo info{VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+  info.initialDataSize = data.size();
+  info.pInitialData = data.data();
+  VkPipelineCache cache = VK_NULL_HANDLE;
+  check(device.api().vkCreatePipelineCache(device.handle(), &info, nullptr, &cache),
+        "vkCreatePipelineCache");
+  return {cache, [&device](VkPipelineCache c) {
+            device.api().vkDestroyPipelineCache(device.handle(), c, nullptr);
+          }};
+}
+
+}  // namespace
+
+Pipeline::Pipeline(const Device& device, const KernelRow& row, std::vector<uint32_t> constants)
+    : row_(row), constants_(std::move(constants)) {
   const DeviceApi& api = device.api();
   const VkDevice vk_device = device.handle();
 
@@ -39,43 +104,20 @@ Pipeline::Pipeline(const Device& device, const KernelRow& row,
   layout_ = {layout, [&device](VkPipelineLayout l) {
                device.api().vkDestroyPipelineLayout(device.handle(), l, nullptr);
              }};
+}
 
-  VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
-  module_info.codeSize = row.spirv_words * sizeof(uint32_t);
-  module_info.pCode = row.spirv;
-  VkShaderModule raw_module = VK_NULL_HANDLE;
-  check(api.vkCreateShaderModule(vk_device, &module_info, nullptr, &raw_module),
-        "vkCreateShaderModule");
-  const Handle<VkShaderModule> module(raw_module, [&device](VkShaderModule m) {
-    device.api().vkDestroyShaderModule(device.handle(), m, nullptr);
-  });
-
-  std::vector<VkSpecializationMapEntry> entries(constants.size());
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    entries[i] = {i, static_cast<uint32_t>(i * sizeof(uint32_t)), sizeof(uint32_t)};
+PipelineCache::PipelineCache(const Device& device, std::string path)
+    : device_(device), path_(std::move(path)) {
+  if (path_.empty()) {
+    return;
   }
-  VkSpecializationInfo specialization{};
-  specialization.mapEntryCount = static_cast<uint32_t>(entries.size());
-  specialization.pMapEntries = entries.data();
-  specialization.dataSize = constants.size() * sizeof(uint32_t);
-  specialization.pData = constants.data();
-
-  VkComputePipelineCreateInfo info{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
-  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
-  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
-  info.stage.module = raw_module;
-  info.stage.pName = "main";
-  info.stage.pSpecializationInfo = &specialization;
-  info.layout = layout;
-  VkPipeline pipeline = VK_NULL_HANDLE;
-  const VkResult result =
-      api.vkCreateComputePipelines(vk_device, VK_NULL_HANDLE, 1, &info, nullptr, &pipeline);
-  ETVK_CHECK(result == VK_SUCCESS, kInternal,
-             device.caps().name << " could not create the pipeline " << row.name << " (VkResult "
-                                << static_cast<int>(result) << ")");
-  pipeline_ = {pipeline, [&device](VkPipeline p) {
-                 device.api().vkDestroyPipeline(device.handle(), p, nullptr);
-               }};
+  std::string why;
+  written_ = read_pipeline_file(path_, device.caps(), &why);
+  if (!why.empty()) {
+    std::fprintf(stderr, "executorch_vulkan: ETVK_PIPELINE_CACHE: ignoring %s: %s\n", path_.c_str(),
+                 why.c_str());
+  }
+  driver_cache_ = create_driver_cache(device, written_);
 }
 
 const Pipeline& PipelineCache::get(const KernelRow& row, const std::vector<uint32_t>& constants) {
@@ -85,6 +127,77 @@ const Pipeline& PipelineCache::get(const KernelRow& row, const std::vector<uint3
     slot = std::make_unique<Pipeline>(device_, row, constants);
   }
   return *slot;
+}
+
+void PipelineCache::create(const std::vector<const Pipeline*>& wanted) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<Pipeline*> missing;
+  for (const Pipeline* one : wanted) {
+    Pipeline* own = pipelines_.at({one->row_.id, one->constants_}).get();
+    if (!own->pipeline_ && std::find(missing.begin(), missing.end(), own) == missing.end()) {
+      missing.push_back(own);
+    }
+  }
+  if (missing.empty()) {
+    return;
+  }
+  std::vector<std::unique_ptr<CreateInfo>> parts;
+  std::vector<VkComputePipelineCreateInfo> infos;
+  for (const Pipeline* one : missing) {
+    parts.push_back(
+        std::make_unique<CreateInfo>(device_, one->row_, one->constants_, one->layout()));
+    infos.push_back(parts.back()->info());
+  }
+  std::vector<VkPipeline> created(missing.size(), VK_NULL_HANDLE);
+  const VkResult result = device_.api().vkCreateComputePipelines(
+      device_.handle(), driver_cache_.get(), static_cast<uint32_t>(infos.size()), infos.data(),
+      nullptr, created.data());
+  std::ostringstream failed;
+  for (size_t i = 0; i < missing.size(); ++i) {
+    if (created[i] == VK_NULL_HANDLE) {
+      failed << " " << missing[i]->row_.name;
+      continue;
+    }
+    missing[i]->pipeline_ = {created[i], [&device = device_](VkPipeline p) {
+                               device.api().vkDestroyPipeline(device.handle(), p, nullptr);
+                             }};
+  }
+  if (failed.tellp() > 0) {
+    const bool no_memory =
+        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    std::ostringstream message;
+    message << device_.caps().name << " could not create (VkResult " << static_cast<int>(result)
+            << ") the pipelines" << failed.str();
+    throw Error(no_memory ? ErrorCode::kOutOfMemory : ErrorCode::kInternal, message.str());
+  }
+  write_file();
+}
+
+// Best effort: a program that has its pipelines runs, whatever becomes of the file.
+void PipelineCache::write_file() {
+  if (!driver_cache_) {
+    return;
+  }
+  const DeviceApi& api = device_.api();
+  std::string why;
+  size_t size = 0;
+  VkResult result =
+      api.vkGetPipelineCacheData(device_.handle(), driver_cache_.get(), &size, nullptr);
+  std::string data(size, '\0');
+  if (result == VK_SUCCESS) {
+    result = api.vkGetPipelineCacheData(device_.handle(), driver_cache_.get(), &size, data.data());
+  }
+  data.resize(size);
+  if (result != VK_SUCCESS) {
+    why = "vkGetPipelineCacheData returned " + std::to_string(static_cast<int>(result));
+  } else if (data.size() >= kDriverHeaderBytes && data != written_ &&
+             write_pipeline_file(path_, data, &why)) {
+    written_ = std::move(data);
+  }
+  if (!why.empty()) {
+    std::fprintf(stderr, "executorch_vulkan: ETVK_PIPELINE_CACHE: %s was not written: %s\n",
+                 path_.c_str(), why.c_str());
+  }
 }
 
 }  // namespace etvk

@@ -4,11 +4,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "Check.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/ops/TunedKernels.h"
 #include "vk/Commands.h"
 #include "vk/Error.h"
 
@@ -266,6 +270,141 @@ void test_forced_kernel() {
          "row that the device cannot run");
 }
 
+// ---- Tuned kernels.
+
+constexpr const char* kTunedTile = "q8ta_linear__scalar__m64n64k32__wg128";
+
+const KernelRow* select_tuned(const DeviceCaps& caps, const char* op, const char* tuned,
+                              std::string* log = nullptr) {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return select_linear_kernel(rows, count, caps, op, 5, 7, 9, log, tuned);
+}
+
+void test_tuned_selection() {
+  const KernelRow* usual = select(h200(), "q8ta_linear", 5, 7, 9);
+  std::string log;
+  const KernelRow* tuned = select_tuned(h200(), "q8ta_linear", kTunedTile, &log);
+  expect(std::string(tuned->name) == kTunedTile, "the tuned row is chosen");
+  expect(log.find(std::string(kTunedTile) + ": cost") != std::string::npos &&
+             log.find(", tuned <- chosen") != std::string::npos,
+         "and the log says so:\n" + log);
+  expect(select_tuned(h200(), "q8ta_linear", "") == usual, "no tuned row");
+  expect(select_tuned(h200(), "q8ta_linear", "q8ta_linear__dot4__m3n3k3__wg1") == usual,
+         "a tuned row that the table no longer has");
+  expect(
+      select_tuned(h200(), "q8ta_linear", "linear_q8ta_q8csw__scalar__m64n64k32__wg128") == usual,
+      "a tuned row of another op");
+  expect(select_tuned(minimal(), "q8ta_linear", "q8ta_linear__dot4__m64n64k32__wg128") ==
+             select(minimal(), "q8ta_linear", 5, 7, 9),
+         "a tuned row that the device cannot run");
+}
+
+void test_tuned_file() {
+  TunedKernels tuned;
+  tuned.set("device a", {"q8ta_linear", 1, 2, 3}, "one");
+  tuned.set("device a", {"q8ta_linear", 1, 2, 4}, "two");
+  tuned.set("device b", {"q8ta_linear", 1, 2, 3}, "three");
+  tuned.set("device a", {"q8ta_linear", 1, 2, 3}, "four");
+  const std::string text = tuned.text();
+  std::string why;
+  const TunedKernels read = TunedKernels::parse(text, &why);
+  expect(why.empty() && read.text() == text, "a file is read as it was written: " + why);
+  expect(read.find("device a", {"q8ta_linear", 1, 2, 3}) == "four", "the last one set");
+  expect(read.find("device a", {"q8ta_linear", 1, 2, 4}) == "two", "another shape");
+  expect(read.find("device b", {"q8ta_linear", 1, 2, 3}) == "three", "another device");
+  expect(read.find("device a", {"q8ta_linear", 2, 1, 3}).empty(), "a shape not measured");
+  expect(read.find("device a", {"linear_q8ta_q8csw", 1, 2, 3}).empty(), "an op not measured");
+  expect(!read.has("device c") && read.find("device c", {"q8ta_linear", 1, 2, 3}).empty(),
+         "a device not measured");
+  size_t accepted = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string flipped = text;
+    flipped[i] ^= 1;
+    for (const std::string& damaged : {flipped, text.substr(0, i)}) {
+      why.clear();
+      const bool is_empty = TunedKernels::parse(damaged, &why).text() == TunedKernels().text();
+      accepted += why.empty() || !is_empty ? 1 : 0;
+    }
+  }
+  expect(accepted == 0, std::to_string(accepted) + " damaged files were read");
+}
+
+void test_tuning_key() {
+  DeviceCaps caps = h200();
+  const std::string key = tuning_key(caps);
+  expect(key == tuning_key(h200()) && key.find('\n') == std::string::npos, "one line");
+  const auto differs = [&](const char* what, auto change) {
+    DeviceCaps changed = h200();
+    change(changed);
+    expect(tuning_key(changed) != key, std::string("the key has the ") + what);
+  };
+  differs("name", [](DeviceCaps& c) { c.name = "H100\n"; });
+  differs("vendor", [](DeviceCaps& c) { c.vendor_id = 1; });
+  differs("device", [](DeviceCaps& c) { c.device_id = 1; });
+  differs("driver version", [](DeviceCaps& c) { c.driver_version = 1; });
+  differs("driver", [](DeviceCaps& c) { c.driver = "other"; });
+  differs("dot product", [](DeviceCaps& c) { c.dot4 = false; });
+  differs("cooperative matrices", [](DeviceCaps& c) { c.coopmat_shapes = {{16, 16, 32}}; });
+}
+
+// What choose_linear_kernel() gives with ETVK_TUNE=`tune` and this file.
+std::string choose_tuned(const char* tune, const std::string& path, const char* forced = "") {
+  setenv("ETVK_TUNE", tune, 1);
+  setenv("ETVK_TUNE_CACHE", path.c_str(), 1);
+  const std::string result = choose_with(forced, h200());
+  unsetenv("ETVK_TUNE");
+  unsetenv("ETVK_TUNE_CACHE");
+  return result;
+}
+
+void test_tuned_environment() {
+  const std::string usual = choose_with("", h200());
+  const std::string folder = std::filesystem::temp_directory_path() /
+                             ("etvk_tuned_" + std::to_string(std::random_device()()));
+  std::filesystem::create_directory(folder);
+  const auto written = [&](const char* name, const std::string& text) {
+    const std::string path = folder + "/" + name;
+    std::ofstream(path) << text;
+    return path;
+  };
+  TunedKernels tuned;
+  tuned.set(tuning_key(h200()), {"q8ta_linear", 5, 7, 9}, kTunedTile);
+  const std::string good = written("good", tuned.text());
+  expect(usual != kTunedTile && choose_tuned("1", good) == kTunedTile, "ETVK_TUNE=1 uses the file");
+  expect(choose_tuned("0", good) == usual && choose_tuned("", good) == usual, "only then");
+  expect(choose_tuned("yes", good).find("expected 0 or 1") != std::string::npos, "a wrong value");
+  const char* forced = "q8ta_linear__scalar__m32n32k64__wg64";
+  expect(choose_tuned("1", good, forced) == forced, "ETVK_KERNEL wins");
+  expect(choose_tuned("1", written("damaged", tuned.text() + " ")) == usual, "a damaged file");
+  expect(choose_tuned("1", written("empty", "")) == usual, "an empty file");
+  expect(choose_tuned("1", folder + "/none") == usual, "no file");
+  expect(choose_tuned("1", folder) == usual, "a folder");
+  TunedKernels stale;
+  stale.set(tuning_key(rdna()), {"q8ta_linear", 5, 7, 9}, kTunedTile);
+  expect(choose_tuned("1", written("stale", stale.text())) == usual, "another device's file");
+  std::filesystem::remove_all(folder);
+}
+
+void test_tuned_path() {
+  const auto path = [](const char* cache, const char* xdg, const char* home) {
+    setenv("ETVK_TUNE_CACHE", cache, 1);
+    setenv("XDG_CACHE_HOME", xdg, 1);
+    setenv("HOME", home, 1);
+    return tuned_kernels_path();
+  };
+  expect(path("a", "/x", "/h") == "a", "ETVK_TUNE_CACHE comes first");
+  expect(path("", "/x", "/h") == "/x/executorch_vulkan/tuned_kernels.txt", "XDG_CACHE_HOME");
+  expect(path("", "x", "/h") == "/h/.cache/executorch_vulkan/tuned_kernels.txt", "HOME");
+  try {
+    path("", "", "");
+    expect(false, "nowhere to keep the file is an error");
+  } catch (const Error& error) {
+    expect(error.code() == ErrorCode::kInvalidArgument, "nowhere to keep the file");
+  }
+  unsetenv("ETVK_TUNE_CACHE");
+}
+
 }  // namespace
 
 int main() {
@@ -275,5 +414,10 @@ int main() {
   test_limits();
   test_grids();
   test_forced_kernel();
+  test_tuned_selection();
+  test_tuned_file();
+  test_tuning_key();
+  test_tuned_environment();
+  test_tuned_path();
   return testing::report_checks();
 }

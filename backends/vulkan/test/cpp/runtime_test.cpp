@@ -1,6 +1,7 @@
 // The runtime below ExecuTorch's interface: memory planning, device choice, programs that are
 // wrong, programs that share constants, and a device shared between threads. Plain checks; the last
 // line counts them.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "LinearCase.h"
 #include "graph/ArenaPlanner.h"
 #include "graph/ComputeGraph.h"
+#include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
 #include "vk/Error.h"
 
@@ -175,6 +177,123 @@ void test_new_sizes(Context& context) {
   }
 }
 
+// ---- How inputs and outputs travel: every way gives the same bytes.
+
+// x -> view v, x -> linear y, y -> dequantize z; outputs are z, v, y and z again. So there is an
+// output that no node reads, one that is an input, one that is read and one that is there twice.
+GraphDef branching_program(const LinearProgram& linear, const LinearCase& c) {
+  GraphDef def = linear.def;
+  const auto add = [&def](ValueDef value) {
+    def.values.push_back(std::move(value));
+    return static_cast<ValueId>(def.values.size() - 1);
+  };
+  const ValueId sizes = add(std::vector<int64_t>{c.M * c.K});
+  const ValueId v = add(TensorDef{DType::kInt8, {c.M * c.K}, -1});
+  const ValueId none = add(Null{});
+  const ValueId z = add(TensorDef{DType::kFloat32, {c.M, c.N}, -1});
+  def.chain.push_back({"aten.view_copy.default", {linear.x, sizes, v}});
+  def.chain.push_back({"quantized_decomposed.dequantize_per_tensor.default",
+                       {linear.y, add(0.5), add(int64_t{3}), add(int64_t{-128}), add(int64_t{127}),
+                        none, none, z}});
+  def.outputs = {z, v, linear.y, z};
+  return def;
+}
+
+void expect_branching_outputs(ComputeGraph& graph, const LinearCase& linear,
+                              const std::string& what) {
+  const auto y = reference_output(linear);
+  std::memcpy(graph.input_data(0), linear.x.data(), linear.x.size());
+  graph.run();
+  std::vector<float> z;
+  for (uint8_t byte : y) {
+    z.push_back((static_cast<float>(static_cast<int8_t>(byte)) - 3.0f) * 0.5f);
+  }
+  const auto same = [&](size_t output, const void* expected, size_t bytes) {
+    expect(std::memcmp(graph.output_data(output), expected, bytes) == 0,
+           what + ": output " + std::to_string(output));
+  };
+  same(0, z.data(), z.size() * 4);
+  same(1, linear.x.data(), linear.x.size());
+  same(2, y.data(), y.size());
+  same(3, z.data(), z.size() * 4);
+}
+
+void test_transports() {
+  const ContextOptions options = ContextOptions::from_environment();
+  const auto instance = std::make_shared<Instance>(options.validation);
+  const auto devices = query_devices(*instance);
+  const size_t index = choose_device(devices, options.device);
+  const LinearCase small = random_case(5, 30, 63, Operands::kUniform, 4);
+  const LinearCase large = random_case(700, 100, 400, Operands::kUniform, 5);  // 280,000 bytes of x
+  const char* names[] = {"mapped_memory", "direct_input", "direct_output", "spin"};
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    DeviceCaps caps = devices[index];
+    bool* features[] = {&caps.mapped_memory, &caps.direct_input, &caps.direct_output, &caps.spin};
+    std::string what = "with";
+    for (unsigned i = 0; i < 4; ++i) {
+      const bool is_on = (bits >> i & 1) != 0;
+      // What a device has not cannot be tried; polling works everywhere.
+      *features[i] = is_on && (i == 3 || *features[i]);
+      what += *features[i] ? std::string(" ") + names[i] : "";
+    }
+    Context context(instance, index, caps);
+    for (const LinearCase* linear : {&small, &large}) {
+      const LinearProgram program = linear_program(*linear);
+      ComputeGraph graph(context, branching_program(program, *linear));
+      expect_branching_outputs(graph, *linear, what);
+      const bool is_small = linear == &small;
+      const auto is_mapped = [&graph](ValueId id) {
+        return graph.range(id).buffer->mapped() != nullptr;
+      };
+      expect(is_mapped(program.x) == (caps.mapped_memory || (caps.direct_input && is_small)) &&
+                 is_mapped(program.y) == caps.mapped_memory,
+             what + ": where x and y are");
+    }
+  }
+}
+
+// ---- GPU time.
+
+void test_times(Context& context) {
+  if (context.device.caps().timestamp_period_ns == 0.0f) {
+    expect_error(ErrorCode::kNotSupported, "no GPU timestamps",
+                 [&] { Commands commands(context.device, true); });
+    return;
+  }
+  const LinearCase linear = random_case(64, 256, 256, Operands::kUniform, 6);
+  ComputeGraph graph(context, linear_program(linear, 3).def, true);
+  graph.run();
+  const SubmissionTimes times = graph.times();
+  expect(graph.is_timed() && times.submit_us > 0 && times.wait_us > 0, "times on the host");
+  expect(graph.gpu_time_us() > 0 && graph.gpu_time_us() < times.gpu_us,
+         "two of three dispatches take less time than all");
+}
+
+// ---- Pipelines.
+
+void test_pipelines(Context& context) {
+  const KernelRow& row = choose_linear_kernel(context.device.caps(), "q8ta_linear", 5, 7, 9);
+  PipelineCache cache(context.device, "");
+  const Pipeline& pipeline = cache.get(row, {4, 1});
+  const Pipeline& aligned = cache.get(row, {16, 1});
+  expect(&pipeline != &aligned && &pipeline == &cache.get(row, {4, 1}), "one a specialization");
+  expect(pipeline.handle() == VK_NULL_HANDLE, "naming a pipeline compiles nothing");
+  cache.create({});
+  cache.create({&pipeline, &pipeline});
+  const VkPipeline handle = pipeline.handle();
+  expect(handle != VK_NULL_HANDLE && aligned.handle() == VK_NULL_HANDLE, "only what is wanted");
+  cache.create({&aligned, &pipeline});
+  expect(pipeline.handle() == handle && aligned.handle() != VK_NULL_HANDLE, "each once");
+
+  Commands commands(context.device, false);
+  commands.begin();
+  const std::vector<BufferRange> bindings(row.binding_count);
+  const std::vector<uint8_t> push(row.push_constant_bytes);
+  commands.dispatch(cache.get(row, {1, 0}), bindings, push.data(), row.push_constant_bytes,
+                    {1, 1, 1});
+  expect_error(ErrorCode::kInternal, "has not been created", [&] { commands.end(); });
+}
+
 // ---- Sharing.
 
 void run_and_check(ComputeGraph& graph, const LinearCase& linear,
@@ -282,6 +401,9 @@ int main() {
     test_new_sizes(context);
     test_content_hash();
     test_shared_constants(context);
+    test_transports();
+    test_times(context);
+    test_pipelines(context);
     test_threads(context);
   } catch (const std::exception& error) {
     expect(false, std::string("unexpected: ") + error.what());

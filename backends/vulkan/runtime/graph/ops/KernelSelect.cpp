@@ -8,6 +8,7 @@
 #include <sstream>
 #include <vector>
 
+#include "graph/ops/TunedKernels.h"
 #include "vk/Commands.h"
 #include "vk/Error.h"
 
@@ -223,7 +224,7 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why)
 
 const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
                                       const char* op, uint32_t M, uint32_t N, uint32_t K,
-                                      std::string* log) {
+                                      std::string* log, const std::string& tuned) {
   std::ostringstream lines;
   lines << op << " M=" << M << " N=" << N << " K=" << K << " on " << caps.name << "\n";
   std::vector<const KernelRow*> usable;
@@ -245,9 +246,12 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
     candidates.push_back(rate(*row, caps, M, N, K, skinny_m));
   }
   std::stable_sort(candidates.begin(), candidates.end());
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [&](const Candidate& one) { return one.row->name == tuned; });
   for (const Candidate& candidate : candidates) {
     lines << "  " << candidate.row->name << ": cost " << candidate.cost
           << (candidate.preference == Preference::kMeantFor ? "" : ", meant for other devices or M")
+          << (candidate.row->name == tuned ? ", tuned" : "")
           << (best == nullptr ? " <- chosen" : "") << "\n";
     best = best == nullptr ? candidate.row : best;
   }
@@ -269,7 +273,8 @@ const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, ui
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
   std::string log;
-  const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log);
+  const std::string tuned = tuned_linear_kernel(caps, {op, M, N, K});
+  const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log, tuned);
   if (log_kernels()) {
     std::fputs(log.c_str(), stderr);
   }

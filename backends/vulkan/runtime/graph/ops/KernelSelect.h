@@ -18,14 +18,16 @@ struct WorkgroupCount;  // vk/Commands.h
 bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why = nullptr);
 
 // The row of `op` that should be fastest for y[M, N] = x[M, K] * w[N, K]^T, or null if no row can
-// run it. `log` gets a line for each row of the op: its estimated cost or why it cannot run.
+// run it; the one named `tuned` if it can. `log` gets a line for each row of the op: its estimated
+// cost or why it cannot run.
 const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
                                       const char* op, uint32_t M, uint32_t N, uint32_t K,
-                                      std::string* log = nullptr);
+                                      std::string* log = nullptr, const std::string& tuned = "");
 
-// select_linear_kernel() on the built-in table, under two environment variables: ETVK_KERNEL forces
-// the row of that name where it is one of `op`, ETVK_LOG_KERNELS=1 prints the candidates to stderr.
-// Throws Error if no row can run, or if the forced one does not exist or cannot run.
+// select_linear_kernel() on the built-in table, under three environment variables: ETVK_KERNEL
+// forces the row of that name where it is one of `op`, ETVK_TUNE=1 prefers what was measured
+// fastest here (TunedKernels.h), ETVK_LOG_KERNELS=1 prints the candidates to stderr. Throws Error
+// if no row can run, or if the forced one does not exist or cannot run.
 const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
                                       uint32_t N, uint32_t K);
 

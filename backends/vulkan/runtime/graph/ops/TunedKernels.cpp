@@ -1,0 +1,185 @@
+#include "graph/ops/TunedKernels.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <sstream>
+#include <utility>
+
+#include "WholeFile.h"
+#include "graph/ops/KernelTable.h"
+#include "vk/Error.h"
+
+namespace etvk {
+
+namespace {
+
+constexpr const char* kFirstLine = "executorch_vulkan tuned kernels 1\n";
+constexpr const char* kDeviceWord = "device ";
+constexpr const char* kLastWord = "checksum ";
+
+std::string hex(uint64_t value) {
+  std::ostringstream text;
+  text << std::hex << value;
+  return text.str();
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool starts_with(const std::string& text, const std::string& start) {
+  return text.compare(0, start.size(), start) == 0;
+}
+
+// Of everything that a measured time depends on.
+std::string table_fingerprint() {
+  static const std::string fingerprint = [] {
+    size_t count = 0;
+    const KernelRow* rows = kernel_rows(&count);
+    std::ostringstream all;
+    for (const KernelRow* row = rows; row != rows + count; ++row) {
+      all << row->name << ' ' << row->tile_m << ' ' << row->tile_n << ' ' << row->tile_k << ' '
+          << row->workgroup_size << '\n';
+      all.write(reinterpret_cast<const char*>(row->spirv),
+                static_cast<std::streamsize>(row->spirv_words * sizeof(uint32_t)));
+    }
+    return hex(fnv1a(all.str()));
+  }();
+  return fingerprint;
+}
+
+bool tuning_wanted() {
+  const std::string value = environment("ETVK_TUNE");
+  ETVK_CHECK(value.empty() || value == "0" || value == "1", kInvalidArgument,
+             "ETVK_TUNE=" << value << ": expected 0 or 1");
+  return value == "1";
+}
+
+TunedKernels read_tuned_kernels(const std::string& path, const DeviceCaps& caps) {
+  std::string why;
+  const std::string text = read_file(path, &why);
+  TunedKernels tuned;
+  if (why.empty() && !text.empty()) {
+    tuned = TunedKernels::parse(text, &why);
+  }
+  if (why.empty() && !tuned.has(tuning_key(caps))) {
+    why = text.empty() ? "it is empty or not there"
+                       : "it has nothing for " + caps.name + " with this driver and these kernels";
+  }
+  if (!why.empty()) {
+    std::fprintf(stderr,
+                 "executorch_vulkan: ETVK_TUNE: not using %s: %s; './dev bench --tune' measures\n",
+                 path.c_str(), why.c_str());
+  }
+  return tuned;
+}
+
+}  // namespace
+
+TunedKernels TunedKernels::parse(const std::string& text, std::string* why) {
+  const size_t last = text.rfind(kLastWord);
+  const std::string body = text.substr(0, last == std::string::npos ? 0 : last);
+  if (last == std::string::npos || text.substr(last) != kLastWord + hex(fnv1a(body)) + "\n" ||
+      !starts_with(body, kFirstLine)) {
+    *why = "it is damaged or no file of tuned kernels";
+    return {};
+  }
+  TunedKernels tuned;
+  std::istringstream lines(body);
+  std::string line;
+  std::string device;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    if (starts_with(line, kDeviceWord)) {
+      device = line.substr(std::string(kDeviceWord).size());
+      continue;
+    }
+    TunedShape shape;
+    std::string kernel;
+    std::istringstream words(line);
+    if (device.empty() || !(words >> shape.op >> shape.M >> shape.N >> shape.K >> kernel)) {
+      *why = "it has the line '" + line + "'";
+      return {};
+    }
+    tuned.set(device, shape, kernel);
+  }
+  return tuned;
+}
+
+std::string TunedKernels::text() const {
+  std::ostringstream body;
+  body << kFirstLine;
+  for (const auto& [device, kernels] : devices_) {
+    body << kDeviceWord << device << "\n";
+    for (const auto& [shape, kernel] : kernels) {
+      body << shape.op << " " << shape.M << " " << shape.N << " " << shape.K << " " << kernel
+           << "\n";
+    }
+  }
+  return body.str() + kLastWord + hex(fnv1a(body.str())) + "\n";
+}
+
+std::string TunedKernels::find(const std::string& device, const TunedShape& shape) const {
+  const auto kernels = devices_.find(device);
+  if (kernels == devices_.end()) {
+    return "";
+  }
+  const auto kernel = kernels->second.find(shape);
+  return kernel == kernels->second.end() ? "" : kernel->second;
+}
+
+void TunedKernels::set(const std::string& device, const TunedShape& shape,
+                       const std::string& kernel) {
+  devices_[device][shape] = kernel;
+}
+
+std::string tuning_key(const DeviceCaps& caps) {
+  std::ostringstream key;
+  key << hex(caps.vendor_id) << ":" << hex(caps.device_id) << " " << caps.name << ", driver "
+      << hex(caps.driver_version) << " " << caps.driver << ", kernels " << table_fingerprint()
+      << ", subgroup " << caps.subgroup_size << (caps.dot4 ? " dot" : "")
+      << (caps.int8_storage ? " int8_storage" : "") << (caps.subgroup_shuffle ? " shuffle" : "");
+  for (const CoopmatShape& shape : caps.coopmat_shapes) {
+    key << " " << shape.m << "x" << shape.n << "x" << shape.k;
+  }
+  std::string line = key.str();
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+  return line;
+}
+
+std::string tuned_kernels_path() {
+  const std::string path = environment("ETVK_TUNE_CACHE");
+  if (!path.empty()) {
+    return path;
+  }
+  const std::string cache = environment("XDG_CACHE_HOME");
+  const std::string home = environment("HOME");
+  const char* file = "/executorch_vulkan/tuned_kernels.txt";
+  if (starts_with(cache, "/")) {  // a relative one is to be ignored
+    return cache + file;
+  }
+  ETVK_CHECK(!home.empty(), kInvalidArgument,
+             "ETVK_TUNE_CACHE, XDG_CACHE_HOME and HOME are not set: nowhere to keep tuned kernels");
+  return home + "/.cache" + file;
+}
+
+std::string tuned_linear_kernel(const DeviceCaps& caps, const TunedShape& shape) {
+  if (!tuning_wanted()) {
+    return "";
+  }
+  static std::mutex mutex;
+  static auto* files = new std::map<std::pair<std::string, std::string>, TunedKernels>;
+  const std::string key = tuning_key(caps);
+  const std::string path = tuned_kernels_path();
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto file = files->find({path, key});
+  if (file == files->end()) {
+    file = files->emplace(std::pair(path, key), read_tuned_kernels(path, caps)).first;
+  }
+  return file->second.find(key, shape);
+}
+
+}  // namespace etvk
