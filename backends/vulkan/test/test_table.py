@@ -53,5 +53,5 @@ def test_wrong_tables() -> None:
         run_op(OP, [x, Constant(np.zeros(255, np.int8))], output)
     with pytest.raises(OpError, match="must be a constant"):
         run_op(OP, [x, np.zeros(256, np.int8)], output)
-    with pytest.raises(OpError, match="x must be int8, got float32"):
+    with pytest.raises(OpError, match="x must be int8 or uint8, got float32"):
         run_op(OP, [np.zeros(4, np.float32), Constant(np.zeros(256, np.int8))], output)

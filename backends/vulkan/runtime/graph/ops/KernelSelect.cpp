@@ -68,14 +68,19 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
 
 // Cooperative matrices, in outputs of an H200, where this was measured (docs/benchmarks.md): a wave
 // costs its outputs and a fixed part, filling and emptying the pipeline; with four subgroups
-// instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where two
-// workgroups fit into the shared memory of a multiprocessor, 48 KiB under NVIDIA's driver 580.
-double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
+// instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where several
+// workgroups fit into the shared memory of a multiprocessor, 48 KiB under NVIDIA's driver 580. Rows
+// of x that a tile has beyond M are read for nothing.
+double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups, uint32_t M) {
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
   const double wave = (5000 + outputs) * (row.workgroup_size >= 256 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
-  const double overlap = waves > 1 && row.shared_bytes <= 24 * 1024 ? 0.65 : 1;
-  return waves * wave * overlap * product_cost(row.path);
+  const double overlap = waves == 1                        ? 1
+                         : row.shared_bytes <= 12 * 1024 ? 0.45
+                         : row.shared_bytes <= 24 * 1024 ? 0.65
+                                                         : 1;
+  const double unused_rows = ceil_div(M, row.coopmat_m) * row.coopmat_m < row.tile_m ? 1.5 : 1;
+  return waves * wave * overlap * unused_rows * product_cost(row.path);
 }
 
 // Matrix-vector rows read the weights once per tile_m rows of x; what they compute comes second.
@@ -142,7 +147,7 @@ Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
                uint32_t skinny_m) {
   const auto groups = static_cast<double>(ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
   const double cost = row.path == KernelPath::kCpu       ? cpu_cost(row, caps, groups)
-                      : row.path == KernelPath::kCoopmat ? coopmat_cost(row, caps, groups)
+                      : row.path == KernelPath::kCoopmat ? coopmat_cost(row, caps, groups, M)
                       : is_gemv(row.path)                ? gemv_cost(row, groups, K)
                                                          : tile_cost(row, caps, groups);
   return {&row, preference(row, caps, M, skinny_m), cost};
