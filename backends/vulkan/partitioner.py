@@ -18,8 +18,8 @@ from torch.fx import GraphModule, Node
 
 from .fusion_report import Report, Row, rows_of_program
 from .partition_plan import OpFilter, Partition, PartitionPlan
+from .patterns.aten_splits import slices_for_splits
 from .patterns.constants import Constants, TensorFacts, known_facts
-from .patterns.early_splits import splits_as_slices
 from .patterns.graph_edits import mark_as_ours
 from .patterns.rejection import Rejection
 from .patterns.uint8_activations import has_uint8, plan_as_int8
@@ -78,13 +78,10 @@ class VulkanPartitioner(Partitioner):
         self.rejections: tuple[Rejection, ...] = ()
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
-        """Note what the constants hold; `partition` sees only fake tensors in their place.
-
-        Returns:
-            The program with splits as slices, where sizes are dynamic.
-        """
+        """Note what the constants hold, for `partition` sees only fake tensors in their place;
+        and turn splits into slices, whose dynamic sizes the edge program keeps."""
         self._known_constants.append(known_facts(exported_program))
-        return splits_as_slices(exported_program)
+        return slices_for_splits(exported_program)
 
     def ops_to_not_decompose(
         self, ep: ExportedProgram

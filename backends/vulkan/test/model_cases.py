@@ -726,7 +726,7 @@ def _move_cases() -> Iterator[ModelCase]:
         "unbind": (
             lambda x: torch.cat(x.unbind(1)[1:3], -1),
             48,
-            (SLICE, SQUEEZE, TABLE, SLICE, SQUEEZE, TABLE, CAT),
+            (SELECT, TABLE, SELECT, TABLE, CAT),
         ),
         "split": (
             lambda x: torch.cat(x.split([2, 1, 2], 1)[::2], -1),
@@ -845,6 +845,24 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         _TwoViews,
         ((2, 5, 16),),
         (("sym_size.int", "sym_size.int", QUANTIZE, LINEAR, VIEW, LINEAR, DEQUANTIZE),),
+        dynamic_shapes=both,
+        other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
+    )
+    yield ModelCase(
+        "dynamic_chunked",
+        _Heads,
+        ((2, 3, 16),),
+        ((QUANTIZE, LINEAR, *(SLICE, TABLE) * 3, BINARY, BINARY, LINEAR, DEQUANTIZE),),
+        dynamic_shapes=both,
+        other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
+    )
+    yield ModelCase(
+        "dynamic_permute",
+        lambda: _sequential(
+            nn.Linear(16, 24), _Apply(lambda x: x.permute(1, 0, 2)), nn.Linear(24, 7)
+        ),
+        ((2, 3, 16),),
+        ((QUANTIZE, LINEAR, PERMUTE, LINEAR, DEQUANTIZE),),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )

@@ -93,6 +93,16 @@ class TestOptions:
         assert chains(lower(Layer(), 4, 8, partitioner=other)[0]) == []
         assert reasons(other) == ["its module is not in nn_module_allowlist"]
 
+    def test_ops_of_steps_are_listed_too(self) -> None:
+        """A blocked activation or add stays off Vulkan; the layer before it does not."""
+        module = TwoLayers(torch.nn.functional.gelu)
+        gelu = exir_ops.edge.aten.gelu.default
+        blocked = VulkanPartitioner(operator_blocklist=[gelu])
+        assert chains(lower(module, 4, 8, partitioner=blocked)[0]) == [CHAIN, CHAIN]
+        assert "aten.gelu.default is in operator_blocklist" in reasons(blocked)
+        program, _ = lower(module, 4, 8)
+        assert [chain.count("et_vk.q8ta_table.default") for chain in chains(program)] == [1]
+
     def test_layouts_are_chosen_only_for_what_the_stock_runtime_can_run(self) -> None:
         def keys(shape: tuple[int, ...]) -> list[str]:
             program, _ = lower(Layer(), *shape)
@@ -221,6 +231,29 @@ class TestBoundaries:
         program, _ = lower(module, 4, 8)
         assert len(chains(program)) == 2
         assert sum(chain.count(LINEAR) for chain in chains(program)) == 2
+        x = torch.randn(4, 8)
+        assert float((run_lowered(program, (x,))[0] - module(x)).abs().max()) <= OUT.scale * 1.001
+
+    def test_a_residual_around_the_cpu_is_unfolded(self) -> None:
+        """Layer and add would be one step, but what the add reads comes from the CPU and from
+        the input that the layer shares with others."""
+
+        class Model(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.weight = QuantizedWeight(8, 8)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                x = Grid().round_trip(x)
+                y = OUT.round_trip(nn.functional.linear(x, self.weight()))
+                z = Grid(0.3).round_trip(on_cpu(torch.sin(x)))
+                return OUT.round_trip(y + z)
+
+        module = Model()
+        program, partitioner = lower(module, 4, 8)
+        names = [name for chain in chains(program) for name in chain]
+        assert LINEAR in names and "et_vk.q8ta_binary.default" in names
+        assert not reasons(partitioner)
         x = torch.randn(4, 8)
         assert float((run_lowered(program, (x,))[0] - module(x)).abs().max()) <= OUT.scale * 1.001
 
