@@ -46,7 +46,10 @@ MODELS: dict[str, tuple[Body, int]] = {
     ),
     "heads": (
         lambda m, x: m.second(
-            m.first(x).view(x.shape[0], -1, 4, 8).transpose(1, 2).reshape(x.shape[0], x.shape[1] * 2, 16)
+            m.first(x)
+            .view(x.shape[0], -1, 4, 8)
+            .transpose(1, 2)
+            .reshape(x.shape[0], x.shape[1] * 2, 16)
         ),
         16,
     ),
@@ -165,7 +168,10 @@ def test_kernels_follow_the_sizes(
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((BATCH + 1, 2, K), "has shape [9, 2, 16], the program was lowered for at most [8, 12, 16]"),
+        (
+            (BATCH + 1, 2, K),
+            "has shape [9, 2, 16], the program was lowered for at most [8, 12, 16]",
+        ),
         ((1, LENGTH + 1, K), "lowered for at most [8, 12, 16]"),
         ((2, 3, K - 1), "inputs [2, 3, 15] do not fit the program: et_vk.q8ta_linear"),
         ((2, 3, 1), "its last size must be K = 16"),

@@ -335,11 +335,10 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     ETVK_CHECK(sizes.back() == k, kInvalidProgram,
                op << ": x is " << shape_text(sizes) << ", its last size must be K = " << k);
     sizes.back() = n;
-    ETVK_CHECK(
-        residual.mode == ResidualMode::kNone || graph.sizes(residual.tensor) == sizes,
-        kInvalidProgram,
-        op << ": the residual is " << shape_text(graph.sizes(residual.tensor))
-           << ", it must have the result's shape " << shape_text(sizes));
+    ETVK_CHECK(residual.mode == ResidualMode::kNone || graph.sizes(residual.tensor) == sizes,
+               kInvalidProgram,
+               op << ": the residual is " << shape_text(graph.sizes(residual.tensor))
+                  << ", it must have the result's shape " << shape_text(sizes));
     graph.set_sizes(y, sizes);
   };
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
