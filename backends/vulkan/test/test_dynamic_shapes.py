@@ -44,15 +44,7 @@ MODELS: dict[str, tuple[Body, int]] = {
         lambda m, x: m.second(m.first(x).flatten(0, 1)).view(x.shape[0], x.shape[1], 8),
         32,
     ),
-    "heads": (
-        lambda m, x: m.second(
-            m.first(x)
-            .view(x.shape[0], -1, 4, 8)
-            .transpose(1, 2)
-            .reshape(x.shape[0], x.shape[1] * 2, 16)
-        ),
-        16,
-    ),
+    "heads": (lambda m, x: m.second(m.first(x).view(x.shape[0], -1, 4, 8).transpose(1, 2)), 8),
     "products": (
         lambda m, x: m.second(m.first(x).reshape(x.shape[0] * x.shape[1] * 2, 16)).reshape(
             x.shape[0], 2 * x.shape[1], 8
