@@ -508,6 +508,22 @@ void ComputeGraph::resize_nodes() {
   }
 }
 
+void ComputeGraph::resize_for_inputs() {
+  try {
+    resize_nodes();
+  } catch (const Error& error) {
+    // The program was sound for its bounds when it was built, so the inputs are to blame.
+    std::ostringstream shapes;
+    for (ValueId id : inputs_) {
+      shapes << (shapes.tellp() == 0 ? "" : ", ")
+             << (is_tensor(id) ? shape_text(sizes(id)) : std::to_string(integer(id)));
+    }
+    ETVK_CHECK(error.code() != ErrorCode::kInvalidProgram, kInvalidArgument,
+               "inputs " << shapes.str() << " do not fit the program: " << error.what());
+    throw;
+  }
+}
+
 void ComputeGraph::record() {
   commands_.begin();
   // Between a tensor and its staging memory, unless it lives there or the arena is mapped.
@@ -578,7 +594,7 @@ const uint8_t* ComputeGraph::output_data(size_t index) {
 
 void ComputeGraph::run() {
   if (dirty_) {
-    resize_nodes();
+    resize_for_inputs();
     record();
   }
   (staged_ ? upload_ : arena_).flush();

@@ -143,6 +143,7 @@ class ComputeGraph {
   void upload_constants();
   uint64_t range_alignment() const;
   void resize_nodes();
+  void resize_for_inputs();
   void record();
   void check_validation_layer();
 

@@ -334,9 +334,16 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
   const LinearConstants constants = add_constants(graph, args);
   push.w_stride_words = constants.stride_words;
 
-  const auto resize = [&graph, x = args.x, y = args.y, n = push.N] {
+  const auto resize = [&graph, op = args.op, x = args.x, y = args.y, n = push.N, k = push.K,
+                       residual = args.residual] {
     std::vector<int64_t> sizes = graph.sizes(x);
+    ETVK_CHECK(sizes.back() == k, kInvalidProgram,
+               op << ": x is " << shape_text(sizes) << ", its last size must be K = " << k);
     sizes.back() = n;
+    ETVK_CHECK(residual.mode == ResidualMode::kNone || graph.sizes(residual.tensor) == sizes,
+               kInvalidProgram,
+               op << ": the residual is " << shape_text(graph.sizes(residual.tensor))
+                  << ", it must have the result's shape " << shape_text(sizes));
     graph.set_sizes(y, sizes);
   };
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
