@@ -68,14 +68,14 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
 
 // Cooperative matrices, in outputs of an H200, where this was measured (docs/benchmarks.md): a wave
 // costs its outputs and a fixed part, filling and emptying the pipeline; with four subgroups
-// instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where several
-// workgroups fit into the shared memory of a multiprocessor, 48 KiB under NVIDIA's driver 580. Rows
-// of x that a tile has beyond M are read for nothing.
+// instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where
+// several workgroups fit into the shared memory of a multiprocessor, 48 KiB under NVIDIA's driver
+// 580. Rows of x that a tile has beyond M are read for nothing.
 double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups, uint32_t M) {
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
   const double wave = (5000 + outputs) * (row.workgroup_size >= 256 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
-  const double overlap = waves == 1                        ? 1
+  const double overlap = waves == 1                      ? 1
                          : row.shared_bytes <= 12 * 1024 ? 0.45
                          : row.shared_bytes <= 24 * 1024 ? 0.65
                                                          : 1;
