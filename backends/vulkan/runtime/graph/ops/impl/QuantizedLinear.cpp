@@ -352,10 +352,6 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
   const auto record = [&graph, op = args.op, x = args.x, y = args.y, residual, mode,
                        activation = args.activation, constants, push,
                        family](Commands& commands) mutable {
-    ETVK_CHECK(mode == ResidualMode::kNone || graph.sizes(residual) == graph.sizes(y),
-               kInvalidProgram,
-               op << ": the residual has shape " << shape_text(graph.sizes(residual))
-                  << ", the output " << shape_text(graph.sizes(y)));
     const int64_t m = graph.numel(y) / push.N;
     if (m == 0) {
       return;
