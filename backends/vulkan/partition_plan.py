@@ -11,11 +11,14 @@ from executorch.backends.vulkan.utils import node_comes_from_any_nn_module_in_se
 from torch.fx import GraphModule, Node
 
 from .partition_levels import CyclicUnitError, group_by_level
+from .patterns.arithmetic import ARITHMETIC_OPS
 from .patterns.constants import Constants
 from .patterns.edge_ops import (
     DEQUANTIZE,
+    MOVE_OPS,
     QUANTIZE,
     is_alias,
+    is_part,
     is_symint,
     moves_elements,
     node_argument,
@@ -26,7 +29,7 @@ from .patterns.quantized_linear import QuantizedLinearMatch
 from .patterns.rejection import Rejection
 from .patterns.residual import ResidualMatch
 from .patterns.steps import Step, StepPlan, match_steps
-from .supported_ops import SUPPORTED, layout_problem, refusal
+from .supported_ops import SUPPORTED, layout_problem, rank_problem, refusal
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,8 @@ class PartitionPlan:
         for node in step.inner_nodes:
             if _is_listed(node, step) and (problem := self._filter.problem(node)):
                 return problem
+            if _is_walked(node) and (problem := rank_problem(node)):
+                return problem
         for node in (*step.input_nodes, *step.output_nodes):
             if tensor_of(node) is not None and (problem := layout_problem(node)):
                 return problem
@@ -184,6 +189,11 @@ class PartitionPlan:
             elif node.target == QUANTIZE:
                 self.rejections.append(Rejection(node, problem))
         return found
+
+
+def _is_walked(node: Node) -> bool:
+    """True for the ops of steps whose kernels walk through tensors dimension by dimension."""
+    return node.target in MOVE_OPS | ARITHMETIC_OPS or is_part(node)
 
 
 def _is_listed(node: Node, step: Step) -> bool:

@@ -68,9 +68,8 @@ def _check_alias(node: Node) -> str | None:
 
 
 def _check_move(node: Node) -> str | None:
-    rank = max(len(sizes_of(one)) for one in (*moved_inputs(node), node))
-    if rank > _MAX_RANK:
-        return f"it has {rank} dimensions, more than {_MAX_RANK}"
+    if problem := rank_problem(node):
+        return problem
     problems = (_check_layout(one) for one in (*moved_inputs(node), node))
     return next((problem for problem in problems if problem is not None), None)
 
@@ -101,6 +100,13 @@ def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
         if problem := layout_problem(one):
             return problem
     return None
+
+
+def rank_problem(node: Node) -> str | None:
+    """Why kernels can't walk through the tensors of an op that is no alias, or None."""
+    tensors = [one for one in (*node.all_input_nodes, node) if tensor_of(one) is not None]
+    rank = max((len(sizes_of(one)) for one in tensors), default=0)
+    return f"it has {rank} dimensions, more than {_MAX_RANK}" if rank > _MAX_RANK else None
 
 
 def layout_problem(node: Node) -> str | None:

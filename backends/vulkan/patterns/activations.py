@@ -20,8 +20,10 @@ from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
 from .constants import Constants, UnknownValueError
 from .expressions import Expression, constant_value, evaluate, literals
 
-# exp stays finite up to here, so forms written with it can be compared.
+# exp stays finite up to here, so forms written with it must be too. Further out they may overflow
+# to inf or NaN, and only what is finite is compared.
 _REACH = 80.0
+_FAR = 1e30
 _MOST_LITERALS = 12
 
 
@@ -59,8 +61,10 @@ def match_activation(expression: Expression, constants: Constants | None) -> Act
         wanted = evaluate(expression, points, constant)
     except UnknownValueError:
         return None
-    if wanted.dtype != torch.float32 or not bool(torch.isfinite(wanted).all()):
+    finite = torch.isfinite(wanted)
+    if wanted.dtype != torch.float32 or not bool(finite[points.abs() <= _REACH].all()):
         return None
+    points, wanted = points[finite], wanted[finite]
     ends = [float(wanted[points.argmin()]), float(wanted[points.argmax()])]
     for call in _candidates([*dict.fromkeys([*ends, *numbers])]):
         if _same(activate(points, *call.args), wanted, points):
@@ -87,11 +91,13 @@ def _both(values: tuple[float, ...]) -> tuple[float, float]:
 
 def _points(numbers: list[float]) -> torch.Tensor:
     """float32 [n]: dense near zero, all magnitudes, both sides of each number named."""
-    small = torch.logspace(-20, math.log10(_REACH), 400)
-    parts = [torch.linspace(-12, 12, 4001), small, -small, torch.zeros(1)]
+    near_zero = torch.logspace(-20, math.log10(_REACH), 400)
+    far = torch.logspace(math.log10(_REACH), math.log10(_FAR), 200)
+    parts = [torch.linspace(-12, 12, 4001), torch.zeros(1)]
+    parts += [near_zero, -near_zero, far, -far]
     near = torch.tensor([-1.0, -1e-3, -1e-5, 0.0, 1e-5, 1e-3, 1.0])
     for number in numbers:
-        if abs(number) < 1e4:
+        if abs(number) <= _FAR:
             parts += [number + near, -number + near]
     return torch.cat(parts)
 

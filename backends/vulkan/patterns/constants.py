@@ -21,7 +21,7 @@ from torch.fx import GraphModule, Node
 SAFE_K = 65_536
 
 
-class UnknownValueError(Exception):
+class UnknownValueError(ValueError):
     """A constant's value is not at hand."""
 
 

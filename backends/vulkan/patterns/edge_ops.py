@@ -69,7 +69,6 @@ RELU = _aten.relu.default
 HARDTANH = _aten.hardtanh.default
 RELU6 = _aten.relu6.default
 CLAMP = _aten.clamp.default
-CLAMP_OPS = frozenset({RELU, HARDTANH, RELU6, CLAMP})
 
 
 def op_name(node: Node) -> str:

@@ -7,7 +7,7 @@ rule behind this one sees int8 alone. Where a delegate takes or gives uint8, a t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.export import ExportedProgram
@@ -16,7 +16,9 @@ from torch.fx import Graph, GraphModule, Node
 from ..custom_ops import Q8TA_TABLE
 from .constants import Constants, add_constant
 from .edge_ops import (
+    DEQUANTIZE,
     QUANTIZE,
+    SPLIT_OPS,
     moved_inputs,
     moves_elements,
     node_argument,
@@ -30,8 +32,7 @@ _SHIFT = 128
 
 def has_uint8(graph: Graph) -> bool:
     """True where a static quantize or dequantize is of uint8."""
-    params = (static_quant_params(node) for node in graph.nodes)
-    return any(one is not None and one.dtype == torch.uint8 for one in params)
+    return any(map(_is_uint8, graph.nodes))
 
 
 def change_to_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> dict[Node, Node]:
@@ -44,10 +45,10 @@ def change_to_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> dict[No
         is_constant: whether a placeholder is a constant; those are left alone, with their readers.
 
     Returns:
-        From each node that gives int8 now to itself, in order, and from each uint8 input that is
-        read as int8 to itself.
+        From each uint8 input that is read as int8 to itself, and from each node that gives int8
+        now to itself, in order.
     """
-    changed: dict[Node, Node] = {}
+    changed = {node: node for node in _dequantized_inputs(graph, is_constant)}
     for node in graph.nodes:
         if node.op != "call_function":
             continue
@@ -61,15 +62,28 @@ def change_to_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> dict[No
         if node.target == QUANTIZE:
             _set_int8(node)
             changed[node] = node
-        else:
-            source = node_argument(node, 0)
-            if source not in changed and (source.op != "placeholder" or is_constant(source)):
-                continue
-            changed[source] = source
+        elif node_argument(node, 0) not in changed:
+            continue
         bounds = (params.quant_min - _SHIFT, params.quant_max - _SHIFT, torch.int8)
         head = (node.args[0], params.scale, params.zero_point - _SHIFT)
         node.args = (*head, *bounds, *node.args[6:])
     return changed
+
+
+def _dequantized_inputs(graph: Graph, is_constant: Callable[[Node], bool]) -> Iterator[Node]:
+    """Inputs of the graph that a dequantize of uint8 reads, directly or behind moves."""
+    dequantizes = graph.find_nodes(op="call_function", target=DEQUANTIZE)
+    queue = [node_argument(node, 0) for node in dequantizes if _is_uint8(node)]
+    for node in queue:
+        if moves_elements(node):
+            queue.extend(moved_inputs(node))
+        elif node.op == "placeholder" and not is_constant(node):
+            yield node
+
+
+def _is_uint8(node: Node) -> bool:
+    params = static_quant_params(node)
+    return params is not None and params.dtype == torch.uint8
 
 
 def plan_as_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> None:
@@ -87,7 +101,12 @@ def rewrite_uint8(program: ExportedProgram, graph_module: GraphModule) -> None:
     changed = change_to_int8(graph, Constants(program).is_constant)
     for node in changed:
         if node.op == "placeholder":
-            readers = [user for user in node.users if static_quant_params(user) is not None]
+            # Moves with other inputs that stay uint8 are not among them.
+            readers = [
+                user
+                for user in node.users
+                if user in changed or user.target in SPLIT_OPS or static_quant_params(user)
+            ]
             place = next(n for n in graph.nodes if n.op != "placeholder").prev
             converted = _converted(program, graph_module, node, place, torch.int8)
             for reader in readers:

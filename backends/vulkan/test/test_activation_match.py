@@ -103,6 +103,18 @@ def test_folds_before_a_float_reader(name: str) -> None:
     torch.testing.assert_close(result, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("function", "bounds"),
+    [
+        (lambda y: torch.clamp(y, -65504, 65504), (-65504, 65504)),
+        (lambda y: 2 * torch.clamp(0.5 * y, max=500), (-math.inf, 1000)),
+    ],
+)
+def test_far_bounds_are_kept(function: Function, bounds: tuple[float, float]) -> None:
+    activation = match(Layer(after=function), 4, 8).tail.activation
+    assert activation == ActivationCall("clamp", *bounds)
+
+
 @forms
 def test_rewritten_graph(name: str) -> None:
     function, _ = FORMS[name]

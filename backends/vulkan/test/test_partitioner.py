@@ -341,6 +341,18 @@ def groups(edges: dict[str, str], units: list[str], singles: str) -> list[str]:
     return ["".join(node.name for node in group) for group in found]
 
 
+def test_moves_of_more_dimensions_than_kernels_have_stay_on_the_cpu() -> None:
+    def turned(y: torch.Tensor) -> torch.Tensor:
+        return OUT.round_trip(OUT.round_trip(y).reshape([2] * 9).permute(*reversed(range(9))))
+
+    partitioner = VulkanPartitioner()
+    module = Layer(weight=QuantizedWeight(8, 8), after=turned)
+    program = lower(module, 64, 8, partitioner=partitioner)[0]
+    [delegate] = read_delegates(program)
+    assert LINEAR in delegate.op_names and "aten.permute_copy.default" not in delegate.op_names
+    assert any("9 dimensions" in rejection.reason for rejection in partitioner.rejections)
+
+
 class TestLevels:
     def test_a_chain(self) -> None:
         assert groups({"a": "", "b": "a", "c": "b"}, [], "abc") == ["abc"]

@@ -1,6 +1,7 @@
 """Several partitions, methods and programs: each constant once in the .pte and once on the device.
 
-The weights here are large enough (over 64 KiB) for a buffer each, which programs share.
+The weights here, but those of SameBytes, are large enough (over 64 KiB) for a buffer each, which
+programs share.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from executorch_vulkan.program import read_delegates
 from executorch_vulkan.runtime.loader import memory_in_use
 from model_cases import LINEAR, quantized_module
 from programs import load
+from quantized_graphs import Grid, QuantizedWeight
 
 on_cpu = partial(torch.softmax, dim=-1)
 SIZE = 512
@@ -72,6 +74,26 @@ def tied() -> tuple[nn.Module, torch.Tensor]:
 @pytest.fixture(scope="module")
 def untied() -> tuple[nn.Module, torch.Tensor]:
     return quantized(Between(False, torch.relu))
+
+
+class SameBytes(nn.Module):
+    """Two weights of different shapes and the same bytes, which the named data holds once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = QuantizedWeight(6, 20), QuantizedWeight(20, 6)
+        self.second.weight = self.first.weight.reshape(20, 6).clone()
+        self.grids = Grid(0.05, 3), Grid(0.02, -5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.linear(self.grids[0].round_trip(x), self.first())
+        return nn.functional.linear(self.grids[1].round_trip(y), self.second())
+
+
+def test_weights_of_other_shapes_with_the_same_bytes() -> None:
+    module, x = SameBytes().eval(), torch.randn(5, 20)
+    pte = bytes(lowered({"forward": (module, x)}).to_executorch().buffer)
+    torch.testing.assert_close(load(pte).execute([x])[0], module(x))
 
 
 def test_tied_weights_of_two_partitions(tied: tuple[nn.Module, torch.Tensor]) -> None:

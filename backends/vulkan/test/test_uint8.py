@@ -123,6 +123,35 @@ def test_uint8_inputs_and_outputs() -> None:
     assert float((result == expected).float().mean()) >= 0.995
 
 
+class ViewsUint8(nn.Module):
+    """Reads its input directly, if wanted, and behind a view of uint8."""
+
+    def __init__(self, directly: bool) -> None:
+        super().__init__()
+        self.first, self.second = QuantizedWeight(), QuantizedWeight()
+        self.grid = Grid(0.05, 100, 0, 255, torch.uint8)
+        self.directly = directly
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        results = []
+        if self.directly:
+            results.append(nn.functional.linear(self.grid.dequantize(x), self.first()))
+        viewed = self.grid.dequantize(x.view(-1, 8))
+        return (*results, nn.functional.linear(viewed, self.second()))
+
+
+@pytest.mark.parametrize("directly", [False, True])
+def test_uint8_input_behind_a_view(directly: bool) -> None:
+    module = ViewsUint8(directly).eval()
+    x = torch.arange(128, dtype=torch.uint8).reshape(2, 8, 8)
+    program = lower(module, (x,))
+    [delegate] = read_delegates(program)
+    assert delegate.op_names.count(TABLE) == 1
+    assert not explain(program).left_out
+    for result, expected in zip(run(pte_of(program), (x,)), module(x), strict=True):
+        torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_to_backend_and_explain_agree() -> None:
     module = quantized_to_uint8(MODELS["reshape"][0](), (torch.randn(4, 24),))
     edge = to_edge(torch.export.export(module, (torch.randn(4, 24),)), compile_config=CONFIG)

@@ -320,15 +320,18 @@ void ComputeGraph::add_alias(ValueId source, ValueId alias) {
 
 ConstantRef ComputeGraph::add_constant(const std::string& key, uint64_t size_bytes,
                                        std::function<void(uint8_t*)> fill) {
+  const uint64_t region_bytes = round_up(std::max<uint64_t>(size_bytes, 1), kWordGroupBytes);
   if (!key.empty()) {
     for (size_t i = 0; i < constants_.size(); ++i) {
       if (constants_[i].key == key) {
+        ETVK_CHECK(constants_[i].size_bytes == region_bytes, kInternal,
+                   "constant '" << key << "' has " << constants_[i].size_bytes << " bytes, not "
+                                << region_bytes);
         return i;
       }
     }
   }
-  constants_.push_back({round_up(std::max<uint64_t>(size_bytes, 1), kWordGroupBytes), key,
-                        std::move(fill), nullptr, 0});
+  constants_.push_back({region_bytes, key, std::move(fill), nullptr, 0});
   return constants_.size() - 1;
 }
 

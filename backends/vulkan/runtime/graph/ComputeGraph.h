@@ -103,8 +103,9 @@ class ComputeGraph {
   // `alias` uses the memory of `source`; both hold the same bytes in the same order.
   void add_alias(ValueId source, ValueId alias);
   // Reserves `size_bytes` of device memory that `fill` fills once before the first execution; bytes
-  // that it leaves are zero. The same non-empty `key` gives the same region, so tied weights are
-  // packed once; large regions of equal bytes share memory, also between programs.
+  // that it leaves are zero. The same non-empty `key`, which must determine bytes and size, gives
+  // the same region, so tied weights are packed once; large regions of equal bytes share memory,
+  // also between programs.
   ConstantRef add_constant(const std::string& key, uint64_t size_bytes,
                            std::function<void(uint8_t*)> fill);
   // Makes the tensor `id` stand for a constant region of its own bytes.

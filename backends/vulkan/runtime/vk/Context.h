@@ -13,7 +13,7 @@ namespace etvk {
 
 struct ContextOptions {
   std::string device;          // ETVK_DEVICE: index or part of a name; empty: the best there is
-  std::string disable;         // ETVK_DISABLE: comma list of coopmat, dot, int8_storage
+  std::string disable;         // ETVK_DISABLE: comma list, see without_disabled()
   bool validation = false;     // ETVK_VALIDATION=1
   std::string pipeline_cache;  // ETVK_PIPELINE_CACHE: path of a file; empty: none
 

@@ -29,7 +29,7 @@ ivec4 unpack_bytes(uint word) {
   return ivec4(word << 24, word << 16, word << 8, word) >> 24;
 }
 
-// Bytes first .. first + count - 1 of a word.
+// The `count` lowest bytes of a word.
 uint byte_mask(uint count) {
   return count >= 4 ? 0xffffffffu : (1u << (8 * count)) - 1u;
 }

@@ -230,21 +230,22 @@ LinearConstants add_constants(ComputeGraph& graph, const LinearArgs& args) {
   const auto k = static_cast<size_t>(graph.dims(args.weights)[1]);
   const size_t stride = (k + 15) / 16 * 16;
   const uint8_t* weights = graph.constant_data(args.weights);
-  // Tied weights have one constant, or one each with the same bytes and pointer.
-  const auto key = [](const char* kind, const void* data, size_t count) {
+  // Tied weights have one constant, or one each with the same bytes and pointer. Those of other
+  // shapes may share the bytes as well, but not what is made of them.
+  const auto key = [n, k](const char* kind, const void* data) {
     return std::string(kind) + " " + std::to_string(reinterpret_cast<uintptr_t>(data)) + " " +
-           std::to_string(count);
+           std::to_string(n) + " " + std::to_string(k);
   };
 
   LinearConstants constants;
   constants.stride_words = static_cast<uint32_t>(stride / 4);
   constants.weights =
-      graph.add_constant(key("linear weights", weights, n * k), n * stride, [=](uint8_t* to) {
+      graph.add_constant(key("linear weights", weights), n * stride, [=](uint8_t* to) {
         for (size_t row = 0; row < n; ++row) {
           std::memcpy(to + row * stride, weights + row * k, k);
         }
       });
-  constants.sums = graph.add_constant(key("linear sums", weights, n * k), n * 4, [=](uint8_t* to) {
+  constants.sums = graph.add_constant(key("linear sums", weights), n * 4, [=](uint8_t* to) {
     for (size_t row = 0; row < n; ++row) {
       int32_t sum = 0;
       for (size_t i = 0; i < k; ++i) {
@@ -258,7 +259,7 @@ LinearConstants add_constants(ComputeGraph& graph, const LinearArgs& args) {
         std::memcpy(to, scales.data(), scales.size() * 4);
       });
   const uint8_t* bias = args.bias < 0 ? nullptr : graph.constant_data(args.bias);
-  constants.bias = graph.add_constant(key("linear bias", bias, n), n * 4, [=](uint8_t* to) {
+  constants.bias = graph.add_constant(key("linear bias", bias), n * 4, [=](uint8_t* to) {
     if (bias != nullptr) {
       std::memcpy(to, bias, n * 4);  // else zeros, which the arena is filled with
     }
