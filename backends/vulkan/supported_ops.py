@@ -5,13 +5,13 @@ The steps themselves are matched by `patterns/steps.py`. One row of `SUPPORTED` 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch.fx import Node
-from torch.utils._sympy.numbers import int_oo
 
 from .patterns.edge_ops import (
     CLONE_OPS,
@@ -25,6 +25,7 @@ from .patterns.edge_ops import (
     is_contiguous,
     is_part,
     is_symint,
+    largest_size,
     moved_inputs,
     named_argument,
     node_argument,
@@ -119,16 +120,12 @@ def layout_problem(node: Node) -> str | None:
     for size in tensor.shape:
         if isinstance(size, int) and size == 0:
             return "it is empty; leave it out"
-        if isinstance(size, torch.SymInt) and _is_unbounded(size):
+        if largest_size(size) == math.inf:
             return (
                 f"dimension {size} has no upper bound: give it one with "
                 "torch.export.Dim(name, max=...)"
             )
     return None
-
-
-def _is_unbounded(size: torch.SymInt) -> bool:
-    return size.node.shape_env.bound_sympy(size.node.expr).upper is int_oo
 
 
 def _check_scalars(node: Node) -> str | None:

@@ -26,6 +26,7 @@ from .edge_ops import (
     SUB,
     QuantParams,
     is_float32,
+    largest_size,
     named_argument,
     op_name,
     sizes_of,
@@ -41,6 +42,7 @@ from .rejection import Rejection
 _BINARY = {ADD: "add", SUB: "sub", MUL: "mul"}
 _MEAN_OPS = (MEAN, MEAN_ALL)
 ARITHMETIC_OPS = frozenset({*_BINARY, *_MEAN_OPS})
+MOST_SUMMED = (2**31 - 1) // 255  # an element is at most 255 steps from its zero point
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,17 @@ def match_arithmetic(
     if isinstance(tails, str):
         return Rejection(node, tails)
     if node.target in _MEAN_OPS:
-        return ArithmeticMatch(node, tuple(operands), tails, "mean", dims=_mean_dims(node))
+        dims = _mean_dims(node)
+        assert isinstance(arguments[0], Node)
+        sizes = sizes_of(arguments[0])
+        count = math.prod(largest_size(sizes[dim]) for dim in dims)
+        if count > MOST_SUMMED:
+            return Rejection(
+                node,
+                f"it sums up to {count} elements, which could overflow 32 bits; the limit is "
+                f"{MOST_SUMMED}, so take the mean in two steps or bound the sizes",
+            )
+        return ArithmeticMatch(node, tuple(operands), tails, "mean", dims=dims)
     alpha = named_argument(node, 2, "alpha", 1)
     if not isinstance(alpha, (int, float)) or not math.isfinite(alpha) or alpha == 0:
         return Rejection(node, f"alpha is {alpha}; only a finite number other than 0 is supported")

@@ -107,8 +107,13 @@ class Constants:
         # Numbers that lowering itself turned into constants keep their values.
         if tensor.constant is not None:
             return tensor.constant
-        known = {facts.single for facts in self.facts(node)}
-        return known.pop() if len(known) == 1 else None
+        first, *others = [facts.single for facts in self.facts(node)] or [None]
+        if first is None or not all(
+            one is not None and one.dtype == first.dtype and torch.equal(one, first)
+            for one in others
+        ):
+            return None
+        return first
 
 
 def real_tensor(program: ExportedProgram, node: Node) -> torch.Tensor:

@@ -16,6 +16,7 @@ from executorch.exir.dialects._ops import ops as exir_ops
 from torch._prims_common import is_contiguous_or_false
 from torch.fx import Node
 from torch.fx.experimental.symbolic_shapes import statically_known_true
+from torch.utils._sympy.numbers import int_oo
 
 from ..custom_ops import FIXED_VIEW, INT8_MAX, INT8_MIN, Q8TA_DEQUANTIZE
 
@@ -102,6 +103,14 @@ def sizes_of(node: Node) -> list[int]:
     tensor = tensor_of(node)
     assert tensor is not None, node
     return list(tensor.shape)
+
+
+def largest_size(size: int) -> float:
+    """The upper bound of a size that may be a SymInt; infinity where it has none."""
+    if isinstance(size, torch.SymInt):
+        bound = size.node.shape_env.bound_sympy(size.node.expr).upper
+        return math.inf if bound is int_oo else int(bound)
+    return size
 
 
 def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:

@@ -324,6 +324,12 @@ class TestArithmetic:
         module = On(lambda x: OUT.round_trip(x.mean(dim, keepdim)))
         check(module, 30, 7, 4, ops=[MEAN])
 
+    def test_a_mean_that_could_overflow_is_refused(self) -> None:
+        module = On(lambda x: OUT.round_trip(x.mean()))
+        check(module, 2048, 4112, ops=[MEAN])  # 8,421,376 elements
+        [reason] = reasons(module, 2048, 4113)
+        assert "it sums up to 8423424 elements" in reason and "8421504" in reason
+
     def test_mean_of_moves(self) -> None:
         module = On(lambda x: OUT.round_trip(F.relu(x.permute(0, 2, 1)[1:].mean(-1)).t()))
         check(module, 5, 6, 7, ops=[PERMUTE, SLICE, MEAN, PERMUTE])
