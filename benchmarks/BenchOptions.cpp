@@ -53,6 +53,17 @@ std::string shape_text(const Shape& shape) {
   return std::to_string(shape.M) + "x" + std::to_string(shape.K) + "x" + std::to_string(shape.N);
 }
 
+const char* op_name(const BenchOptions& options) {
+  return options.float_output ? "linear_q8ta_q8csw" : "q8ta_linear";
+}
+
+testing::LinearCase linear_case(const BenchOptions& options, const Shape& shape) {
+  testing::LinearCase linear =
+      testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
+  linear.quantized_output = !options.float_output;
+  return linear;
+}
+
 BenchOptions parse_options(int argc, char** argv) {
   BenchOptions options;
   for (int i = 1; i < argc; ++i) {

@@ -36,6 +36,12 @@ struct BenchOptions {
   bool help = false;
 };
 
+// The family of kernels that is measured.
+const char* op_name(const BenchOptions& options);
+
+// The layer that is measured for a shape, with random operands.
+testing::LinearCase linear_case(const BenchOptions& options, const Shape& shape);
+
 // Throws kInvalidArgument naming the argument that is wrong.
 BenchOptions parse_options(int argc, char** argv);
 

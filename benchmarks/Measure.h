@@ -30,6 +30,8 @@ struct Measurement {
   const TimeStats& best() const { return gpu.samples > 0 ? gpu : wall; }
 };
 
+constexpr double kWarmupOfNextMs = 20.0;  // of the kernels behind the first one on a shape
+
 struct MeasureOptions {
   bool distinct_weights = false;
   double warmup_ms = 0.0;

@@ -59,9 +59,7 @@ bool is_clearly_faster(const Result& a, const Result& b) {
 
 std::vector<Result> measure_all(Context& context, const BenchOptions& options, const Shape& shape,
                                 const TunedShape& key, double warmup_ms) {
-  testing::LinearCase linear =
-      testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
-  linear.quantized_output = !options.float_output;
+  const testing::LinearCase linear = linear_case(options, shape);
   const std::vector<uint8_t> expected = testing::reference_output(linear);
   std::vector<Result> results;
   double best_first_us = 0.0;
@@ -80,14 +78,11 @@ std::vector<Result> measure_all(Context& context, const BenchOptions& options, c
     }
     results.push_back(std::move(result));
   }
-  MeasureOptions how;
-  how.distinct_weights = options.distinct_weights;
-  how.target_ms = options.target_ms;
-  how.warmup_ms = warmup_ms;
+  MeasureOptions how{options.distinct_weights, warmup_ms, options.target_ms};
   for (Result& result : results) {
     if (result.measured.mismatch.empty()) {
       result.measured = measure(context, linear, expected, result.measured.kernel, how);
-      how.warmup_ms = std::min(warmup_ms, 20.0);
+      how.warmup_ms = std::min(warmup_ms, kWarmupOfNextMs);
     }
     print_result(result, options);
   }
@@ -144,9 +139,8 @@ std::vector<Result> tune(Context& context, const BenchOptions& options,
                                                            : 1000.0;
   std::vector<Result> all;
   for (const Shape& shape : shapes) {
-    const TunedShape key{options.float_output ? "linear_q8ta_q8csw" : "q8ta_linear",
-                         static_cast<uint32_t>(shape.M), static_cast<uint32_t>(shape.N),
-                         static_cast<uint32_t>(shape.K)};
+    const TunedShape key{op_name(options), static_cast<uint32_t>(shape.M),
+                         static_cast<uint32_t>(shape.N), static_cast<uint32_t>(shape.K)};
     const std::vector<Result> results = measure_all(context, options, shape, key, warmup_ms);
     if (const Result* best = choose(results)) {
       keep(path, caps, key, best->measured.kernel);

@@ -17,12 +17,7 @@ namespace etvk::bench {
 
 namespace {
 
-constexpr double kWarmupOfNextMs = 20.0;  // of the kernels behind the first one on a shape
 constexpr int64_t kBearableOnCpu = int64_t{1024} * 2048 * 2048;  // products
-
-const char* op_name(const BenchOptions& options) {
-  return options.float_output ? "linear_q8ta_q8csw" : "q8ta_linear";
-}
 
 std::vector<const KernelRow*> rows_of(const std::string& op) {
   size_t count = 0;
@@ -90,9 +85,7 @@ double warmup_ms(const DeviceCaps& caps, const BenchOptions& options, bool is_fi
 // runs follow each other without a pause in which the GPU's clock could fall.
 std::vector<Result> run_shape(Context& context, const BenchOptions& options, const Shape& shape,
                               const std::vector<std::string>& kernels, double warmup) {
-  testing::LinearCase linear =
-      testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
-  linear.quantized_output = !options.float_output;
+  const testing::LinearCase linear = linear_case(options, shape);
   const std::vector<uint8_t> expected = testing::reference_output(linear);
   std::vector<Result> results;
   for (const std::string& kernel : kernels) {
@@ -102,10 +95,7 @@ std::vector<Result> run_shape(Context& context, const BenchOptions& options, con
     result.measured = check(context, linear, expected, kernel);
     results.push_back(std::move(result));
   }
-  MeasureOptions measure_options;
-  measure_options.distinct_weights = options.distinct_weights;
-  measure_options.target_ms = options.target_ms;
-  measure_options.warmup_ms = warmup;
+  MeasureOptions measure_options{options.distinct_weights, warmup, options.target_ms};
   for (Result& result : results) {
     if (result.measured.mismatch.empty()) {
       result.measured = measure(context, linear, expected, result.measured.kernel, measure_options);
@@ -124,15 +114,17 @@ std::vector<Result> run_shape(Context& context, const BenchOptions& options, con
 bool run_benchmarks(Context& context, const BenchOptions& options) {
   const DeviceCaps& caps = context.device.caps();
   const std::vector<std::string> kernels = kernels_to_run(caps, options);
+  const std::vector<Shape> shapes = shapes_to_run(caps, options);
   print_header(caps, options);
   std::vector<Result> results;
   if (options.tune) {
-    results = tune(context, options, shapes_to_run(caps, options));
-  }
-  for (const Shape& shape : options.tune ? std::vector<Shape>() : shapes_to_run(caps, options)) {
-    const double warmup = warmup_ms(caps, options, results.empty());
-    const std::vector<Result> of_shape = run_shape(context, options, shape, kernels, warmup);
-    results.insert(results.end(), of_shape.begin(), of_shape.end());
+    results = tune(context, options, shapes);
+  } else {
+    for (const Shape& shape : shapes) {
+      const double warmup = warmup_ms(caps, options, results.empty());
+      const std::vector<Result> of_shape = run_shape(context, options, shape, kernels, warmup);
+      results.insert(results.end(), of_shape.begin(), of_shape.end());
+    }
   }
   if (!options.json_path.empty()) {
     write_json(options.json_path, caps, options, results);

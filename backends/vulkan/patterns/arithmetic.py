@@ -35,7 +35,7 @@ from .edge_ops import (
 )
 from .epilogue import Epilogue, equal_quantizes, find_epilogue
 from .forms import Form, sources
-from .graph_edits import call_after, redo_on
+from .graph_edits import call_after, hand_over
 from .int8_tree import Int8Builder
 from .rejection import Rejection
 
@@ -72,10 +72,6 @@ class ArithmeticMatch:
         for tail in self.tails:
             nodes += [*tail.absorbed, *tail.quantizes]
         return tuple(dict.fromkeys(nodes))
-
-    @property
-    def all_nodes(self) -> list[Node]:
-        return list(self.inner_nodes)
 
     @property
     def input_nodes(self) -> list[Node]:
@@ -217,10 +213,7 @@ def rewrite_arithmetic(
         target, args = _call(builder, match)
         output = (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
         result = call_after(graph, builder.place, target, (*args, *output))
-        for move in tail.moves:
-            result = redo_on(move, (result,), move)
-        for quantize in tail.quantizes:
-            quantize.replace_all_uses_with(result)
+        hand_over(result, tail.moves, tail.quantizes)
 
 
 def _call(builder: Int8Builder, match: ArithmeticMatch) -> tuple[object, tuple[Argument, ...]]:

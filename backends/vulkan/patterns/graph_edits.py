@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -63,3 +63,14 @@ def redo_on(move: Node, inputs: Sequence[Node], place: Node) -> Node:
     # What a clone says of memory formats holds for the float tensor.
     kwargs = {} if move.target in CLONE_OPS else dict(move.kwargs)
     return call_after(graph, place, move.target, (inputs[0], *move.args[1:]), kwargs)
+
+
+def hand_over(result: Node, moves: Iterable[Node], replaced: Iterable[Node]) -> None:
+    """Let the readers of `replaced` read `result`, with `moves` redone on it.
+
+    Each move stands behind the old one, because its sizes may be computed in front of that.
+    """
+    for move in moves:
+        result = redo_on(move, (result,), move)
+    for node in replaced:
+        node.replace_all_uses_with(result)

@@ -14,7 +14,7 @@ from ..custom_ops import LINEAR_FLOAT_OUT, Q8TA_LINEAR, Q8TA_LINEAR_BOUNDED, Q8T
 from .constants import add_constant, padded_to_4, real_tensor
 from .edge_ops import sizes_of
 from .epilogue import FloatTail
-from .graph_edits import call_after, redo_on
+from .graph_edits import call_after, hand_over, redo_on
 from .quantized_linear import QuantizedLinearMatch
 
 
@@ -31,26 +31,18 @@ def rewrite_quantized_linear(
     graph = graph_module.graph
     tail = match.tail
     if isinstance(tail, FloatTail):
+        assert match.views.float_output is not None
         args: tuple[Argument, ...] = (*head, bias, *tail.activation.args)
         result = call_after(graph, place, LINEAR_FLOAT_OUT, args)
-        for move in match.views.behind:
-            result = redo_on(move, (result,), move)
-        assert match.views.float_output is not None
-        match.views.float_output.replace_all_uses_with(result)
-        return
-
-    args = (*head, tail.params.scale, tail.params.zero_point, bias)
-    if tail.fits_stock_schema:
-        args += ("relu" if tail.is_relu else "none",)
-        result = call_after(graph, place, _stock_target(match), args)
     else:
-        args += (*tail.activation.args, tail.quant_min, tail.quant_max)
-        result = call_after(graph, place, Q8TA_LINEAR_BOUNDED, args)
-    for move in match.views.behind:
-        # Behind the old one, because its sizes may be computed between it and the linear.
-        result = redo_on(move, (result,), move)
-    for quantize in tail.quantizes:
-        quantize.replace_all_uses_with(result)
+        args = (*head, tail.params.scale, tail.params.zero_point, bias)
+        if tail.fits_stock_schema:
+            args += ("relu" if tail.is_relu else "none",)
+            result = call_after(graph, place, _stock_target(match), args)
+        else:
+            args += (*tail.activation.args, tail.quant_min, tail.quant_max)
+            result = call_after(graph, place, Q8TA_LINEAR_BOUNDED, args)
+    hand_over(result, match.views.behind, match.output_nodes)
 
 
 def linear_inputs(

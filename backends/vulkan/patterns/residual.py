@@ -22,7 +22,7 @@ from .constants import Constants
 from .edge_ops import ADD, named_argument, node_argument, same_sizes, sizes_of
 from .epilogue import Epilogue, find_epilogue
 from .forms import Form, Source
-from .graph_edits import call_after, redo_on
+from .graph_edits import call_after, hand_over
 from .linear_rewrite import linear_inputs, padded_bias
 from .quantized_linear import QuantizedLinearMatch
 
@@ -52,10 +52,6 @@ class ResidualMatch:
         nodes = [*self.linear.inner_nodes, self.other.dequantize, self.add]
         nodes += [*self.absorbed, *self.tail.quantizes]
         return tuple(dict.fromkeys(nodes))
-
-    @property
-    def all_nodes(self) -> list[Node]:
-        return list(self.inner_nodes)
 
     @property
     def input_nodes(self) -> list[Node]:
@@ -196,7 +192,4 @@ def rewrite_residual(
     args += (node_argument(other.dequantize, 0), other.params.scale, other.params.zero_point)
     args += (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
     result = call_after(graph_module.graph, match.add, Q8TA_LINEAR_RESIDUAL, args)
-    for move in tail.moves:
-        result = redo_on(move, (result,), move)
-    for quantize in tail.quantizes:
-        quantize.replace_all_uses_with(result)
+    hand_over(result, tail.moves, tail.quantizes)

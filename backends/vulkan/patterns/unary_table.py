@@ -27,6 +27,7 @@ from .edge_ops import (
     static_quant_params,
 )
 from .forms import Form, Source, moves, sources
+from .graph_edits import hand_over
 from .int8_tree import Int8Builder
 
 
@@ -59,10 +60,6 @@ class UnaryMatch:
     def output_nodes(self) -> list[Node]:
         quantizes = [node for _, nodes in self.outputs for node in nodes]
         return [*quantizes, self.anchor_node] if self.float_readers else quantizes
-
-    @property
-    def all_nodes(self) -> list[Node]:
-        return list(self.inner_nodes)
 
     @property
     def absorbed(self) -> tuple[Node, ...]:
@@ -114,8 +111,7 @@ def rewrite_unary(program: ExportedProgram, graph_module: GraphModule, match: Un
     for params, quantizes in match.outputs:
         builder = Int8Builder(program, graph_module, match.anchor_node)
         result = _int8_result(builder, match.form, params)
-        for quantize in quantizes:
-            quantize.replace_all_uses_with(result)
+        hand_over(result, (), quantizes)
     if match.float_readers:
         builder = Int8Builder(program, graph_module, match.anchor_node)
         grid = match.form.params

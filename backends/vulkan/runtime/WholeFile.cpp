@@ -72,12 +72,4 @@ bool replace_file(const std::string& path, const std::string& bytes, std::string
   return good;
 }
 
-uint64_t fnv1a(const std::string& bytes) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (unsigned char byte : bytes) {
-    hash = (hash ^ byte) * 0x100000001b3u;
-  }
-  return hash;
-}
-
 }  // namespace etvk

@@ -13,7 +13,4 @@ std::string read_file(const std::string& path, std::string* why);
 // new one, whatever happens meanwhile. False with `why` set if it did not work.
 bool replace_file(const std::string& path, const std::string& bytes, std::string* why);
 
-// 64 bits; finds damage, not malice.
-uint64_t fnv1a(const std::string& bytes);
-
 }  // namespace etvk

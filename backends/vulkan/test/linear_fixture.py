@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import json
 import os
+import sys
 from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int8, c_int32, c_int64
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,17 @@ def built(name: str) -> Path:
     if not path.exists():
         pytest.fail(f"{path} is missing: run ./dev setup", pytrace=False)
     return path
+
+
+def glsl_module(name: str) -> ModuleType:
+    """A table beside the shaders, as the build reads it: a plain file, outside of the package."""
+    path = ROOT / f"backends/vulkan/runtime/graph/ops/glsl/{name}.py"
+    spec = importlib.util.spec_from_file_location(f"etvk_{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 # ---- The library.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,21 +10,10 @@ import pytest
 import torch
 
 import reference
-from linear_fixture import ROOT, OpError, assert_same_bytes, kernels, random_linear
+from linear_fixture import OpError, assert_same_bytes, glsl_module, kernels, random_linear
 from op_fixture import Constant, Output, run_op
 
-
-def _table() -> ModuleType:
-    path = ROOT / "backends/vulkan/runtime/graph/ops/glsl/activations.py"
-    spec = importlib.util.spec_from_file_location("etvk_activation_table", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-ACTIVATIONS = {row.name: row for row in _table().ACTIVATIONS}
+ACTIVATIONS = {row.name: row for row in glsl_module("activations").ACTIVATIONS}
 # Parameters to test with; rows that are not here are tested with their defaults.
 PARAMETERS: dict[str, list[tuple[float, ...]]] = {
     "clamp": [(-0.3, 0.45), (0.0, 6.0), (0.0, float("inf")), (float("-inf"), 0.1)],

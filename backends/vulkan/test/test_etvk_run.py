@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fnv1a import fnv1a
 from linear_fixture import built
 from model_cases import CASES
 from programs import pte_bytes, run
@@ -23,13 +24,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("etvk_run") / "mlp.pte"
     path.write_bytes(pte_bytes("mlp"))
     return path
-
-
-def fnv1a(data: bytes) -> int:
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 % 2**64
-    return value
 
 
 def test_same_bytes_as_python(model: Path, tmp_path: Path) -> None:

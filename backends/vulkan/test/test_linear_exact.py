@@ -6,12 +6,10 @@ on others: an independent one, and one that has cooperative matrices on a CPU.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,6 +25,7 @@ from linear_fixture import (
     assert_same_bytes,
     cpp_reference,
     device_name,
+    glsl_module,
     kernels,
     random_linear,
     run_linear,
@@ -52,18 +51,8 @@ RANDOM_CASES = 500
 ZERO_POINTS = (0, -128, 127)
 
 
-def _kernel_table() -> ModuleType:
-    """The build's own table, so that a row that was left out of the build is seen here."""
-    path = ROOT / "backends/vulkan/runtime/graph/ops/glsl/kernels.py"
-    spec = importlib.util.spec_from_file_location("etvk_kernel_table", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-ROWS = {row.name: row for row in _kernel_table().KERNELS if "linear" in row.op.name}
+# The build's own table, so that a row that was left out of the build is seen here.
+ROWS = {row.name: row for row in glsl_module("kernels").KERNELS if "linear" in row.op.name}
 TESTED = [
     row.name for row in ROWS.values() if not OTHER_DRIVER or OTHER_DRIVER.path in ("", row.path)
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fnv1a import fnv1a
 from linear_fixture import built
 from programs import pte_bytes
 
@@ -48,13 +49,6 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
     outputs = "\n".join(line for line in out.splitlines() if line.startswith("output"))
     said = "\n".join(line for line in err.splitlines() if "ETVK_PIPELINE_CACHE" in line)
     return outputs, said
-
-
-def fnv1a(data: bytes) -> int:
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 % 2**64
-    return value
 
 
 def with_header(data: bytes) -> bytes:

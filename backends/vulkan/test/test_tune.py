@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fnv1a import fnv1a
 from linear_fixture import built, kernels
 
 SHAPES = ("--shape", "3x40x20", "--shape", "17x33x30")
@@ -38,13 +39,6 @@ def kernels_run(cache: Path, folder: Path, *arguments: str, **environment: str) 
     run = bench(cache, *SHAPES, "--json", str(report), *arguments, **environment)
     assert run.returncode == 0, run.stdout + run.stderr
     return [result["kernel"] for result in json.loads(report.read_text())["results"]]
-
-
-def fnv1a(data: bytes) -> int:
-    value = 0xCBF29CE484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001B3 % 2**64
-    return value
 
 
 def entries(cache: Path) -> dict[tuple[str, int, int, int], str]:

@@ -57,7 +57,6 @@ class ComputeGraph {
   size_t output_count() const { return outputs_.size(); }
   bool input_is_tensor(size_t index) const { return is_tensor(inputs_.at(index)); }
   bool output_is_tensor(size_t index) const { return is_tensor(outputs_.at(index)); }
-  const std::vector<int64_t>& input_sizes(size_t index) const { return sizes(inputs_.at(index)); }
   const std::vector<int64_t>& output_sizes(size_t index) const { return sizes(outputs_.at(index)); }
   DType input_dtype(size_t index) const { return dtype(inputs_.at(index)); }
   DType output_dtype(size_t index) const { return dtype(outputs_.at(index)); }

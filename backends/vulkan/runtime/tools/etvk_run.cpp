@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "Fnv1a.h"
 #include "tools/Overhead.h"
 
 extern "C" size_t etvk_describe_devices(char* buffer, size_t size);  // CApi.cpp
@@ -184,14 +185,6 @@ std::string device_name() {
   return json.substr(begin, json.find('"', begin) - begin);
 }
 
-uint64_t fnv1a(const uint8_t* bytes, size_t count) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < count; ++i) {
-    hash = (hash ^ bytes[i]) * 0x100000001b3u;
-  }
-  return hash;
-}
-
 // ---- Inputs.
 
 class Random {
@@ -328,7 +321,7 @@ void report_output(size_t index, const er::EValue& value, const Options& options
   const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
   std::printf("output %zu  %s %s  %016llx\n", index, dtype_name(tensor.scalar_type()),
               shape_text(tensor.sizes()).c_str(),
-              static_cast<unsigned long long>(fnv1a(bytes, tensor.nbytes())));
+              static_cast<unsigned long long>(etvk::fnv1a(bytes, tensor.nbytes())));
   if (!options.output_prefix.empty()) {
     const std::string path = options.output_prefix + std::to_string(index) + ".bin";
     std::ofstream file(path, std::ios::binary);

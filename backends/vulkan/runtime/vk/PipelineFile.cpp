@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "Fnv1a.h"
 #include "WholeFile.h"
 
 namespace etvk {
@@ -28,7 +29,7 @@ static_assert(sizeof(DriverHeader) == kDriverHeaderBytes, "as the specification 
 FileHeader header_of(const std::string& data) {
   FileHeader header;
   header.size_bytes = data.size();
-  header.checksum = fnv1a(data);
+  header.checksum = fnv1a(data.data(), data.size());
   return header;
 }
 

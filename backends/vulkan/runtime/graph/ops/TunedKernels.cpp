@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "Fnv1a.h"
 #include "WholeFile.h"
 #include "graph/ops/KernelTable.h"
 #include "vk/Error.h"
@@ -24,6 +25,8 @@ std::string hex(uint64_t value) {
   text << std::hex << value;
   return text.str();
 }
+
+std::string checksum(const std::string& text) { return hex(fnv1a(text.data(), text.size())); }
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -46,7 +49,7 @@ std::string table_fingerprint() {
       all.write(reinterpret_cast<const char*>(row->spirv),
                 static_cast<std::streamsize>(row->spirv_words * sizeof(uint32_t)));
     }
-    return hex(fnv1a(all.str()));
+    return checksum(all.str());
   }();
   return fingerprint;
 }
@@ -82,7 +85,7 @@ TunedKernels read_tuned_kernels(const std::string& path, const DeviceCaps& caps)
 TunedKernels TunedKernels::parse(const std::string& text, std::string* why) {
   const size_t last = text.rfind(kLastWord);
   const std::string body = text.substr(0, last == std::string::npos ? 0 : last);
-  if (last == std::string::npos || text.substr(last) != kLastWord + hex(fnv1a(body)) + "\n" ||
+  if (last == std::string::npos || text.substr(last) != kLastWord + checksum(body) + "\n" ||
       !starts_with(body, kFirstLine)) {
     *why = "it is damaged or no file of tuned kernels";
     return {};
@@ -119,7 +122,7 @@ std::string TunedKernels::text() const {
            << "\n";
     }
   }
-  return body.str() + kLastWord + hex(fnv1a(body.str())) + "\n";
+  return body.str() + kLastWord + checksum(body.str()) + "\n";
 }
 
 std::string TunedKernels::find(const std::string& device, const TunedShape& shape) const {
