@@ -58,6 +58,9 @@ struct Defined {
     const auto has = [&](const char* name) { return extensions.count(name) > 0; };
     storage8 = {version >= VK_API_VERSION_1_2, has(VK_KHR_8BIT_STORAGE_EXTENSION_NAME)};
     dot = {version >= VK_API_VERSION_1_3, has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)};
+#ifdef VK_EXT_pipeline_robustness
+    robustness = has(VK_EXT_PIPELINE_ROBUSTNESS_EXTENSION_NAME);
+#endif
 #ifdef VK_KHR_cooperative_matrix
     // Its shaders need int8 arithmetic and the Vulkan memory model as well, core since 1.2.
     coopmat = version >= VK_API_VERSION_1_2 && has(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
@@ -66,6 +69,7 @@ struct Defined {
 
   Feature storage8{};
   Feature dot{};
+  bool robustness = false;
   bool coopmat = false;
 };
 
@@ -81,12 +85,17 @@ struct FeatureChain {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
+#ifdef VK_EXT_pipeline_robustness
+  VkPhysicalDevicePipelineRobustnessFeaturesEXT robustness{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_ROBUSTNESS_FEATURES_EXT};
+#endif
 #ifdef VK_KHR_cooperative_matrix
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
 #endif
 
-  void link(bool with_storage8, bool with_dot, bool with_coopmat) {
+  void link(bool with_storage8, bool with_dot, [[maybe_unused]] bool with_robustness,
+            bool with_coopmat) {
     void** tail = &base.pNext;
     const auto add = [&tail](auto& features) {
       *tail = &features;
@@ -98,6 +107,11 @@ struct FeatureChain {
     if (with_dot) {
       add(dot);
     }
+#ifdef VK_EXT_pipeline_robustness
+    if (with_robustness) {
+      add(robustness);
+    }
+#endif
     if (with_coopmat) {
       add(int8);
       add(memory_model);
@@ -105,6 +119,14 @@ struct FeatureChain {
       add(coopmat);
 #endif
     }
+  }
+
+  bool has_robustness() const {
+#ifdef VK_EXT_pipeline_robustness
+    return robustness.pipelineRobustness == VK_TRUE;
+#else
+    return false;
+#endif
   }
 
   bool has_coopmat() const {
@@ -180,7 +202,8 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
 
   const Defined defined(base.apiVersion, device_extensions(api, device));
   FeatureChain features;
-  features.link(defined.storage8.available(), defined.dot.available(), defined.coopmat);
+  features.link(defined.storage8.available(), defined.dot.available(), defined.robustness,
+                defined.coopmat);
   api.vkGetPhysicalDeviceFeatures2(device, &features.base);
 
   DeviceCaps caps;
@@ -211,6 +234,8 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   caps.timestamp_period_ns = limits.timestampComputeAndGraphics ? limits.timestampPeriod : 0.0f;
   caps.dot4 = features.dot.shaderIntegerDotProduct == VK_TRUE;
   caps.int8_storage = features.storage8.storageBuffer8BitAccess == VK_TRUE;
+  // On a CPU the checks cost next to nothing, and memory out of bounds is the process's own.
+  caps.unchecked_buffers = features.has_robustness() && caps.type != DeviceType::kCpu;
   if (features.has_coopmat()) {
     caps.coopmat_shapes = query_coopmat_shapes(api, device);
   }
@@ -252,6 +277,8 @@ DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled) {
       caps.dot4 = false;
     } else if (word == "int8_storage") {
       caps.int8_storage = false;
+    } else if (word == "unchecked_buffers") {
+      caps.unchecked_buffers = false;
     } else if (word == "mapped_memory") {
       caps.mapped_memory = false;
     } else if (word == "direct_input") {
@@ -261,10 +288,11 @@ DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled) {
     } else if (word == "spin") {
       caps.spin = false;
     } else if (!word.empty()) {
-      ETVK_FAIL(kInvalidArgument, "ETVK_DISABLE: unknown feature '"
-                                      << word
-                                      << "'; known are coopmat, dot, int8_storage, mapped_memory, "
-                                         "direct_input, direct_output, spin");
+      ETVK_FAIL(kInvalidArgument,
+                "ETVK_DISABLE: unknown feature '"
+                    << word
+                    << "'; known are coopmat, dot, int8_storage, unchecked_buffers, "
+                       "mapped_memory, direct_input, direct_output, spin");
     }
   }
   return caps;
@@ -339,13 +367,19 @@ Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps
   if (caps_.dot4 && !defined.dot.in_core) {
     names.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
   }
+#ifdef VK_EXT_pipeline_robustness
+  features.robustness.pipelineRobustness = caps_.unchecked_buffers;
+  if (caps_.unchecked_buffers) {
+    names.push_back(VK_EXT_PIPELINE_ROBUSTNESS_EXTENSION_NAME);
+  }
+#endif
 #ifdef VK_KHR_cooperative_matrix
   features.coopmat.cooperativeMatrix = with_coopmat;
   if (with_coopmat) {
     names.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
   }
 #endif
-  features.link(caps_.int8_storage, caps_.dot4, with_coopmat);
+  features.link(caps_.int8_storage, caps_.dot4, caps_.unchecked_buffers, with_coopmat);
 
   const float priority = 1.0f;
   VkDeviceQueueCreateInfo queue_info{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};

@@ -27,8 +27,8 @@ enum class MemoryUse {
 std::vector<DeviceCaps> query_devices(const Instance& instance);
 
 // Features that ETVK_DISABLE turned off are cleared: "coopmat", "dot", "int8_storage",
-// "mapped_memory", "direct_input", "direct_output" and "spin", by comma. Throws kInvalidArgument
-// for another word.
+// "unchecked_buffers", "mapped_memory", "direct_input", "direct_output" and "spin", by comma.
+// Throws kInvalidArgument for another word.
 DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled);
 
 // Which of `devices` to use: `choice` is an index or part of a name (ETVK_DEVICE); empty takes the

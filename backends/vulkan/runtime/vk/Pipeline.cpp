@@ -16,7 +16,9 @@ class CreateInfo {
  public:
   CreateInfo(const Device& device, const KernelRow& row, const std::vector<uint32_t>& constants,
              VkPipelineLayout layout)
-      : layout_(layout), entries_(constants.size()) {
+      : layout_(layout),
+        unchecked_buffers_(device.caps().unchecked_buffers),
+        entries_(constants.size()) {
     const DeviceApi& api = device.api();
     VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
     module_info.codeSize = row.spirv_words * sizeof(uint32_t);
@@ -46,11 +48,24 @@ class CreateInfo {
     info.stage.pName = "main";
     info.stage.pSpecializationInfo = &specialization_;
     info.layout = layout_;
+#ifdef VK_EXT_pipeline_robustness
+    info.pNext = unchecked_buffers_ ? &unchecked_ : nullptr;
+#endif
     return info;
   }
 
  private:
   VkPipelineLayout layout_;
+  [[maybe_unused]] bool unchecked_buffers_;
+#ifdef VK_EXT_pipeline_robustness
+  VkPipelineRobustnessCreateInfoEXT unchecked_{
+      VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT,     nullptr,
+      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DISABLED_EXT,        // storage buffers
+      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT,  // uniform buffers
+      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT,  // vertex inputs
+      VK_PIPELINE_ROBUSTNESS_IMAGE_BEHAVIOR_DEVICE_DEFAULT_EXT,
+  };
+#endif
   Handle<VkShaderModule> module_;
   std::vector<VkSpecializationMapEntry> entries_;
   VkSpecializationInfo specialization_{};

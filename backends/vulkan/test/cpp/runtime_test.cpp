@@ -104,6 +104,9 @@ void test_device_choice() {
   expect(!without_disabled(all[2], "dot").dot4, "ETVK_DISABLE=dot");
   expect(without_disabled(all[2], "coopmat").dot4, "ETVK_DISABLE=coopmat keeps dot");
   expect(!without_disabled(all[2], "coopmat,int8_storage").int8_storage, "a list of two");
+  DeviceCaps unchecked;
+  unchecked.unchecked_buffers = true;
+  expect(!without_disabled(unchecked, "unchecked_buffers").unchecked_buffers, "bounds checks");
   expect_error(ErrorCode::kInvalidArgument, "unknown feature 'fp16'",
                [&] { without_disabled(all[2], "fp16"); });
 }

@@ -61,15 +61,19 @@ layout(constant_id = 3) const uint RESIDUAL = 0;
 // 1 when M, N and K are multiples of the kernel's tile, which spares tiled kernels their limits.
 layout(constant_id = 4) const uint WHOLE_TILES = 0;
 
+// Quads of a row of w, or 0: only the push constants know. A constant lets the driver's compiler
+// put the distances between rows into the load instructions.
+layout(constant_id = 5) const uint K_QUADS = 0;
+
 uint k_quads() {
-  return p.w_stride_words >> 2;
+  return K_QUADS != 0 ? K_QUADS : p.w_stride_words >> 2;
 }
 
 // Words of row m, from quad kq on. Any m, any kq < k_quads().
 uvec4 load_x_quad(uint m, uint kq) {
   m = min(m, p.M - 1);
   if (X_ALIGN == 16) {
-    return x_quads[m * (p.K >> 4) + kq];
+    return x_quads[m * k_quads() + kq];
   }
   if (X_ALIGN == 4) {
     const uint row_words = p.K >> 2;

@@ -363,11 +363,13 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     push.M = static_cast<uint32_t>(m);
     const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
     // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
-    // y, activation, residual, whole tiles.
+    // y, activation, residual, whole tiles, quads of a row of w. The last one only where it pays
+    // for a pipeline per K: docs/benchmarks.md.
+    const uint32_t k_quads = row.path == KernelPath::kCoopmat ? push.w_stride_words / 4 : 0;
     const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
     const Pipeline& pipeline = graph.context().pipelines.get(
         row, {x_alignment, push.N % 4 == 0 ? 1u : 0u, static_cast<uint32_t>(activation),
-              static_cast<uint32_t>(mode), has_whole_tiles(row, push) ? 1u : 0u});
+              static_cast<uint32_t>(mode), has_whole_tiles(row, push) ? 1u : 0u, k_quads});
     std::vector<BufferRange> bindings{
         graph.range(y),
         graph.range(x),
