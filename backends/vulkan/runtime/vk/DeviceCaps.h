@@ -41,7 +41,7 @@ struct DeviceCaps {
   bool int8_storage = false;      // 8-bit loads and stores in storage buffers
   bool subgroup_shuffle = false;  // subgroup shuffle in compute shaders
   // Pipelines are made without the bounds checks that a driver may add to every buffer access.
-  // Kernels clamp their indices themselves; the checks cost an H200 2 to 4 % of a large linear.
+  // Kernels clamp their indices themselves; docs/benchmarks.md says what the checks cost.
   bool unchecked_buffers = false;
   // How inputs and outputs travel. mapped_memory: a large heap is both device-local and cached on
   // the host (integrated GPUs, CPUs), so that nothing needs a copy. Else, of small ones:

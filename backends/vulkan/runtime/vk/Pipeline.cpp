@@ -11,14 +11,28 @@ namespace etvk {
 
 namespace {
 
+// Extends a VkComputePipelineCreateInfo; null: the driver's default.
+const void* bounds_checks([[maybe_unused]] const DeviceCaps& caps) {
+#ifdef VK_EXT_pipeline_robustness
+  static const VkPipelineRobustnessCreateInfoEXT unchecked{
+      VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT,     nullptr,
+      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DISABLED_EXT,        // storage buffers
+      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT,  // uniform buffers
+      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT,  // vertex inputs
+      VK_PIPELINE_ROBUSTNESS_IMAGE_BEHAVIOR_DEVICE_DEFAULT_EXT,
+  };
+  return caps.unchecked_buffers ? &unchecked : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
 // What one VkComputePipelineCreateInfo points at.
 class CreateInfo {
  public:
   CreateInfo(const Device& device, const KernelRow& row, const std::vector<uint32_t>& constants,
              VkPipelineLayout layout)
-      : layout_(layout),
-        unchecked_buffers_(device.caps().unchecked_buffers),
-        entries_(constants.size()) {
+      : layout_(layout), bounds_checks_(bounds_checks(device.caps())), entries_(constants.size()) {
     const DeviceApi& api = device.api();
     VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
     module_info.codeSize = row.spirv_words * sizeof(uint32_t);
@@ -48,24 +62,13 @@ class CreateInfo {
     info.stage.pName = "main";
     info.stage.pSpecializationInfo = &specialization_;
     info.layout = layout_;
-#ifdef VK_EXT_pipeline_robustness
-    info.pNext = unchecked_buffers_ ? &unchecked_ : nullptr;
-#endif
+    info.pNext = bounds_checks_;
     return info;
   }
 
  private:
   VkPipelineLayout layout_;
-  [[maybe_unused]] bool unchecked_buffers_;
-#ifdef VK_EXT_pipeline_robustness
-  VkPipelineRobustnessCreateInfoEXT unchecked_{
-      VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT,     nullptr,
-      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DISABLED_EXT,        // storage buffers
-      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT,  // uniform buffers
-      VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT,  // vertex inputs
-      VK_PIPELINE_ROBUSTNESS_IMAGE_BEHAVIOR_DEVICE_DEFAULT_EXT,
-  };
-#endif
+  const void* bounds_checks_;
   Handle<VkShaderModule> module_;
   std::vector<VkSpecializationMapEntry> entries_;
   VkSpecializationInfo specialization_{};

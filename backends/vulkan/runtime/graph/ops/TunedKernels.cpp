@@ -144,7 +144,8 @@ std::string tuning_key(const DeviceCaps& caps) {
   key << hex(caps.vendor_id) << ":" << hex(caps.device_id) << " " << caps.name << ", driver "
       << hex(caps.driver_version) << " " << caps.driver << ", kernels " << table_fingerprint()
       << ", subgroup " << caps.subgroup_size << (caps.dot4 ? " dot" : "")
-      << (caps.int8_storage ? " int8_storage" : "") << (caps.subgroup_shuffle ? " shuffle" : "");
+      << (caps.int8_storage ? " int8_storage" : "") << (caps.subgroup_shuffle ? " shuffle" : "")
+      << (caps.unchecked_buffers ? " unchecked" : "");
   for (const CoopmatShape& shape : caps.coopmat_shapes) {
     key << " " << shape.m << "x" << shape.n << "x" << shape.k;
   }
