@@ -1,13 +1,13 @@
 #include "Report.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <sstream>
 
 #include "Commit.h"
 #include "JsonText.h"
+#include "vk/Environment.h"
 #include "vk/Error.h"
 
 namespace etvk::bench {
@@ -94,13 +94,13 @@ int sm_clock_mhz(const DeviceCaps& caps) {
 }
 
 void print_header(const DeviceCaps& caps, const BenchOptions& options) {
-  const char* disabled = std::getenv("ETVK_DISABLE");
+  const std::string disabled = environment("ETVK_DISABLE");
   std::printf("device  %s\ndriver  %s\ncommit  %s\ndate    %s\ntime    %s\n", caps.name.c_str(),
               caps.driver.c_str(), ETVK_COMMIT, utc_time().c_str(), timing_text(caps));
-  if (disabled != nullptr && disabled[0] != '\0') {
-    std::printf("without %s\n", disabled);
+  if (!disabled.empty()) {
+    std::printf("without %s\n", disabled.c_str());
   }
-  std::printf("\n%-16s %-48s %11s %11s %11s %8s %7s", "M x K x N", "kernel", "us (median)", "min",
+  std::printf("\n%-16s %-64s %11s %11s %11s %8s %7s", "M x K x N", "kernel", "us (median)", "min",
               "p90", "TOPS", "GB/s");
   if (options.wall) {
     std::printf(" %11s", "wall us");
@@ -111,7 +111,7 @@ void print_header(const DeviceCaps& caps, const BenchOptions& options) {
 
 void print_result(const Result& result, const BenchOptions& options) {
   const Measurement& measured = result.measured;
-  std::printf("%-16s %-48s ", shape_text(result.shape).c_str(), measured.kernel.c_str());
+  std::printf("%-16s %-64s ", shape_text(result.shape).c_str(), measured.kernel.c_str());
   if (!measured.mismatch.empty()) {
     std::printf("MISMATCH: %s\n", measured.mismatch.c_str());
     std::fflush(stdout);
@@ -138,13 +138,12 @@ void print_result(const Result& result, const BenchOptions& options) {
 
 void write_json(const std::string& path, const DeviceCaps& caps, const BenchOptions& options,
                 const std::vector<Result>& results) {
-  const char* disabled = std::getenv("ETVK_DISABLE");
   std::ofstream file(path);
   file << "{\n  \"device\": " << json_quoted(caps.name)
        << ",\n  \"driver\": " << json_quoted(caps.driver)
        << ",\n  \"commit\": " << json_quoted(ETVK_COMMIT)
        << ",\n  \"date\": " << json_quoted(utc_time())
-       << ",\n  \"disabled\": " << json_quoted(disabled == nullptr ? "" : disabled)
+       << ",\n  \"disabled\": " << json_quoted(environment("ETVK_DISABLE"))
        << ",\n  \"timing\": " << json_quoted(timing_text(caps))
        << ",\n  \"distinct_weights\": " << (options.distinct_weights ? "true" : "false")
        << ",\n  \"target_ms\": " << options.target_ms << ",\n  \"results\": [";

@@ -72,7 +72,7 @@ std::vector<Result> measure_all(Context& context, const BenchOptions& options, c
     const bool is_slow = first_us > kShortUs && first_us > kHopelesslySlower * best_first_us;
     best_first_us = results.empty() ? first_us : std::min(best_first_us, first_us);
     if (!results.empty() && is_slow && result.measured.mismatch.empty()) {
-      std::printf("%-16s %-48s not timed: %.0f us at first, the best %.0f us\n",
+      std::printf("%-16s %-64s not timed: %.0f us at first, the best %.0f us\n",
                   shape_text(shape).c_str(), row->name, first_us, best_first_us);
       continue;
     }

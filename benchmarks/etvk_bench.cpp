@@ -139,7 +139,7 @@ int run(int argc, char** argv) {
     std::fputs(usage(), stdout);
     return 0;
   }
-  Context& context = context_for(ContextOptions::from_environment());
+  Context& context = context_from_environment();
   if (options.list) {
     list_kernels(context.device.caps(), options);
     return 0;

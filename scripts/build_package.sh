@@ -6,6 +6,10 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 STAMP=$ROOT/.venv/.build-stamp
+WARNINGS_ARE_ERRORS=OFF
+if [[ ${CI:-} == true ]]; then
+  WARNINGS_ARE_ERRORS=ON
+fi
 TREE=$BUILD/editable
 
 inputs() {
@@ -18,7 +22,7 @@ inputs() {
 
 fingerprint() {
   {
-    printf '%s\n' "$ROOT"
+    printf '%s\n' "$ROOT" "$WARNINGS_ARE_ERRORS"
     cat "$BUILD/toolchain.sh" "$ROOT/.venv/.requirements-stamp.content"
     inputs | grep -zv -e '/__pycache__/' | sort -z | (cd "$ROOT" && xargs -0 sha256sum)
   } | sha256sum
@@ -41,6 +45,7 @@ install_editable() {
     "$PYTHON" -m pip install --verbose --no-build-isolation --no-deps --editable "$ROOT" \
     --config-settings=build-dir="$TREE" \
     --config-settings=cmake.define.ETVK_BUILD_DEV=ON \
+    --config-settings=cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR="$WARNINGS_ARE_ERRORS" \
     --config-settings=cmake.define.ETVK_GLSLANG="$(command_word "$GLSLANG")" \
     --config-settings=cmake.define.ETVK_SPIRV_VAL="$(command_word "$SPIRV_VAL")" \
     --config-settings=cmake.define.ETVK_VULKAN_HEADERS="$HEADERS"

@@ -110,7 +110,7 @@ ETVK_EXPORT size_t etvk_describe_devices(char* buffer, size_t size) {
 // Writes what programs of this process hold on the selected device now, as a JSON object.
 ETVK_EXPORT size_t etvk_memory_in_use(char* buffer, size_t size) {
   try {
-    const auto& context = etvk::context_for(etvk::ContextOptions::from_environment());
+    const auto& context = etvk::context_from_environment();
     const etvk::MemoryInUse& memory = context.device.memory_in_use();
     std::ostringstream json;
     json << "{\"size_bytes\":" << memory.size_bytes << ",\"buffers\":" << memory.buffers << "}";
@@ -127,7 +127,7 @@ ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, ui
                                       char* buffer, size_t size) {
   try {
     ETVK_CHECK(M > 0 && N > 0 && K > 0, kInvalidArgument, "M, N and K must be positive");
-    const auto& context = etvk::context_for(etvk::ContextOptions::from_environment());
+    const auto& context = etvk::context_from_environment();
     const auto& row = etvk::choose_linear_kernel(context.device.caps(), op, M, N, K);
     return write_text(row.name, buffer, size);
   } catch (const std::exception& error) {

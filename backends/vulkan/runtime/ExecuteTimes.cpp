@@ -1,11 +1,9 @@
 #include "ExecuteTimes.h"
 
-#include <cstdlib>
 #include <mutex>
-#include <string>
 #include <utility>
 
-#include "vk/Error.h"
+#include "vk/Environment.h"
 
 namespace etvk {
 
@@ -16,13 +14,7 @@ ExecuteTimes sums;
 
 }  // namespace
 
-bool timestamps_wanted() {
-  const char* value = std::getenv("ETVK_TIMESTAMPS");
-  const std::string text = value == nullptr ? "" : value;
-  ETVK_CHECK(text.empty() || text == "0" || text == "1", kInvalidArgument,
-             "ETVK_TIMESTAMPS=" << text << ": expected 0 or 1");
-  return text == "1";
-}
+bool timestamps_wanted() { return environment_flag("ETVK_TIMESTAMPS"); }
 
 void add_execute_times(const ExecuteTimes& times) {
   std::lock_guard<std::mutex> lock(mutex);

@@ -194,7 +194,7 @@ class VulkanBackend final : public er::BackendInterface {
         }
         return {static_cast<const uint8_t*>(found->second.data()), found->second.size()};
       };
-      etvk::Context& device = etvk::context_for(etvk::ContextOptions::from_environment());
+      etvk::Context& device = etvk::context_from_environment();
       graph = std::make_unique<etvk::ComputeGraph>(
           device,
           etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),

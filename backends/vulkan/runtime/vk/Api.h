@@ -28,10 +28,17 @@
 #else
 #define ETVK_COOPMAT_FUNCTIONS(X)
 #endif
+#ifdef VK_NV_cooperative_matrix2
+#define ETVK_COOPMAT2_FUNCTIONS(X) \
+  X(vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV)
+#else
+#define ETVK_COOPMAT2_FUNCTIONS(X)
+#endif
 
 // Null where the extension is not enabled.
 #define ETVK_INSTANCE_EXTENSION_FUNCTIONS(X) \
   ETVK_COOPMAT_FUNCTIONS(X)                  \
+  ETVK_COOPMAT2_FUNCTIONS(X)                 \
   X(vkCreateDebugUtilsMessengerEXT)          \
   X(vkDestroyDebugUtilsMessengerEXT)
 

@@ -1,20 +1,15 @@
 #include "vk/Context.h"
 
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <tuple>
 
+#include "vk/Environment.h"
 #include "vk/Error.h"
 
 namespace etvk {
 
 namespace {
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 using OptionKey = std::tuple<std::string, std::string, bool, std::string>;
 
@@ -43,10 +38,7 @@ ContextOptions ContextOptions::from_environment() {
   ContextOptions options;
   options.device = environment("ETVK_DEVICE");
   options.disable = environment("ETVK_DISABLE");
-  const std::string validation = environment("ETVK_VALIDATION");
-  ETVK_CHECK(validation.empty() || validation == "0" || validation == "1", kInvalidArgument,
-             "ETVK_VALIDATION=" << validation << ": expected 0 or 1");
-  options.validation = validation == "1";
+  options.validation = environment_flag("ETVK_VALIDATION");
   options.pipeline_cache = environment("ETVK_PIPELINE_CACHE");
   return options;
 }
@@ -65,6 +57,8 @@ Context& context_for(const ContextOptions& options) {
   }
   return *slot;
 }
+
+Context& context_from_environment() { return context_for(ContextOptions::from_environment()); }
 
 std::vector<DeviceCaps> available_devices(const ContextOptions& options) {
   Contexts& all = contexts();

@@ -36,6 +36,9 @@ struct Context {
 // there is no loader, no driver or no such device.
 Context& context_for(const ContextOptions& options);
 
+// The same for ContextOptions::from_environment().
+Context& context_from_environment();
+
 // Every device there is, features that ETVK_DISABLE names cleared; empty without a loader or
 // driver.
 std::vector<DeviceCaps> available_devices(const ContextOptions& options);

@@ -30,6 +30,11 @@ struct DeviceCaps {
   std::array<uint8_t, 16> pipeline_cache_uuid{};
 
   uint32_t subgroup_size = 0;
+  // With subgroup_size_control, a pipeline may ask for another size, a power of two in between.
+  bool subgroup_size_control = false;
+  uint32_t min_subgroup_size = 0;
+  uint32_t max_subgroup_size = 0;
+  uint32_t max_workgroup_subgroups = UINT32_MAX;  // where it asks
   uint32_t max_workgroup_invocations = 128;
   uint32_t max_shared_bytes = 16384;
   uint32_t max_workgroup_count = 65535;         // smallest of the three dimensions
@@ -50,6 +55,7 @@ struct DeviceCaps {
   bool direct_output = false;  // kernels write outputs into memory that is cached on the host
   bool spin = false;           // the host polls for a while before it sleeps until work is done
   std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
+  CoopmatShape coopmat_step;  // multiples of it are shapes as well; zeros: there are no others
 };
 
 }  // namespace etvk

@@ -33,6 +33,9 @@ class CreateInfo {
   CreateInfo(const Device& device, const KernelRow& row, const std::vector<uint32_t>& constants,
              VkPipelineLayout layout)
       : layout_(layout), bounds_checks_(bounds_checks(device.caps())), entries_(constants.size()) {
+    if (row.subgroup_size != 0 && device.caps().subgroup_size_control) {
+      subgroup_size_.requiredSubgroupSize = row.subgroup_size;
+    }
     const DeviceApi& api = device.api();
     VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
     module_info.codeSize = row.spirv_words * sizeof(uint32_t);
@@ -61,6 +64,10 @@ class CreateInfo {
     info.stage.module = module_.get();
     info.stage.pName = "main";
     info.stage.pSpecializationInfo = &specialization_;
+    if (subgroup_size_.requiredSubgroupSize != 0) {
+      info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+      info.stage.pNext = &subgroup_size_;
+    }
     info.layout = layout_;
     info.pNext = bounds_checks_;
     return info;
@@ -69,6 +76,8 @@ class CreateInfo {
  private:
   VkPipelineLayout layout_;
   const void* bounds_checks_;
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup_size_{
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
   Handle<VkShaderModule> module_;
   std::vector<VkSpecializationMapEntry> entries_;
   VkSpecializationInfo specialization_{};

@@ -398,7 +398,7 @@ int main() {
   try {
     test_arena_planner();
     test_device_choice();
-    Context& context = context_for(ContextOptions::from_environment());
+    Context& context = context_from_environment();
     test_wrong_programs(context);
     test_wrong_inputs(context);
     test_new_sizes(context);

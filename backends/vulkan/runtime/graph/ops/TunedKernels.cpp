@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <mutex>
 #include <sstream>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "Fnv1a.h"
 #include "WholeFile.h"
 #include "graph/ops/KernelTable.h"
+#include "vk/Environment.h"
 #include "vk/Error.h"
 
 namespace etvk {
@@ -27,11 +27,6 @@ std::string hex(uint64_t value) {
 }
 
 std::string checksum(const std::string& text) { return hex(fnv1a(text.data(), text.size())); }
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 bool starts_with(const std::string& text, const std::string& start) {
   return text.compare(0, start.size(), start) == 0;
@@ -52,13 +47,6 @@ std::string table_fingerprint() {
     return checksum(all.str());
   }();
   return fingerprint;
-}
-
-bool tuning_wanted() {
-  const std::string value = environment("ETVK_TUNE");
-  ETVK_CHECK(value.empty() || value == "0" || value == "1", kInvalidArgument,
-             "ETVK_TUNE=" << value << ": expected 0 or 1");
-  return value == "1";
 }
 
 TunedKernels read_tuned_kernels(const std::string& path, const DeviceCaps& caps) {
@@ -171,7 +159,7 @@ std::string tuned_kernels_path() {
 }
 
 std::string tuned_linear_kernel(const DeviceCaps& caps, const TunedShape& shape) {
-  if (!tuning_wanted()) {
+  if (!environment_flag("ETVK_TUNE")) {
     return "";
   }
   static std::mutex mutex;
