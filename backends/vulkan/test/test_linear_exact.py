@@ -37,13 +37,13 @@ class Driver:
     variable: str  # ./dev test sets it, where the driver is there
     is_launcher: bool  # the variable names a program that runs others on the driver, or an ICD file
     device: str  # a part of the name that the device must have
-    path: str = ""  # the one kernel path to test there; "": all
+    paths: str = ""  # how the kernel paths to test there end
     slow: bool = False  # compiles and runs large tiles slowly: fewer cases
 
 
 DRIVERS = {
     "swiftshader": Driver("ETVK_SWIFTSHADER_ICD", False, "SwiftShader", slow=True),
-    "lavapipe_coopmat": Driver("ETVK_LAVAPIPE_COOPMAT", True, "llvmpipe", path="coopmat"),
+    "lavapipe_coopmat": Driver("ETVK_LAVAPIPE_COOPMAT", True, "llvmpipe", paths="coopmat"),
 }
 OTHER_DRIVER = DRIVERS.get(os.environ.get("ETVK_TEST_DRIVER", ""))  # set in the run on another one
 SLOW_DRIVER = OTHER_DRIVER is not None and OTHER_DRIVER.slow
@@ -54,7 +54,7 @@ ZERO_POINTS = (0, -128, 127)
 # The build's own table, so that a row that was left out of the build is seen here.
 ROWS = {row.name: row for row in glsl_module("kernels").KERNELS if "linear" in row.op.name}
 TESTED = [
-    row.name for row in ROWS.values() if not OTHER_DRIVER or OTHER_DRIVER.path in ("", row.path)
+    row.name for row in ROWS.values() if not OTHER_DRIVER or row.path.endswith(OTHER_DRIVER.paths)
 ]
 every_kernel = pytest.mark.parametrize("name", TESTED)
 
@@ -251,8 +251,8 @@ if not OTHER_DRIVER:
         installed = os.environ.get(driver.variable)
         if not installed:
             pytest.skip(f"{name} is not installed: {driver.variable} is not set")
-        if not any(driver.path in ("", ROWS[row].path) for row in kernels() if row in ROWS):
-            pytest.skip(f"no {driver.path} kernel is in this build")
+        if not any(ROWS[row].path.endswith(driver.paths) for row in kernels() if row in ROWS):
+            pytest.skip(f"no {driver.paths} kernel is in this build")
         environment = {**os.environ, "ETVK_TEST_DRIVER": name}
         environment.pop("ETVK_DEVICE", None)
         if not driver.is_launcher:

@@ -102,6 +102,7 @@ def test_no_loader(mlp_path: Path) -> None:
         ("ETVK_DEVICE", "no such device", "names no device; the devices are 0:"),
         ("ETVK_DISABLE", "dot,fp16", "unknown feature 'fp16'; known are coopmat, dot"),
         ("ETVK_VALIDATION", "yes", "expected 0 or 1"),
+        ("ETVK_LOG_KERNELS", "yes", "ETVK_LOG_KERNELS=yes: expected 0 or 1"),
         ("ETVK_KERNEL", "q8ta_linear__dot4__m3n3k3__wg1", "q8ta_linear__dot4__m3n3k3__wg1"),
     ],
 )

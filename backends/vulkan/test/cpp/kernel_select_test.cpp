@@ -49,10 +49,30 @@ DeviceCaps minimal() {
   return caps;
 }
 
-DeviceCaps with_coopmat(DeviceCaps caps) {
-  caps.coopmat_shapes = {{16, 16, 32}, {16, 8, 32}};
+DeviceCaps with_coopmat(DeviceCaps caps,
+                        std::vector<CoopmatShape> shapes = {{16, 16, 32}, {16, 8, 32}}) {
+  caps.coopmat_shapes = std::move(shapes);
   return caps;
 }
+
+DeviceCaps with_subgroups(DeviceCaps caps, uint32_t from, uint32_t to) {
+  caps.subgroup_size_control = true;
+  caps.min_subgroup_size = from;
+  caps.max_subgroup_size = to;
+  return caps;
+}
+
+// RDNA 3 under a driver that lets a pipeline choose its subgroup size, and under one that does not.
+DeviceCaps rdna3_fixed() { return with_coopmat(rdna(), {{16, 16, 16}}); }
+DeviceCaps rdna3() { return with_subgroups(rdna3_fixed(), 32, 64); }
+
+DeviceCaps intel(const char* name, DeviceType type, CoopmatShape shape, uint32_t least_subgroup) {
+  const DeviceCaps caps = device(name, type, 32, 65536, 1024);
+  return with_subgroups(with_coopmat(caps, {shape}), least_subgroup, 32);
+}
+
+DeviceCaps xe2() { return intel("Xe2", DeviceType::kIntegrated, {8, 16, 32}, 16); }
+DeviceCaps xe() { return intel("Xe", DeviceType::kDiscrete, {8, 8, 32}, 8); }
 
 DeviceCaps without_dot4(DeviceCaps caps) {
   caps.dot4 = false;
@@ -71,15 +91,15 @@ const KernelRow* select(const DeviceCaps& caps, const char* op, uint32_t M, uint
   return select_linear_kernel(rows, count, caps, op, M, N, K, log);
 }
 
-const KernelRow& row_named(const std::string& name) {
+const KernelRow& row_named(const char* name) {
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
   for (const KernelRow* row = rows; row != rows + count; ++row) {
-    if (name == row->name) {
+    if (std::strcmp(name, row->name) == 0) {
       return *row;
     }
   }
-  std::printf("FAILED: the table has no row %s\n", name.c_str());
+  std::printf("FAILED: the table has no row %s\n", name);
   std::exit(1);
 }
 
@@ -95,16 +115,20 @@ std::vector<Choice> choices() {
       {with_coopmat(h200()), 1, 2048, 2048, "gemv_dot4__m1n4k2048__wg128"},
       {with_coopmat(h200()), 1, 9059, 512, "gemv_dot4__m1n8k512__wg64"},
       {with_coopmat(h200()), 4, 8192, 8192, "gemv_dot4__m4n8k512__wg64"},
-      {with_coopmat(h200()), 16, 2048, 2048, "coopmat__m16n16k256__wg256"},
-      {with_coopmat(h200()), 16, 8192, 8192, "coopmat__m16n16k256__wg256"},
-      {with_coopmat(h200()), 32, 2048, 2048, "coopmat__m16n16k256__wg256"},
-      {with_coopmat(h200()), 64, 2048, 2048, "coopmat__m32n32k256__wg256"},
-      {with_coopmat(h200()), 128, 2048, 2048, "coopmat__m64n32k256__wg256"},
-      {with_coopmat(h200()), 256, 2048, 2048, "coopmat__m64n64k256__wg256"},
-      {with_coopmat(h200()), 512, 2048, 2048, "coopmat__m64n128k128__wg256"},
-      {with_coopmat(h200()), 1024, 2048, 2048, "coopmat__m128n128k128__wg256"},
-      {with_coopmat(h200()), 1024, 4096, 4096, "coopmat__m128n128k64__wg128"},
-      {with_coopmat(h200()), 4096, 4096, 4096, "coopmat__m128n128k64__wg128"},
+      {with_coopmat(h200()), 16, 2048, 2048, "coopmat__m16n16k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 5, 8192, 8192,
+       "skinny_coopmat__m16n64k1024__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 16, 8192, 8192,
+       "skinny_coopmat__m16n64k1024__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 17, 8192, 8192, "coopmat__m32n32k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 32, 2048, 2048, "coopmat__m16n16k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 64, 2048, 2048, "coopmat__m32n32k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 128, 2048, 2048, "coopmat__m64n32k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 256, 2048, 2048, "coopmat__m64n64k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 512, 2048, 2048, "coopmat__m64n128k128__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 1024, 2048, 2048, "coopmat__m128n128k128__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 1024, 4096, 4096, "coopmat__m128n128k128__wg128__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 4096, 4096, 4096, "coopmat__m128n128k128__wg128__mat16x16x32__sg32"},
 
       {h200(), 1, 2048, 2048, "gemv_dot4__m1n4k2048__wg128"},
       {h200(), 4, 2048, 2048, "gemv_dot4__m4n8k512__wg64"},
@@ -121,6 +145,22 @@ std::vector<Choice> choices() {
       {rdna(), 1, 512, 9059, "gemv_dot4__m1n4k2048__wg128"},
       {rdna(), 1024, 4096, 4096, "dot4__m128n128k32__wg256"},
       {rdna(), 33, 100, 300, "dot4__m32n32k64__wg64"},
+
+      {rdna3(), 1, 512, 9059, "gemv_dot4__m1n4k2048__wg128"},
+      {rdna3(), 16, 4096, 4096, "coopmat__m32n32k128__wg128__mat16x16x16__sg32"},
+      {rdna3(), 128, 768, 768, "coopmat__m32n32k128__wg128__mat16x16x16__sg32"},
+      {rdna3(), 512, 2048, 2048, "coopmat__m64n64k128__wg128__mat16x16x16__sg32"},
+      {rdna3(), 4096, 4096, 4096, "coopmat__m128n128k128__wg256__mat16x16x16__sg32"},
+      {rdna3_fixed(), 16, 4096, 4096, "coopmat__m32n32k128__wg256__mat16x16x16__sg64"},
+      {rdna3_fixed(), 128, 768, 768, "coopmat__m32n32k128__wg256__mat16x16x16__sg64"},
+      {rdna3_fixed(), 4096, 4096, 4096, "coopmat__m128n128k128__wg256__mat16x16x16__sg64"},
+      {xe2(), 1, 768, 768, "gemv_dot4__m1n8k512__wg64"},
+      {xe2(), 16, 768, 768, "coopmat__m32n32k128__wg64__mat8x16x32__sg16"},
+      {xe2(), 197, 768, 768, "coopmat__m64n64k128__wg128__mat8x16x32__sg16"},
+      {xe2(), 1024, 1024, 1024, "coopmat__m128n128k128__wg256__mat8x16x32__sg16"},
+      {xe(), 16, 768, 768, "coopmat__m32n32k64__wg32__mat8x8x32__sg8"},
+      {xe(), 197, 768, 768, "coopmat__m32n32k64__wg32__mat8x8x32__sg8"},
+      {xe(), 1024, 4096, 4096, "coopmat__m64n64k64__wg128__mat8x8x32__sg8"},
 
       {adreno(), 1, 768, 768, "gemv_dot4__m1n8k512__wg64"},
       {adreno(), 64, 96, 128, "dot4__m32n32k64__wg64"},
@@ -177,7 +217,7 @@ void test_choices() {
 
 void expect_unfit(const std::string& name, const DeviceCaps& caps, const std::string& reason) {
   std::string why;
-  const bool fits = kernel_fits(row_named(name), caps, &why);
+  const bool fits = kernel_fits(row_named(name.c_str()), caps, &why);
   expect(!fits && why.find(reason) != std::string::npos,
          name + " on " + caps.name + ": expected '" + reason + "', got '" + why + "'");
 }
@@ -196,6 +236,11 @@ void test_reasons() {
                "needs 6144 bytes of shared memory, the device has 4096");
   expect(kernel_fits(row_named("q8ta_linear__cpu__m1n32k16__wg8"), minimal()),
          "the smallest row runs everywhere");
+  const char* eight = "q8ta_linear__cpu_shuffle__m16n32k16__wg8";
+  expect(kernel_fits(row_named(eight), with_subgroups(swiftshader(), 4, 8)),
+         "a device that lets pipelines choose their subgroups");
+  expect_unfit(eight, with_subgroups(rdna(), 32, 64),
+               "needs subgroups of 8, the device has 32 to 64");
 }
 
 // Cooperative-matrix rows name their shape; a device has to report that very shape.
@@ -204,6 +249,7 @@ void test_coopmat_shape() {
   row.name = "pretend";
   row.path = KernelPath::kCoopmat;
   row.features = kFeatureCoopmat;
+  row.subgroup_size = 32;
   row.coopmat_m = 16;
   row.coopmat_n = 16;
   row.coopmat_k = 32;
@@ -214,6 +260,18 @@ void test_coopmat_shape() {
   expect(!kernel_fits(row, caps, &why), "coopmat row on a device with another shape");
   caps.coopmat_shapes = {{8, 8, 16}, {16, 16, 32}};
   expect(kernel_fits(row, caps, &why), "coopmat row on a device with its shape: " + why);
+  caps.coopmat_shapes = {{8, 8, 8}};
+  caps.coopmat_step = {8, 8, 8};
+  expect(kernel_fits(row, caps, &why), "coopmat row on a device with any multiple: " + why);
+  caps.coopmat_step = {8, 8, 64};
+  expect(!kernel_fits(row, caps, &why), "coopmat row on a device with multiples of another size");
+  caps.coopmat_shapes = {{16, 16, 32}};
+  caps.coopmat_step = {};
+  DeviceCaps few = with_subgroups(caps, 32, 32);
+  few.max_workgroup_subgroups = 4;
+  expect(
+      !kernel_fits(row, few, &why) && why == "needs 8 subgroups in a workgroup, the device has 4",
+      "coopmat row on a device with few subgroups in a workgroup: " + why);
 
   const KernelRow rows[] = {row_named("q8ta_linear__dot4__m128n128k32__wg256"), row};
   const KernelRow* best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);

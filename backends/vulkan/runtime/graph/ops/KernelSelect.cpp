@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <sstream>
 #include <vector>
 
 #include "graph/ops/TunedKernels.h"
 #include "vk/Commands.h"
+#include "vk/Environment.h"
 #include "vk/Error.h"
 
 namespace etvk {
@@ -38,6 +38,7 @@ double concurrent_workgroups(DeviceType type) {
 double product_cost(KernelPath path) {
   switch (path) {
     case KernelPath::kCoopmat:
+    case KernelPath::kSkinnyCoopmat:
       return 0.125;
     case KernelPath::kDot4:
     case KernelPath::kGemvDot4:
@@ -69,16 +70,14 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
 // Cooperative matrices, in outputs of an H200, where this was measured (docs/benchmarks.md): a wave
 // costs its outputs and a fixed part, filling and emptying the pipeline; with four subgroups
 // instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where
-// several workgroups fit into the shared memory of a multiprocessor, 48 KiB under NVIDIA's driver
-// 580. Rows of x that a tile has beyond M are read for nothing.
+// several workgroups fit into the shared memory of a multiprocessor, which is all that one may have
+// there. Rows of x that a tile has beyond M are read for nothing.
 double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups, uint32_t M) {
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
-  const double wave = (5000 + outputs) * (row.workgroup_size >= 256 ? 1 : 1.4);
+  const double wave = (5000 + outputs) * (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
-  const double overlap = waves == 1                      ? 1
-                         : row.shared_bytes <= 12 * 1024 ? 0.45
-                         : row.shared_bytes <= 24 * 1024 ? 0.65
-                                                         : 1;
+  const uint32_t resident = caps.max_shared_bytes / row.shared_bytes;
+  const double overlap = waves == 1 ? 1 : resident >= 4 ? 0.45 : resident >= 2 ? 0.65 : 1;
   const double unused_rows = ceil_div(M, row.coopmat_m) * row.coopmat_m < row.tile_m ? 1.5 : 1;
   return waves * wave * overlap * unused_rows * product_cost(row.path);
 }
@@ -90,6 +89,10 @@ double gemv_cost(const KernelRow& row, double groups, uint32_t K) {
   const double idle = static_cast<double>(ceil_div(K, row.tile_k)) * row.tile_k / K;
   const double in_flight = row.workgroup_size >= 128 ? 1 : 1.15;
   return groups * row.tile_n * (4 + product_cost(row.path) * row.tile_m / 4) * idle * in_flight;
+}
+
+bool is_coopmat(KernelPath path) {
+  return path == KernelPath::kCoopmat || path == KernelPath::kSkinnyCoopmat;
 }
 
 // Costs are compared within rows of the same preference only.
@@ -104,8 +107,7 @@ Preference preference(const KernelRow& row, const DeviceCaps& caps, uint32_t M, 
     const bool both = caps.type == DeviceType::kCpu && row.path == KernelPath::kCpu;
     return both ? Preference::kMeantFor : Preference::kPossible;
   }
-  const bool skinny = M <= skinny_m;
-  const bool meant = is_gemv(row.path) ? skinny && M <= row.max_m : !skinny;
+  const bool meant = is_gemv(row.path) == (M <= skinny_m) && (row.max_m == 0 || M <= row.max_m);
   return meant ? Preference::kMeantFor : Preference::kPossible;
 }
 
@@ -117,7 +119,7 @@ uint32_t skinny_limit(const std::vector<const KernelRow*>& usable) {
   bool has_coopmat = false;
   for (const KernelRow* row : usable) {
     limit = std::max(limit, row->max_m);
-    has_coopmat = has_coopmat || row->path == KernelPath::kCoopmat;
+    has_coopmat = has_coopmat || is_coopmat(row->path);
   }
   return has_coopmat ? std::min(limit, kWithCoopmat) : limit;
 }
@@ -146,10 +148,10 @@ bool grid_fits(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
 Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t N, uint32_t K,
                uint32_t skinny_m) {
   const auto groups = static_cast<double>(ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
-  const double cost = row.path == KernelPath::kCpu       ? cpu_cost(row, caps, groups)
-                      : row.path == KernelPath::kCoopmat ? coopmat_cost(row, caps, groups, M)
-                      : is_gemv(row.path)                ? gemv_cost(row, groups, K)
-                                                         : tile_cost(row, caps, groups);
+  const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
+                      : is_coopmat(row.path)       ? coopmat_cost(row, caps, groups, M)
+                      : is_gemv(row.path)          ? gemv_cost(row, groups, K)
+                                                   : tile_cost(row, caps, groups);
   return {&row, preference(row, caps, M, skinny_m), cost};
 }
 
@@ -165,15 +167,14 @@ std::string names_of(const KernelRow* rows, size_t count, const char* op) {
 
 // The row that ETVK_KERNEL forces on this op, or null.
 const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t M, uint32_t N) {
-  const char* name = std::getenv("ETVK_KERNEL");
-  if (name == nullptr || *name == '\0') {
+  const std::string name = environment("ETVK_KERNEL");
+  if (name.empty()) {
     return nullptr;
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
-  const KernelRow* row = std::find_if(rows, rows + count, [name](const KernelRow& one) {
-    return std::strcmp(one.name, name) == 0;
-  });
+  const KernelRow* row =
+      std::find_if(rows, rows + count, [&name](const KernelRow& one) { return name == one.name; });
   ETVK_CHECK(row != rows + count, kInvalidArgument,
              "ETVK_KERNEL: there is no kernel " << name << "; those of " << op << " are "
                                                 << names_of(rows, count, op));
@@ -186,10 +187,33 @@ const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t 
   return row;
 }
 
-bool log_kernels() {
-  const char* value = std::getenv("ETVK_LOG_KERNELS");
-  return value != nullptr && std::strcmp(value, "1") == 0;
+// Whether the row's pipeline gets subgroups of `size`; 0: any will do.
+bool has_subgroups_of(const DeviceCaps& caps, uint32_t size) {
+  const bool by_choice = caps.subgroup_size_control && size >= caps.min_subgroup_size &&
+                         size <= caps.max_subgroup_size;
+  return size == 0 || size == caps.subgroup_size || by_choice;
 }
+
+std::string subgroup_sizes_text(const DeviceCaps& caps) {
+  const bool several =
+      caps.subgroup_size_control && caps.min_subgroup_size < caps.max_subgroup_size;
+  return several ? std::to_string(caps.min_subgroup_size) + " to " +
+                       std::to_string(caps.max_subgroup_size)
+                 : std::to_string(caps.subgroup_size);
+}
+
+bool has_matrices_of(const DeviceCaps& caps, const KernelRow& row) {
+  const CoopmatShape& step = caps.coopmat_step;
+  return std::any_of(caps.coopmat_shapes.begin(), caps.coopmat_shapes.end(),
+                     [&row](const CoopmatShape& shape) {
+                       return shape.m == row.coopmat_m && shape.n == row.coopmat_n &&
+                              shape.k == row.coopmat_k;
+                     }) ||
+         (step.m != 0 && row.coopmat_m % step.m == 0 && row.coopmat_n % step.n == 0 &&
+          row.coopmat_k % step.k == 0);
+}
+
+bool log_kernels() { return environment_flag("ETVK_LOG_KERNELS"); }
 
 }  // namespace
 
@@ -210,19 +234,18 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why)
     }
     return !missing;
   };
-  if (row.subgroup_size != 0 && row.subgroup_size != caps.subgroup_size) {
+  if (!has_subgroups_of(caps, row.subgroup_size)) {
     reason = "needs subgroups of " + std::to_string(row.subgroup_size) + ", the device has " +
-             std::to_string(caps.subgroup_size);
+             subgroup_sizes_text(caps);
     return false;
   }
-  const bool coopmat = std::any_of(
-      caps.coopmat_shapes.begin(), caps.coopmat_shapes.end(), [&row](const CoopmatShape& shape) {
-        return shape.m == row.coopmat_m && shape.n == row.coopmat_n && shape.k == row.coopmat_k;
-      });
+  const uint32_t subgroups = row.subgroup_size == 0 ? 0 : row.workgroup_size / row.subgroup_size;
   return at_most(row.workgroup_size, caps.max_workgroup_invocations, "threads in a workgroup") &&
          at_most(row.shared_bytes, caps.max_shared_bytes, "bytes of shared memory") &&
+         at_most(subgroups, caps.max_workgroup_subgroups, "subgroups in a workgroup") &&
          has(kFeatureDot4, caps.dot4, "packed dot products") &&
-         has(kFeatureCoopmat, coopmat, "cooperative matrices of a shape that the device lacks") &&
+         has(kFeatureCoopmat, has_matrices_of(caps, row),
+             "cooperative matrices of another shape") &&
          has(kFeatureInt8Storage, caps.int8_storage, "8-bit storage buffers") &&
          has(kFeatureSubgroupShuffle, caps.subgroup_shuffle, "subgroup shuffle");
 }

@@ -12,6 +12,7 @@ enum class KernelId : uint16_t;  // enumerators: generated Kernels.h
 
 enum class KernelPath : uint8_t {
   kCoopmat,
+  kSkinnyCoopmat,
   kDot4,
   kScalar,
   kGemvDot4,

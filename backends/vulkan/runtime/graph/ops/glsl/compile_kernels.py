@@ -35,6 +35,7 @@ INCLUDE = re.compile(r'^\s*#include\s+"([^"]+)"', re.MULTILINE)
 
 PATH_ENUM = {
     "coopmat": "kCoopmat",
+    "skinny_coopmat": "kSkinnyCoopmat",
     "dot4": "kDot4",
     "scalar": "kScalar",
     "gemv_dot4": "kGemvDot4",

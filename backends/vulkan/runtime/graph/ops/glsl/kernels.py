@@ -7,10 +7,11 @@ line in the lists at the end. This file compiles nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PATHS = (
     "coopmat",
+    "skinny_coopmat",
     "dot4",
     "scalar",
     "gemv_dot4",
@@ -59,7 +60,9 @@ class Kernel:
     @property
     def name(self) -> str:
         tile = f"m{self.tile_m}n{self.tile_n}k{self.tile_k}"
-        return f"{self.op.name}__{self.path}__{tile}__wg{self.workgroup_size}"
+        matrix = "x".join(str(size) for size in self.coopmat_shape if size)
+        name = f"{self.op.name}__{self.path}__{tile}__wg{self.workgroup_size}"
+        return f"{name}__mat{matrix}__sg{self.subgroup_size}" if matrix else name
 
     def defines(self) -> list[str]:
         """Macro definitions of this row as command line arguments."""
@@ -85,8 +88,10 @@ class Kernel:
         need(1 <= self.workgroup_size <= 1024, "workgroup_size must be 1 to 1024")
         need(self.shared_bytes <= 48 * 1024, "more shared memory than any target has")
         need(self.path.endswith("dot4") == ("dot4" in self.features), "dot4 paths need dot4")
-        need((self.path == "coopmat") == ("coopmat" in self.features), "coopmat path and feature")
-        need((self.path == "coopmat") == all(self.coopmat_shape), "coopmat path and shape")
+        coopmat = self.path.endswith("coopmat")
+        need(coopmat == ("coopmat" in self.features), "coopmat paths and feature")
+        need(coopmat == all(self.coopmat_shape), "coopmat paths and shape")
+        need(not coopmat or self.subgroup_size > 0, "coopmat paths need a subgroup size")
         keys = [define.split("=")[0] for define in self.defines()]
         need(len(keys) == len(set(keys)), f"macro defined twice in {keys}")
 
@@ -134,25 +139,41 @@ class Matrix:
     subgroup_size: int
 
 
-def coopmat(op: Op, matrix: Matrix, m: int, n: int, k: int, warps: tuple[int, int, int]) -> Kernel:
-    """linear_coopmat.comp: m x n outputs a workgroup; warps: subgroups along M, N and K."""
+def on_matrices(row: Kernel, matrix: Matrix) -> Kernel:
+    """The row with what shaders on cooperative matrices are told and need."""
+    return replace(
+        row,
+        macros=(*row.macros, ("MAT_M", matrix.m), ("MAT_N", matrix.n), ("MAT_K", matrix.k)),
+        subgroup_size=matrix.subgroup_size,
+        features=("coopmat",),
+        coopmat_shape=(matrix.m, matrix.n, matrix.k),
+        glslang_extension="GL_KHR_cooperative_matrix",
+    )
+
+
+def coopmat(
+    op: Op, matrix: Matrix, m: int, n: int, k: int, warps: tuple[int, int, int], parts: int = 1
+) -> Kernel:
+    """linear_coopmat.comp: m x n outputs a workgroup; warps: subgroups along M, N and K; parts: of
+    a step along K, in shared memory one after the other."""
     warps_m, warps_n, warps_k = warps
     count = warps_m * warps_n * warps_k
     workgroup_size = count * matrix.subgroup_size
     warp_m, warp_n = divide(m, warps_m, "tile_m"), divide(n, warps_n, "tile_n")
-    # Rows that share a line of shared memory, which is best a whole line of a bank cycle.
-    side = max(1, 128 // k) if matrix.k >= QUAD_BYTES else 1
-    divide(warp_m, matrix.m * side, "rows of a subgroup")
-    divide(warp_n, matrix.n * side, "columns of a subgroup")
+    if parts not in (1, 2):
+        raise KernelError(f"{op.name} coopmat: parts must be 1 or 2, got {parts}")
+    divide(warp_m, matrix.m * parts, "rows of a subgroup")
+    divide(warp_n, matrix.n * parts, "columns of a subgroup")
     divide(matrix.subgroup_size, divide(warp_n, 4, "columns"), "subgroup by groups of columns")
-    divide(k, matrix.k * warps_k, "tile_k")
-    at_once = divide(workgroup_size, side * k // QUAD_BYTES, "threads by quads of a line")
+    divide(divide(k, parts, "tile_k"), matrix.k * warps_k, "part of tile_k")
+    divide(matrix.k, QUAD_BYTES, "K of a matrix")
+    at_once = divide(workgroup_size, divide(k, QUAD_BYTES, "tile_k"), "threads by quads of a line")
     for rows, block in ((m, matrix.m), (n, matrix.n)):
-        divide(rows // side, at_once, "lines of a tile by those of one load")
+        divide(rows // parts, at_once, "lines of a tile by those of one load")
         divide(max(at_once, block), min(at_once, block), "lines of one load by rows of a matrix")
-    lines = (m + n) // side * (side * k + QUAD_BYTES)
+    lines = (m + n) // parts * (k + QUAD_BYTES)
     strips = count * matrix.m * (4 * warp_n + QUAD_BYTES)
-    return Kernel(
+    row = Kernel(
         op=op,
         path="coopmat",
         shader="linear_coopmat.comp",
@@ -164,18 +185,40 @@ def coopmat(op: Op, matrix: Matrix, m: int, n: int, k: int, warps: tuple[int, in
             ("WARPS_M", warps_m),
             ("WARPS_N", warps_n),
             ("WARPS_K", warps_k),
-            ("MAT_M", matrix.m),
-            ("MAT_N", matrix.n),
-            ("MAT_K", matrix.k),
-            ("SIDE", side),
-            ("RASTER", 8),
+            ("PARTS", parts),
         ),
         shared_bytes=max(lines, strips),
-        subgroup_size=matrix.subgroup_size,
-        features=("coopmat",),
-        coopmat_shape=(matrix.m, matrix.n, matrix.k),
-        glslang_extension="GL_KHR_cooperative_matrix",
     )
+    return on_matrices(row, matrix)
+
+
+def skinny(op: Op, matrix: Matrix, n: int, warps: int, piece: int) -> Kernel:
+    """linear_skinny.comp: matrix.m x n outputs a workgroup, whose subgroups walk pieces of `piece`
+    bytes along K."""
+    workgroup_size = warps * matrix.subgroup_size
+    quads = divide(piece, QUAD_BYTES, "piece")
+    groups = divide(n, 4, "columns")
+    divide(n, matrix.n, "tile_n")
+    divide(piece, matrix.k, "piece")
+    divide(matrix.k, QUAD_BYTES, "K of a matrix")
+    divide(workgroup_size, groups, "threads by groups of columns")
+    rows_at_once = divide(matrix.subgroup_size, quads, "subgroup by quads of a piece")
+    divide(matrix.m, rows_at_once, "rows of x by those of one load")
+    divide(matrix.n, rows_at_once, "rows of w by those of one load")
+    part = max((matrix.m + matrix.n) * (quads + 1), matrix.m * (groups + 1))
+    row = Kernel(
+        op=op,
+        path="skinny_coopmat",
+        shader="linear_skinny.comp",
+        tile_m=matrix.m,
+        tile_n=n,
+        tile_k=warps * piece,
+        workgroup_size=workgroup_size,
+        macros=(("WARPS", warps),),
+        shared_bytes=warps * part * QUAD_BYTES,
+        max_m=matrix.m,
+    )
+    return on_matrices(row, matrix)
 
 
 def gemv(op: Op, path: str, m: int, n: int, threads_k: int) -> Kernel:
@@ -245,8 +288,16 @@ def mean(op: Op, workgroup_size: int) -> Kernel:
     )
 
 
+# What drivers list for s8 x s8 -> s32.
 NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
-LAVAPIPE = Matrix(8, 8, 8, subgroup_size=8)
+AMD = Matrix(16, 16, 16, subgroup_size=32)  # RDNA 3 and later
+AMD_64 = Matrix(16, 16, 16, subgroup_size=64)  # drivers that give no choice
+INTEL_XE2 = Matrix(8, 16, 32, subgroup_size=16)
+INTEL_XE = Matrix(8, 8, 32, subgroup_size=8)
+# Mesa's lavapipe takes any multiple of 8 x 8 x 8: there, the matrices of GPUs are tested.
+LAVAPIPE = replace(NVIDIA, subgroup_size=8)
+LAVAPIPE_AMD = replace(AMD, subgroup_size=8)
+LAVAPIPE_XE2 = replace(INTEL_XE2, subgroup_size=8)
 
 LINEAR_OPS = (
     Op("q8ta_linear", binding_count=7, push_constant_bytes=72),
@@ -266,17 +317,35 @@ def linear_kernels(op: Op) -> list[Kernel]:
             tiled(op, path, 16, 64, 32, 4, 4),
         ]
     rows += [
-        #                     m    n   k   warps
+        #                     m    n    k    warps      parts
         # Two workgroups share a multiprocessor of NVIDIA's driver 580 only up to 24 KiB each.
-        coopmat(op, NVIDIA, 128, 128, 64, (2, 2, 1)),
+        coopmat(op, NVIDIA, 128, 128, 128, (2, 2, 1), parts=2),
         coopmat(op, NVIDIA, 128, 128, 128, (2, 4, 1)),
         coopmat(op, NVIDIA, 64, 128, 128, (2, 4, 1)),
         coopmat(op, NVIDIA, 64, 64, 256, (2, 2, 2)),
         coopmat(op, NVIDIA, 64, 32, 256, (2, 1, 4)),
         coopmat(op, NVIDIA, 32, 32, 256, (1, 1, 8)),
         coopmat(op, NVIDIA, 16, 16, 256, (1, 1, 8)),
-        coopmat(op, LAVAPIPE, 32, 32, 32, (2, 2, 1)),
-        coopmat(op, LAVAPIPE, 16, 32, 64, (1, 2, 2)),
+        #                   n warps piece
+        skinny(op, NVIDIA, 64, 8, 128),
+        # Not measured: no such GPU was at hand. Tested on lavapipe, in the sizes below.
+        coopmat(op, AMD, 128, 128, 128, (2, 4, 1), parts=2),
+        coopmat(op, AMD, 64, 64, 128, (2, 2, 1)),
+        coopmat(op, AMD, 32, 32, 128, (1, 1, 4)),
+        coopmat(op, AMD_64, 128, 128, 128, (2, 2, 1), parts=2),
+        coopmat(op, AMD_64, 64, 64, 128, (2, 2, 1)),
+        coopmat(op, AMD_64, 32, 32, 128, (1, 1, 4)),
+        coopmat(op, INTEL_XE2, 128, 128, 128, (4, 4, 1), parts=2),
+        coopmat(op, INTEL_XE2, 64, 64, 128, (4, 2, 1), parts=2),
+        coopmat(op, INTEL_XE2, 32, 32, 128, (1, 1, 4)),
+        coopmat(op, INTEL_XE, 64, 64, 64, (4, 4, 1)),
+        coopmat(op, INTEL_XE, 32, 32, 64, (2, 2, 1), parts=2),
+        # For tests: on CPUs the rows without shared memory are faster. Small, for lavapipe compiles
+        # large ones for half a minute.
+        coopmat(op, LAVAPIPE, 16, 32, 128, (1, 1, 4)),
+        coopmat(op, LAVAPIPE_AMD, 32, 16, 128, (1, 1, 4)),
+        coopmat(op, LAVAPIPE_XE2, 16, 32, 128, (1, 1, 4)),
+        skinny(op, LAVAPIPE_XE2, 32, 4, 64),
     ]
     for path in ("gemv_dot4", "gemv_scalar"):
         rows += [

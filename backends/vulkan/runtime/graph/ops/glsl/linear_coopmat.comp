@@ -19,20 +19,29 @@
 // this one are multiplied; the loads have no branch between them and their use, because drivers
 // wait for a load where branches meet (seen in NVIDIA 580's machine code).
 //
-// Shared memory holds lines: SIDE rows of a tile, MAT_M (or MAT_N) rows apart, side by side, and 16
-// bytes of padding. With lines of an odd number of 16-byte groups, the matrix loads of eight
-// neighbouring rows hit different banks, and one padding serves SIDE rows:
+// A step goes through shared memory in PARTS, one after the other: so loads fill whole cache lines of
+// 128 bytes, and shared memory stays small. It holds lines: PARTS rows of a tile, MAT_M (or MAT_N)
+// rows apart, side by side in slots, and 16 bytes of padding. With lines of an odd number of 16-byte
+// groups, the matrix loads of eight neighbouring rows hit different banks, and one padding serves
+// PARTS rows. With two parts:
 //
-//   line 0:  row 0: TILE_K bytes | row MAT_M | row 2 * MAT_M | ... | 16 bytes
-//   line 1:  row 1               | row MAT_M + 1             | ...
+//   line 0:  row 0: TILE_K / 2 bytes | row MAT_M | 16 bytes
+//   line 1:  row 1                   | row MAT_M + 1 | ...
+//
+// The threads of a line load all of its rows, each thread one 16-byte group of every row. For slot 1
+// the halves of the threads are swapped, so that in each part every thread has a group to store:
+//
+//   threads 0-3  part 0: slot 0, part 1: slot 1
+//   threads 4-7  part 0: slot 1, part 1: slot 0
 //
 // The sums go through shared memory once, a strip of MAT_M rows at a time, because where a matrix
 // keeps its elements is up to the driver; there each thread takes four neighbouring columns.
 //
-// Preconditions (kernels.py checks them): WORKGROUP_SIZE = WARPS_M * WARPS_N * WARPS_K * the
-// subgroup size of the device; TILE_K % (MAT_K * WARPS_K) == 0; the lines of each operand are a
-// multiple of those that all threads load at once; WARP_M and WARP_N are multiples of SIDE matrices;
-// WARP_N / 4 divides the subgroup size. Any M, N, K >= 1.
+// Preconditions (kernels.py checks them): MAT_K is a multiple of 16; WORKGROUP_SIZE = WARPS_M *
+// WARPS_N * WARPS_K * the subgroup size of the device; PARTS is 1 or 2; TILE_K / PARTS is a multiple
+// of MAT_K * WARPS_K; the lines of each operand are a multiple of those that all threads load at
+// once; WARP_M and WARP_N are multiples of PARTS matrices; WARP_N / 4 divides the subgroup size. Any
+// M, N, K >= 1.
 // Features: cooperative matrix MAT_M x MAT_N x MAT_K at subgroup scope, Vulkan memory model.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -55,113 +64,92 @@ const uint MATS_N = WARP_N / MAT_N;
 const uint WARPS = WARPS_M * WARPS_N * WARPS_K;
 const uint SUBGROUP_SIZE = WORKGROUP_SIZE / WARPS;
 
-// Matrices are loaded at offsets of MAT_K bytes, so shared memory is an array of vectors of at most
-// that size.
-#if MAT_K >= 16
-#define SHARED_VECTOR uvec4
-const uint VECTOR_BYTES = 16;
-#else
-#define SHARED_VECTOR uvec2
-const uint VECTOR_BYTES = 8;
-#endif
-const uint QUAD_VECTORS = 16 / VECTOR_BYTES;
-
-const uint QUADS = TILE_K / 16;
-const uint LINE_QUADS = SIDE * QUADS;
-const uint LINE = (LINE_QUADS + 1) * QUAD_VECTORS;
-const uint LINES_AT_ONCE = WORKGROUP_SIZE / LINE_QUADS;
-const uint X_LOADS = TILE_M / SIDE / LINES_AT_ONCE;
-const uint W_LOADS = TILE_N / SIDE / LINES_AT_ONCE;
-const uint W_BASE = TILE_M / SIDE * LINE;
-const uint TILES = W_BASE + TILE_N / SIDE * LINE;
+const uint QUADS = TILE_K / 16;  // of a row, and of a line
+const uint PART_QUADS = QUADS / PARTS;
+const uint LINE = QUADS + 1;
+const uint LINES_AT_ONCE = WORKGROUP_SIZE / QUADS;
+const uint X_LINES = TILE_M / PARTS / LINES_AT_ONCE;
+const uint W_LINES = TILE_N / PARTS / LINES_AT_ONCE;
+const uint W_BASE = TILE_M / PARTS * LINE;
+const uint TILES = W_BASE + TILE_N / PARTS * LINE;
 
 // Strip of sums of one subgroup, int32, rows padded by 16 bytes. A thread takes four columns of it.
-const uint STRIP_ROW = (WARP_N * 4 + 16) / VECTOR_BYTES;
+const uint STRIP_ROW = WARP_N / 4 + 1;
 const uint STRIP = MAT_M * STRIP_ROW;
 const uint GROUPS = WARP_N / 4;
 const uint ROWS_AT_ONCE = SUBGROUP_SIZE / GROUPS;
 
-shared SHARED_VECTOR tile[max(TILES, WARPS * STRIP)];
+shared uvec4 tile[max(TILES, WARPS * STRIP)];
 
-uvec4 x_ahead[X_LOADS];
-uvec4 w_ahead[W_LOADS];
+uvec4 x_ahead[X_LINES][PARTS];
+uvec4 w_ahead[W_LINES][PARTS];
 
 // Row of the tile in slot `slot` of line `line`; `block` rows lie one below the other.
 uint row_of(uint line, uint slot, uint block) {
-  return line / block * (block * SIDE) + slot * block + line % block;
+  return line / block * (block * PARTS) + slot * block + line % block;
 }
 
 // Where row `row`, a multiple of `block`, begins in shared memory.
 uint line_of_row(uint row, uint block) {
-  return row / (block * SIDE) * block * LINE + row / block % SIDE * QUADS * QUAD_VECTORS;
+  return row / (block * PARTS) * block * LINE + row / block % PARTS * PART_QUADS;
 }
 
-// This thread's first row of a tile. Its others are row_of(i * LINES_AT_ONCE, 0, block) further.
+// Row in slot 0 of this thread's first line. The others are row_of(i * LINES_AT_ONCE, slot, block)
+// further.
 uint first_row(uint block) {
-  const uint slot = gl_LocalInvocationIndex % LINE_QUADS / QUADS;
-  return row_of(gl_LocalInvocationIndex / LINE_QUADS, slot, block);
+  return row_of(gl_LocalInvocationIndex / QUADS, 0, block);
+}
+
+// Quad of a step that this thread loads of the row in `slot`.
+uint own_quad(uint slot) {
+  return (gl_LocalInvocationIndex % QUADS) ^ (slot * PART_QUADS);
 }
 
 // Quads kq0 .. kq0 + QUADS - 1 of rows m_first and n_first of this thread and its others. Rows
-// beyond M and N repeat the last one, steps beyond K the last quad or step; store_ahead() puts zeros
+// beyond M and N repeat the last one, quads beyond K the last quad or step; store_ahead() puts zeros
 // in place of quads of w beyond K.
 void load_ahead(uint m_first, uint n_first, uint kq0) {
   const uint quads = k_quads();
-  const uint lane = gl_LocalInvocationIndex % QUADS;
   if (WHOLE_TILES != 0) {
     const uint kq = min(kq0, quads - QUADS);
-    const uint x_at = m_first * quads + lane;
-    const uint w_at = n_first * quads + lane;
-    [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-      x_ahead[i] = x_quads[x_at + kq + row_of(i * LINES_AT_ONCE, 0, MAT_M) * quads];
-    }
-    [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-      w_ahead[i] = w_quads[w_at + kq + row_of(i * LINES_AT_ONCE, 0, MAT_N) * quads];
+    [[unroll]] for (uint slot = 0; slot < PARTS; ++slot) {
+      const uint x_at = m_first * quads + own_quad(slot);
+      const uint w_at = n_first * quads + own_quad(slot);
+      [[unroll]] for (uint i = 0; i < X_LINES; ++i) {
+        x_ahead[i][slot] = x_quads[x_at + kq + row_of(i * LINES_AT_ONCE, slot, MAT_M) * quads];
+      }
+      [[unroll]] for (uint i = 0; i < W_LINES; ++i) {
+        w_ahead[i][slot] = w_quads[w_at + kq + row_of(i * LINES_AT_ONCE, slot, MAT_N) * quads];
+      }
     }
     return;
   }
-  const uint kq = min(kq0 + lane, quads - 1);
-  [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-    x_ahead[i] = load_x_quad(m_first + row_of(i * LINES_AT_ONCE, 0, MAT_M), kq);
-  }
-  [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-    const uint n = min(n_first + row_of(i * LINES_AT_ONCE, 0, MAT_N), p.N - 1);
-    w_ahead[i] = w_quads[n * quads + kq];
-  }
-}
-
-void store_quad(uint at, uvec4 quad) {
-#if MAT_K >= 16
-  tile[at] = quad;
-#else
-  tile[at] = quad.xy;
-  tile[at + 1] = quad.zw;
-#endif
-}
-
-// What load_ahead() has read of step kq0.
-void store_ahead(uint kq0) {
-  const uint line = gl_LocalInvocationIndex / LINE_QUADS;
-  const uint at = line * LINE + gl_LocalInvocationIndex % LINE_QUADS * QUAD_VECTORS;
-  const bool behind_k =
-      WHOLE_TILES == 0 && kq0 + gl_LocalInvocationIndex % QUADS >= k_quads();
-  [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-    store_quad(at + i * LINES_AT_ONCE * LINE, x_ahead[i]);
-  }
-  [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-    const uvec4 quad = mix(w_ahead[i], uvec4(0), bvec4(behind_k));
-    store_quad(at + W_BASE + i * LINES_AT_ONCE * LINE, quad);
+  [[unroll]] for (uint slot = 0; slot < PARTS; ++slot) {
+    const uint kq = min(kq0 + own_quad(slot), quads - 1);
+    [[unroll]] for (uint i = 0; i < X_LINES; ++i) {
+      x_ahead[i][slot] = load_x_quad(m_first + row_of(i * LINES_AT_ONCE, slot, MAT_M), kq);
+    }
+    [[unroll]] for (uint i = 0; i < W_LINES; ++i) {
+      const uint n = min(n_first + row_of(i * LINES_AT_ONCE, slot, MAT_N), p.N - 1);
+      w_ahead[i][slot] = w_quads[n * quads + kq];
+    }
   }
 }
 
-// Four sums of a strip: row `row`, columns 4 * group .. 4 * group + 3.
-ivec4 load_sums(uint strip, uint row, uint group) {
-  const uint at = strip + row * STRIP_ROW + group * QUAD_VECTORS;
-#if MAT_K >= 16
-  return ivec4(tile[at]);
-#else
-  return ivec4(tile[at], tile[at + 1]);
-#endif
+// Part `part` of what load_ahead() has read of step kq0.
+void store_ahead(uint kq0, uint part) {
+  const uint at = gl_LocalInvocationIndex / QUADS * LINE + own_quad(part);
+  // Which slot's group this thread stores now: the last one or the first one.
+  const bvec4 last = bvec4(own_quad(part) >= PART_QUADS);
+  const uint kq = kq0 + part * PART_QUADS + gl_LocalInvocationIndex % PART_QUADS;
+  const bvec4 behind_k = bvec4(WHOLE_TILES == 0 && kq >= k_quads());
+  [[unroll]] for (uint i = 0; i < X_LINES; ++i) {
+    tile[at + i * LINES_AT_ONCE * LINE] = mix(x_ahead[i][0], x_ahead[i][PARTS - 1], last);
+  }
+  [[unroll]] for (uint i = 0; i < W_LINES; ++i) {
+    const uvec4 quad = mix(w_ahead[i][0], w_ahead[i][PARTS - 1], last);
+    tile[at + W_BASE + i * LINES_AT_ONCE * LINE] = mix(quad, uvec4(0), behind_k);
+  }
 }
 
 // A strip belongs to the subgroups that share its outputs: without any, no other need wait.
@@ -176,6 +164,7 @@ void strip_barrier() {
 
 // Workgroups next to each other in time share rows of x and w: bands of RASTER rows of tiles are
 // walked column by column, so that both operands of a band stay in the cache.
+const uint RASTER = 8;
 uvec2 tile_of_workgroup() {
   const uint rows = gl_NumWorkGroups.y;
   const uint columns = gl_NumWorkGroups.x;
@@ -211,26 +200,30 @@ void main() {
 
   // First matrices of this subgroup. The others are constant distances away, which is why WARP_M
   // and WARP_N are whole lines.
-  const uint warp_vector = warp_k * (MAT_K / VECTOR_BYTES);
+  const uint warp_vector = warp_k * (MAT_K / 16);
   const uint a_first = line_of_row(warp_m * WARP_M, MAT_M) + warp_vector;
   const uint b_first = W_BASE + line_of_row(warp_n * WARP_N, MAT_N) + warp_vector;
   for (uint kq0 = 0; kq0 < k_quads(); kq0 += QUADS) {
-    barrier();
-    store_ahead(kq0);
-    barrier();
-    load_ahead(m_first, n_first, kq0 + QUADS);
-    [[unroll]] for (uint k = 0; k < TILE_K; k += MAT_K * WARPS_K) {
-      coopmat<int8_t, gl_ScopeSubgroup, MAT_M, MAT_K, gl_MatrixUseA> a[MATS_M];
-      [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
-        const uint at = a_first + line_of_row(i * MAT_M, MAT_M) + k / VECTOR_BYTES;
-        coopMatLoad(a[i], tile, at, LINE, gl_CooperativeMatrixLayoutRowMajor);
+    [[unroll]] for (uint part = 0; part < PARTS; ++part) {
+      barrier();
+      store_ahead(kq0, part);
+      barrier();
+      if (part == PARTS - 1) {
+        load_ahead(m_first, n_first, kq0 + QUADS);
       }
-      [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
-        coopmat<int8_t, gl_ScopeSubgroup, MAT_K, MAT_N, gl_MatrixUseB> b;
-        const uint at = b_first + line_of_row(j * MAT_N, MAT_N) + k / VECTOR_BYTES;
-        coopMatLoad(b, tile, at, LINE, gl_CooperativeMatrixLayoutColumnMajor);
+      [[unroll]] for (uint k = 0; k < TILE_K / PARTS; k += MAT_K * WARPS_K) {
+        coopmat<int8_t, gl_ScopeSubgroup, MAT_M, MAT_K, gl_MatrixUseA> a[MATS_M];
         [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
-          acc[i][j] = coopMatMulAdd(a[i], b, acc[i][j]);
+          const uint at = a_first + line_of_row(i * MAT_M, MAT_M) + k / 16;
+          coopMatLoad(a[i], tile, at, LINE, gl_CooperativeMatrixLayoutRowMajor);
+        }
+        [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
+          coopmat<int8_t, gl_ScopeSubgroup, MAT_K, MAT_N, gl_MatrixUseB> b;
+          const uint at = b_first + line_of_row(j * MAT_N, MAT_N) + k / 16;
+          coopMatLoad(b, tile, at, LINE, gl_CooperativeMatrixLayoutColumnMajor);
+          [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
+            acc[i][j] = coopMatMulAdd(a[i], b, acc[i][j]);
+          }
         }
       }
     }
@@ -242,7 +235,7 @@ void main() {
   [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
     strip_barrier();
     [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
-      const uint at = own_strip + j * MAT_N * 4 / VECTOR_BYTES;
+      const uint at = own_strip + j * MAT_N / 4;
       coopMatStore(acc[i][j], tile, at, STRIP_ROW, gl_CooperativeMatrixLayoutRowMajor);
     }
     strip_barrier();
@@ -255,7 +248,7 @@ void main() {
       }
       ivec4 sums = ivec4(0);
       [[unroll]] for (uint k = 0; k < WARPS_K; ++k) {
-        sums += load_sums(own_strip + (k - warp_k) * STRIP, row, group);
+        sums += ivec4(tile[own_strip + (k - warp_k) * STRIP + row * STRIP_ROW + group]);
       }
       if (WHOLE_TILES != 0 || (m < p.M && n < p.N)) {
         store_columns(m, n, sums, columns);

@@ -285,6 +285,12 @@ bool has_whole_tiles(const KernelRow& row, const LinearPush& push) {
   return push.M % row.tile_m == 0 && push.N % row.tile_n == 0 && push.K % row.tile_k == 0;
 }
 
+// Whether a pipeline of its own for each K pays: docs/benchmarks.md. Compilers spread out the loop
+// of a short K, for minutes on some CPUs.
+bool is_worth_a_pipeline(const KernelRow& row, uint32_t K) {
+  return (row.features & kFeatureCoopmat) != 0 && K >= 1024;
+}
+
 LinearPush push_constants(const ComputeGraph& graph, const LinearArgs& args) {
   LinearPush push{};
   push.N = static_cast<uint32_t>(graph.dims(args.weights)[0]);
@@ -363,9 +369,8 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     push.M = static_cast<uint32_t>(m);
     const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
     // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
-    // y, activation, residual, whole tiles, quads of a row of w. The last one only where it pays
-    // for a pipeline per K: docs/benchmarks.md.
-    const uint32_t k_quads = row.path == KernelPath::kCoopmat ? push.w_stride_words / 4 : 0;
+    // y, activation, residual, whole tiles, quads of a row of w or 0.
+    const uint32_t k_quads = is_worth_a_pipeline(row, push.K) ? push.w_stride_words / 4 : 0;
     const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
     const Pipeline& pipeline = graph.context().pipelines.get(
         row, {x_alignment, push.N % 4 == 0 ? 1u : 0u, static_cast<uint32_t>(activation),
