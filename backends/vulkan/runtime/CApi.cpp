@@ -10,6 +10,7 @@
 #include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
+#include "vk/DeviceQuery.h"
 #include "vk/Error.h"
 
 namespace {

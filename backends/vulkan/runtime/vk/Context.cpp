@@ -4,6 +4,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "vk/DeviceQuery.h"
 #include "vk/Environment.h"
 #include "vk/Error.h"
 

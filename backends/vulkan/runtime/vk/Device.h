@@ -4,8 +4,6 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <string>
-#include <vector>
 
 #include "vk/Api.h"
 #include "vk/DeviceCaps.h"
@@ -22,19 +20,6 @@ enum class MemoryUse {
   kDirectInput,   // the host writes, kernels read
   kReadback,      // a copy or a kernel writes, the host reads (cached where there is such memory)
 };
-
-// Queries every physical device of `instance`, in driver order. Fills all of DeviceCaps.
-std::vector<DeviceCaps> query_devices(const Instance& instance);
-
-// Features that ETVK_DISABLE turned off are cleared: "coopmat", "dot", "int8_storage",
-// "unchecked_buffers", "mapped_memory", "direct_input", "direct_output" and "spin", by comma.
-// Throws kInvalidArgument for another word.
-DeviceCaps without_disabled(DeviceCaps caps, const std::string& disabled);
-
-// Which of `devices` to use: `choice` is an index or part of a name (ETVK_DEVICE); empty takes the
-// first discrete, integrated, virtual, then CPU device. Throws kDeviceUnavailable with the list of
-// what is there.
-size_t choose_device(const std::vector<DeviceCaps>& devices, const std::string& choice);
 
 // Memory that the Buffers of a device hold now.
 struct MemoryInUse {

@@ -30,7 +30,8 @@ struct DeviceCaps {
   std::array<uint8_t, 16> pipeline_cache_uuid{};
 
   uint32_t subgroup_size = 0;
-  // With subgroup_size_control, a pipeline may ask for another size, a power of two in between.
+  // With subgroup_size_control a pipeline asks for a size, a power of two from min to max; without,
+  // both are subgroup_size.
   bool subgroup_size_control = false;
   uint32_t min_subgroup_size = 0;
   uint32_t max_subgroup_size = 0;

@@ -1,8 +1,9 @@
+#include "vk/DeviceQuery.h"
+
 #include <algorithm>
 #include <cctype>
 #include <sstream>
 
-#include "vk/Device.h"
 #include "vk/Error.h"
 #include "vk/Features.h"
 
@@ -144,6 +145,8 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   }
   caps.driver = driver_text.str();
   caps.subgroup_size = subgroup.subgroupSize;
+  caps.min_subgroup_size = caps.subgroup_size;
+  caps.max_subgroup_size = caps.subgroup_size;
   caps.subgroup_size_control = has(kSubgroupSize) && (subgroup_sizes.requiredSubgroupSizeStages &
                                                       VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   if (caps.subgroup_size_control) {

@@ -27,6 +27,8 @@ DeviceCaps device(const char* name, DeviceType type, uint32_t subgroup_size, uin
   caps.name = name;
   caps.type = type;
   caps.subgroup_size = subgroup_size;
+  caps.min_subgroup_size = subgroup_size;
+  caps.max_subgroup_size = subgroup_size;
   caps.max_shared_bytes = shared_bytes;
   caps.max_workgroup_invocations = workgroup_invocations;
   caps.dot4 = true;

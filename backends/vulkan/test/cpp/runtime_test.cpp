@@ -17,6 +17,7 @@
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
+#include "vk/DeviceQuery.h"
 #include "vk/Error.h"
 
 namespace {

@@ -91,10 +91,6 @@ double gemv_cost(const KernelRow& row, double groups, uint32_t K) {
   return groups * row.tile_n * (4 + product_cost(row.path) * row.tile_m / 4) * idle * in_flight;
 }
 
-bool is_coopmat(KernelPath path) {
-  return path == KernelPath::kCoopmat || path == KernelPath::kSkinnyCoopmat;
-}
-
 // Costs are compared within rows of the same preference only.
 enum class Preference { kMeantFor, kPossible };
 
@@ -119,7 +115,7 @@ uint32_t skinny_limit(const std::vector<const KernelRow*>& usable) {
   bool has_coopmat = false;
   for (const KernelRow* row : usable) {
     limit = std::max(limit, row->max_m);
-    has_coopmat = has_coopmat || is_coopmat(row->path);
+    has_coopmat = has_coopmat || uses_coopmat(*row);
   }
   return has_coopmat ? std::min(limit, kWithCoopmat) : limit;
 }
@@ -149,7 +145,7 @@ Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
                uint32_t skinny_m) {
   const auto groups = static_cast<double>(ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
   const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
-                      : is_coopmat(row.path)       ? coopmat_cost(row, caps, groups, M)
+                      : uses_coopmat(row)          ? coopmat_cost(row, caps, groups, M)
                       : is_gemv(row.path)          ? gemv_cost(row, groups, K)
                                                    : tile_cost(row, caps, groups);
   return {&row, preference(row, caps, M, skinny_m), cost};
@@ -189,17 +185,14 @@ const KernelRow* forced_kernel(const DeviceCaps& caps, const char* op, uint32_t 
 
 // Whether the row's pipeline gets subgroups of `size`; 0: any will do.
 bool has_subgroups_of(const DeviceCaps& caps, uint32_t size) {
-  const bool by_choice = caps.subgroup_size_control && size >= caps.min_subgroup_size &&
-                         size <= caps.max_subgroup_size;
-  return size == 0 || size == caps.subgroup_size || by_choice;
+  return size == 0 || (size >= caps.min_subgroup_size && size <= caps.max_subgroup_size);
 }
 
 std::string subgroup_sizes_text(const DeviceCaps& caps) {
-  const bool several =
-      caps.subgroup_size_control && caps.min_subgroup_size < caps.max_subgroup_size;
-  return several ? std::to_string(caps.min_subgroup_size) + " to " +
-                       std::to_string(caps.max_subgroup_size)
-                 : std::to_string(caps.subgroup_size);
+  const std::string least = std::to_string(caps.min_subgroup_size);
+  return caps.min_subgroup_size == caps.max_subgroup_size
+             ? least
+             : least + " to " + std::to_string(caps.max_subgroup_size);
 }
 
 bool has_matrices_of(const DeviceCaps& caps, const KernelRow& row) {

@@ -52,6 +52,8 @@ struct KernelRow {
   size_t spirv_words;
 };
 
+inline bool uses_coopmat(const KernelRow& row) { return (row.features & kFeatureCoopmat) != 0; }
+
 // All rows, indexed by KernelId. `count` gets their number.
 const KernelRow* kernel_rows(size_t* count);
 const KernelRow& kernel_row(KernelId id);

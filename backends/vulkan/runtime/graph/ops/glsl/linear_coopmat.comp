@@ -130,8 +130,8 @@ void load_ahead(uint m_first, uint n_first, uint kq0) {
       x_ahead[i][slot] = load_x_quad(m_first + row_of(i * LINES_AT_ONCE, slot, MAT_M), kq);
     }
     [[unroll]] for (uint i = 0; i < W_LINES; ++i) {
-      const uint n = min(n_first + row_of(i * LINES_AT_ONCE, slot, MAT_N), p.N - 1);
-      w_ahead[i][slot] = w_quads[n * quads + kq];
+      const uint n = n_first + row_of(i * LINES_AT_ONCE, slot, MAT_N);
+      w_ahead[i][slot] = load_w_quad_within_k(n, kq);
     }
   }
 }

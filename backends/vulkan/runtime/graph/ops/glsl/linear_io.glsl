@@ -101,14 +101,18 @@ uvec4 load_x_quad(uint m, uint kq) {
   return (uvec4(w0, w1, w2, w3) >> shift) | (uvec4(w1, w2, w3, w4) << (32 - shift));
 }
 
-// Words of weight row n, from quad kq on. n beyond N repeats the last row (its results are never
-// stored), kq beyond the row gives zeros, which end the K loop of a tile.
+// Words of weight row n, from quad kq on; kq < k_quads(). n beyond N repeats the last row, whose
+// results are then never stored.
+uvec4 load_w_quad_within_k(uint n, uint kq) {
+  return w_quads[min(n, p.N - 1) * k_quads() + kq];
+}
+
+// The same for any kq: beyond the row it gives zeros, which end the K loop of a tile.
 uvec4 load_w_quad(uint n, uint kq) {
-  const uint quads = k_quads();
-  if (kq >= quads) {
+  if (kq >= k_quads()) {
     return uvec4(0);
   }
-  return w_quads[min(n, p.N - 1) * quads + kq];
+  return load_w_quad_within_k(n, kq);
 }
 
 #endif

@@ -63,8 +63,7 @@ void load_ahead(uint m, uint n, uint kq) {
   }
   [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
     [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
-      const uint row = min(n + j * MAT_N + i * ROWS_AT_ONCE, p.N - 1);
-      w_ahead[j][i] = w_quads[row * k_quads() + kq];
+      w_ahead[j][i] = load_w_quad_within_k(n + j * MAT_N + i * ROWS_AT_ONCE, kq);
     }
   }
 }

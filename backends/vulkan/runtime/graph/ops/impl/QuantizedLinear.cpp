@@ -288,7 +288,7 @@ bool has_whole_tiles(const KernelRow& row, const LinearPush& push) {
 // Whether a pipeline of its own for each K pays: docs/benchmarks.md. Compilers spread out the loop
 // of a short K, for minutes on some CPUs.
 bool is_worth_a_pipeline(const KernelRow& row, uint32_t K) {
-  return (row.features & kFeatureCoopmat) != 0 && K >= 1024;
+  return uses_coopmat(row) && K >= 1024;
 }
 
 LinearPush push_constants(const ComputeGraph& graph, const LinearArgs& args) {
