@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "graph/ProgramLimits.h"
+
 namespace etvk {
 
 uint64_t plan_arena(std::vector<ArenaItem>& items, uint64_t alignment) {
@@ -18,6 +20,11 @@ uint64_t plan_arena(std::vector<ArenaItem>& items, uint64_t alignment) {
   uint64_t arena_bytes = 0;
   for (size_t index : by_size) {
     ArenaItem& item = items[index];
+    if (placed.size() == kMaxPackedTensors) {
+      item.offset_bytes = arena_bytes;
+      arena_bytes = align(arena_bytes + item.size_bytes);
+      continue;
+    }
     uint64_t offset = 0;
     for (size_t other_index : placed) {
       const ArenaItem& other = items[other_index];

@@ -1,8 +1,10 @@
 #include "graph/Blob.h"
 
 #include <cstring>
+#include <set>
 
 #include "VulkanGraph_generated.h"  // from executorch's schema.fbs, by flatc
+#include "graph/ProgramLimits.h"
 #include "vk/Error.h"
 
 namespace etvk {
@@ -74,16 +76,57 @@ DType convert(vkgraph::VkDataType dtype) {
   }
 }
 
-template <typename To, typename From>
-std::vector<To> to_vector(const flatbuffers::Vector<From>* from) {
-  return from == nullptr ? std::vector<To>() : std::vector<To>(from->begin(), from->end());
-}
+// Counts the elements of lists and names. A flatbuffer can point many values at one list, which
+// would be as many lists here.
+class Elements {
+ public:
+  explicit Elements(size_t flatbuffer_bytes) : limit_(kMaxElementsPerByte * flatbuffer_bytes) {}
 
-std::string to_string(const flatbuffers::String* from) {
-  return from == nullptr ? std::string() : from->str();
-}
+  void add(uint64_t count) {
+    count_ += count;
+    ETVK_CHECK(count_ <= limit_, kNotSupported,
+               "Vulkan blob: its lists, names and arguments have more than "
+                   << limit_ << " elements, " << kMaxElementsPerByte
+                   << " for each byte of the graph: the program uses the same lists too often");
+  }
 
-ValueDef convert(const vkgraph::VkValue* value) {
+  template <typename To, typename From>
+  std::vector<To> to_vector(const flatbuffers::Vector<From>* from) {
+    if (from == nullptr) {
+      return {};
+    }
+    add(from->size());
+    return std::vector<To>(from->begin(), from->end());
+  }
+
+  std::string to_string(const flatbuffers::String* from) {
+    if (from == nullptr) {
+      return "";
+    }
+    add(from->size());
+    return from->str();
+  }
+
+  // A list counts again wherever an op takes it.
+  void add_arguments(const OpCall& call, const std::vector<ValueDef>& values) {
+    for (ValueId id : call.args) {
+      if (id < 0 || static_cast<size_t>(id) >= values.size()) {
+        continue;  // refused when the graph is built
+      }
+      if (const auto* list = std::get_if<ValueList>(&values[id])) {
+        add(list->items.size());
+      } else if (const auto* integers = std::get_if<std::vector<int64_t>>(&values[id])) {
+        add(integers->size());
+      }
+    }
+  }
+
+ private:
+  uint64_t limit_;
+  uint64_t count_ = 0;
+};
+
+ValueDef convert(const vkgraph::VkValue* value, Elements& elements) {
   // The verifier accepts a union whose type is set and whose table is missing.
   ETVK_CHECK(value->value() != nullptr, kInvalidProgram, "Vulkan blob: a value without content");
   switch (value->value_type()) {
@@ -96,45 +139,57 @@ ValueDef convert(const vkgraph::VkValue* value) {
     case vkgraph::GraphTypes::Bool:
       return value->value_as_Bool()->bool_val();
     case vkgraph::GraphTypes::String:
-      return to_string(value->value_as_String()->string_val());
+      return elements.to_string(value->value_as_String()->string_val());
     case vkgraph::GraphTypes::SymInt:
       return SymInt{value->value_as_SymInt()->value()};
     case vkgraph::GraphTypes::IntList:
-      return to_vector<int64_t>(value->value_as_IntList()->items());
+      return elements.to_vector<int64_t>(value->value_as_IntList()->items());
     case vkgraph::GraphTypes::DoubleList:
-      return to_vector<double>(value->value_as_DoubleList()->items());
+      return elements.to_vector<double>(value->value_as_DoubleList()->items());
     case vkgraph::GraphTypes::ValueList:
-      return ValueList{to_vector<ValueId>(value->value_as_ValueList()->items())};
+      return ValueList{elements.to_vector<ValueId>(value->value_as_ValueList()->items())};
     case vkgraph::GraphTypes::VkTensor: {
       const auto* tensor = value->value_as_VkTensor();
-      return TensorDef{convert(tensor->datatype()), to_vector<int64_t>(tensor->dims()),
+      return TensorDef{convert(tensor->datatype()), elements.to_vector<int64_t>(tensor->dims()),
                        tensor->constant_id()};
     }
     case vkgraph::GraphTypes::BoolList:
       // No op here takes one; the serializer writes one beside each empty list.
-      return to_vector<int64_t>(value->value_as_BoolList()->items());
+      return elements.to_vector<int64_t>(value->value_as_BoolList()->items());
     default:
       ETVK_FAIL(kInvalidProgram, "Vulkan blob: a value of unsupported type "
                                      << static_cast<int>(value->value_type()));
   }
 }
 
-ConstantDef convert(const vkgraph::VkBytes* constant, const Section& bytes,
-                    const NamedData& named_data) {
+// What the program's constants lie in, and how much there is outside the blob.
+struct ConstantSource {
+  Section section;
+  const NamedData& find;
+  std::set<std::string> named;
+  uint64_t named_bytes = 0;
+};
+
+ConstantDef convert(const vkgraph::VkBytes* constant, ConstantSource& source, Elements& elements) {
   const uint64_t length = constant->length();
   if (constant->offset() != kInNamedData) {
     const uint64_t offset = constant->offset();
-    ETVK_CHECK(offset <= bytes.size_bytes && length <= bytes.size_bytes - offset, kInvalidProgram,
+    const Section& section = source.section;
+    ETVK_CHECK(offset <= section.size_bytes && length <= section.size_bytes - offset,
+               kInvalidProgram,
                "Vulkan blob: a constant of " << length << " bytes at " << offset
                                              << " is outside the constant section of "
-                                             << bytes.size_bytes);
-    return {bytes.data + offset, static_cast<size_t>(length)};
+                                             << section.size_bytes);
+    return {section.data + offset, static_cast<size_t>(length)};
   }
-  const std::string name = to_string(constant->named_key());
-  ConstantDef found = named_data(name);
+  const std::string name = elements.to_string(constant->named_key());
+  ConstantDef found = source.find(name);
   ETVK_CHECK(found.size_bytes >= length, kInvalidProgram,
              "Vulkan blob: constant '" << name << "' has " << found.size_bytes
                                        << " bytes in the named data, the graph expects " << length);
+  if (source.named.insert(name).second) {
+    source.named_bytes += found.size_bytes;
+  }
   found.size_bytes = static_cast<size_t>(length);
   return found;
 }
@@ -153,29 +208,37 @@ GraphDef read_blob(const uint8_t* data, size_t size_bytes, const NamedData& name
   uint8_t* start = copy.data()->bytes;
   std::memcpy(start, flatbuffer.data, flatbuffer.size_bytes);
 
-  flatbuffers::Verifier verifier(start, flatbuffer.size_bytes);
+  // Tables that many places point at count each time; on their own they have four bytes at least.
+  constexpr flatbuffers::uoffset_t kMaxDepth = 64;
+  const auto max_tables = static_cast<flatbuffers::uoffset_t>(flatbuffer.size_bytes / 4);
+  flatbuffers::Verifier verifier(start, flatbuffer.size_bytes, kMaxDepth, max_tables);
   ETVK_CHECK(vkgraph::VkGraphBufferHasIdentifier(start) && vkgraph::VerifyVkGraphBuffer(verifier),
              kInvalidProgram, "Vulkan blob: the graph's flatbuffer is damaged");
   const vkgraph::VkGraph* graph = vkgraph::GetVkGraph(start);
 
   GraphDef def;
+  Elements elements(flatbuffer.size_bytes);
   if (graph->values() != nullptr) {
     for (const auto* value : *graph->values()) {
-      def.values.push_back(convert(value));
+      def.values.push_back(convert(value, elements));
     }
   }
   if (graph->chain() != nullptr) {
     for (const auto* call : *graph->chain()) {
-      def.chain.push_back({to_string(call->name()), to_vector<ValueId>(call->args())});
+      def.chain.push_back(
+          {elements.to_string(call->name()), elements.to_vector<ValueId>(call->args())});
+      elements.add_arguments(def.chain.back(), def.values);
     }
   }
-  def.inputs = to_vector<ValueId>(graph->input_ids());
-  def.outputs = to_vector<ValueId>(graph->output_ids());
+  def.inputs = elements.to_vector<ValueId>(graph->input_ids());
+  def.outputs = elements.to_vector<ValueId>(graph->output_ids());
+  ConstantSource source{sections.constants, named_data, {}, 0};
   if (graph->constants() != nullptr) {
     for (const auto* constant : *graph->constants()) {
-      def.constants.push_back(convert(constant, sections.constants, named_data));
+      def.constants.push_back(convert(constant, source, elements));
     }
   }
+  def.source_bytes = size_bytes + source.named_bytes;
   return def;
 }
 

@@ -7,32 +7,28 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
-#include "graph/ArenaPlanner.h"
+#include "graph/Constants.h"
 #include "graph/GraphDef.h"
-#include "vk/Buffer.h"
+#include "graph/HostBuffers.h"
+#include "graph/Memory.h"
+#include "graph/OpArgs.h"
+#include "graph/Values.h"
 #include "vk/Commands.h"
 #include "vk/Context.h"
 
 namespace etvk {
 
-// One step of the program. `resize` sets the sizes of `writes` from the current sizes of `reads`
-// (and evaluates symbolic integers); `record` adds the dispatches for the current sizes. Either may
-// be empty.
+// One step of the program. `record` works out the sizes of `writes` from the current sizes of
+// `reads` (or a symbolic integer), sets them, and adds the dispatches for exactly these.
 struct Node {
   std::string op;
   std::vector<ValueId> reads;
   std::vector<ValueId> writes;
-  std::function<void()> resize;
   std::function<void(Commands&)> record;
 };
-
-// "[2, 3]", for messages.
-std::string shape_text(const std::vector<int64_t>& shape);
-
-// A region of device memory that is filled once.
-using ConstantRef = size_t;
 
 class ComputeGraph {
  public:
@@ -47,11 +43,11 @@ class ComputeGraph {
   void set_input_sizes(size_t index, const std::vector<int64_t>& sizes);
   void set_input_symint(size_t index, int64_t value);
   // Where to write the input's contiguous bytes before run(); null when it has none.
-  uint8_t* input_data(size_t index);
-  // Resizes and records again if a size or symbolic integer has changed; runs; waits.
+  uint8_t* input_data(size_t index) { return host_->input_data(index); }
+  // Records again if a size or symbolic integer has changed; runs; waits.
   void run();
   // Where the output's contiguous bytes are after run(), for the sizes of output_sizes().
-  const uint8_t* output_data(size_t index);
+  const uint8_t* output_data(size_t index) { return host_->output_data(index); }
 
   size_t input_count() const { return inputs_.size(); }
   size_t output_count() const { return outputs_.size(); }
@@ -70,103 +66,70 @@ class ComputeGraph {
   // All of the last run(), copies included. Only for graphs built with `timed`.
   SubmissionTimes times() const { return commands_.times(); }
 
-  // ---- For op implementations, while nodes are built and in their callbacks.
+  // ---- For op implementations, while nodes are built and when they are recorded.
 
   Context& context() { return context_; }
   const DeviceCaps& caps() const { return context_.device.caps(); }
-  const ValueDef& value(ValueId id) const;
-  bool is_tensor(ValueId id) const;
-  bool is_constant(ValueId id) const;
-  DType dtype(ValueId id) const { return tensor(id).dtype; }
+  bool is_tensor(ValueId id) const { return values_.is_tensor(id); }
+  DType dtype(ValueId id) const { return values_.dtype(id); }
   // Upper bound, and the sizes of this execution.
-  const std::vector<int64_t>& dims(ValueId id) const { return tensor(id).dims; }
-  const std::vector<int64_t>& sizes(ValueId id) const;
-  int64_t numel(ValueId id) const;
-  // Throws kInvalidProgram when `sizes` needs more memory than the bound `dims` has.
+  const std::vector<int64_t>& dims(ValueId id) const { return values_.dims(id); }
+  const std::vector<int64_t>& sizes(ValueId id) const { return values_.sizes(id); }
+  int64_t numel(ValueId id) const { return values_.numel(id); }
+  // Throws kInvalidProgram when `sizes` needs more memory than the tensor has.
   void set_sizes(ValueId id, const std::vector<int64_t>& sizes);
-  // Int, SymInt, or a Double without a fraction: the serializer shares one value between equal
-  // Python numbers, so that 1 may arrive as 1.0.
-  bool is_integer(ValueId id) const;
-  int64_t integer(ValueId id) const;
-  // The elements of an IntList or of a ValueList of integers, as they are now.
-  std::vector<int64_t> integers(ValueId list) const;
-  void set_symint(ValueId id, int64_t value);
+  int64_t integer(ValueId id) const { return values_.integer(id); }
+  std::vector<int64_t> integers(ValueId list) const { return values_.integers(list); }
+  void set_symint(ValueId id, int64_t value) { values_.set_symint(id, value); }
 
   // The constant's bytes; only while the graph is built.
   const uint8_t* constant_data(ValueId id) const;
+  ConstantRef add_constant(const std::string& key, uint64_t size_bytes,
+                           std::function<void(uint8_t*)> fill) {
+    return constants_.add(key, size_bytes, std::move(fill));
+  }
 
   // Every tensor in `writes` is written exactly once in a program, and before it is read.
   void add_node(Node node);
   // A tensor that only this op's nodes use. `dims` is a copy: values move when one is added.
-  ValueId add_scratch(DType dtype, std::vector<int64_t> dims);
-  // `alias` uses the memory of `source`; both hold the same bytes in the same order.
+  ValueId add_scratch(DType dtype, std::vector<int64_t> dims) {
+    return values_.add_tensor(dtype, std::move(dims));
+  }
+  // `alias` is in the memory of `source`; both hold the same bytes in the same order.
   void add_alias(ValueId source, ValueId alias);
-  // Reserves `size_bytes` of device memory that `fill` fills once before the first execution; bytes
-  // that it leaves are zero. The same non-empty `key`, which must determine bytes and size, gives
-  // the same region, so tied weights are packed once; large regions of equal bytes share memory,
-  // also between programs.
-  ConstantRef add_constant(const std::string& key, uint64_t size_bytes,
-                           std::function<void(uint8_t*)> fill);
-  // Makes the tensor `id` stand for a constant region of its own bytes.
-  void bind_constant(ValueId id, ConstantRef constant);
 
-  // What a dispatch binds: the tensor's current bytes rounded up to whole words, a constant region.
-  BufferRange range(ValueId id) const;
-  BufferRange constant_range(ConstantRef constant) const;
+  // The tensor's current bytes rounded up to whole groups of four words.
+  BufferRange range(ValueId id) const { return memory_.range(id); }
+  // What a dispatch binds, with the end of what it touches.
+  Binding bind(ValueId id, uint64_t end_bytes) const { return {range(id), end_bytes}; }
+  Binding bind_constant(ConstantRef constant, uint64_t end_bytes) const {
+    return {constants_.range(constant), end_bytes};
+  }
 
  private:
-  struct Storage {
-    uint64_t size_bytes = 0;
-    int64_t constant = -1;  // >= 0: lives in this constant region
-    size_t arena_item = 0;
-    const Buffer* host = nullptr;  // upload_ or readback_: lives there, not in the arena
-    uint64_t host_offset_bytes = 0;
-  };
-  struct TensorState {
-    std::vector<int64_t> sizes;
-    int64_t storage = -1;  // index into storages_; -1: none yet
-  };
-  struct ConstantRegion {
-    uint64_t size_bytes = 0;
-    std::string key;
-    std::function<void(uint8_t*)> fill;
-    std::shared_ptr<const Buffer> buffer;  // shared with whoever has the same bytes
-    uint64_t offset_bytes = 0;
-  };
-
-  const TensorDef& tensor(ValueId id) const;
-  size_t storage_of(ValueId id);
-  void check_ids() const;
+  void check_inputs_and_outputs();
   void build_nodes(const std::vector<OpCall>& chain);
-  void place_inputs_and_outputs();
+  void build_op(const OpCall& call);
+  void check_written_before(const std::string& op, ValueId id) const;
+  void check_unwritten(const std::string& op, ValueId id) const;
   void plan_memory();
-  void upload_constants();
-  uint64_t range_alignment() const;
-  void resize_nodes();
-  void resize_for_inputs();
   void record();
+  void record_nodes();
   void check_validation_layer();
 
   Context& context_;
   std::mutex mutex_;
-  std::vector<ValueDef> values_;
-  std::vector<TensorState> tensors_;  // by ValueId
   std::vector<ValueId> inputs_;
   std::vector<ValueId> outputs_;
-  std::vector<ConstantDef> constant_defs_;  // cleared when built
+  Values values_;
+  Constants constants_;
+  Memory memory_;
+  std::unordered_set<ValueId> known_symints_;  // inputs, and what nodes so far have written
   std::vector<Node> nodes_;
-  std::vector<Storage> storages_;
-  std::vector<ArenaItem> arena_items_;
-  std::vector<ConstantRegion> constants_;
-  std::vector<uint64_t> upload_offsets_;    // by input
-  std::vector<uint64_t> readback_offsets_;  // by output
-
-  bool staged_ = false;  // the arena is not mapped: inputs and outputs go through the two below
-  bool dirty_ = true;    // sizes changed since the last recording
+  std::unique_ptr<HostBuffers> host_;
+  bool built_ = false;  // what goes wrong from now on is an input
+  bool dirty_ = true;   // sizes changed since the last recording
   uint64_t validation_messages_ = 0;
-  Buffer arena_;
-  Buffer upload_;
-  Buffer readback_;
   Commands commands_;
 };
 

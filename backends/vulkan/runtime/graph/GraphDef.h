@@ -17,6 +17,17 @@ enum class DType : uint8_t { kBool, kUint8, kInt8, kInt32, kFloat16, kFloat32, k
 size_t dtype_bytes(DType dtype);
 const char* dtype_name(DType dtype);
 
+// "[2, 3]", for messages.
+std::string shape_text(const std::vector<int64_t>& shape);
+
+// No device could hold more. Sizes below it also keep every product of a shape's sizes, those of an
+// empty tensor among them, within 64 bits.
+constexpr uint64_t kMaxTensorBytes = uint64_t{1} << 48;
+
+// Bytes of a contiguous tensor. Throws kInvalidProgram for a negative size, kNotSupported from
+// kMaxTensorBytes on; for an empty tensor, sizes of 0 count as 1 there.
+uint64_t tensor_bytes(DType dtype, const std::vector<int64_t>& shape);
+
 // A contiguous row-major tensor. For a dynamic shape, `dims` is the upper bound.
 struct TensorDef {
   DType dtype = DType::kFloat32;
@@ -52,6 +63,8 @@ struct GraphDef {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   std::vector<ConstantDef> constants;
+  // Bytes that it was read from, those of constants outside the blob included; 0: made by hand.
+  uint64_t source_bytes = 0;
 };
 
 }  // namespace etvk

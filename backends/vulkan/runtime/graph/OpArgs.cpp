@@ -15,126 +15,184 @@ size_t wrap_dim(const std::string& op, int64_t dim, size_t rank) {
   return static_cast<size_t>(wrapped);
 }
 
-OpArgs::OpArgs(const ComputeGraph& graph, const OpCall& call, size_t count)
-    : graph_(graph), call_(call), op_(call.name) {
-  ETVK_CHECK(call.args.size() == count + 1, kInvalidProgram,
-             op_ << ": expected " << count << " arguments and an output, got " << call.args.size()
-                 << " values");
+OpArgs::OpArgs(const Values& values, const OpCall& call, const Op& op)
+    : values_(values), op_(op), args_(call.args) {
+  const size_t expected = op.args.size() - 1;
+  const bool has_rest = expected > 0 && op.args[expected - 1].kind == ArgKind::kRest;
+  ETVK_CHECK(has_rest ? args_.size() >= expected : args_.size() == expected + 1, kInvalidProgram,
+             op.name << ": expected " << expected - (has_rest ? 1 : 0)
+                     << " arguments and an output, got " << args_.size() << " values");
+  for (ValueId id : args_) {
+    values.check_id(id, op.name.c_str());
+  }
+  if (has_rest) {
+    const ValueId output = args_.back();
+    args_.resize(expected - 1);
+    args_.insert(args_.end(), {-1, output});
+  }
+  for (size_t i = 0; i < args_.size(); ++i) {
+    check(i);
+  }
 }
 
-void OpArgs::fail(const char* name, const char* expected) const {
-  ETVK_FAIL(kInvalidProgram,
-            op_ << ": argument " << next_ - 1 << " (" << name << ") must be " << expected);
+void OpArgs::check(size_t index) const {
+  const ArgDef& arg = op_.args[index];
+  const char* expected = problem(args_[index], arg.kind);
+  ETVK_CHECK(expected == nullptr, kInvalidProgram,
+             op_.name << ": argument " << index << " (" << arg.name << ") must be " << expected);
 }
 
-ValueId OpArgs::any(const char*) { return call_.args[next_++]; }
-
-ValueId OpArgs::tensor(const char* name) {
-  const ValueId id = any(name);
-  if (!graph_.is_tensor(id)) {
-    fail(name, "a tensor");
+// What it must be, where it is something else.
+const char* OpArgs::problem(ValueId id, ArgKind kind) const {
+  switch (kind) {
+    case ArgKind::kTensor:
+      return values_.is_tensor(id) ? nullptr : "a tensor";
+    case ArgKind::kOptionalConstant:
+      if (is_none(id)) {
+        return nullptr;
+      }
+      [[fallthrough]];
+    case ArgKind::kConstant:
+      return !values_.is_tensor(id)     ? "a tensor"
+             : !values_.is_constant(id) ? "a constant of the program"
+                                        : nullptr;
+    case ArgKind::kNumber:
+      return values_.is_number(id) ? nullptr : "a number";
+    case ArgKind::kInteger: {
+      if (!values_.is_number(id)) {
+        return "a number";
+      }
+      // The serializer shares one value between equal Python scalars, so that 1 may arrive as 1.0.
+      const double value = values_.number(id);
+      const bool fits = value >= INT32_MIN && value <= INT32_MAX && value == std::floor(value);
+      return fits ? nullptr : "an integer within 32 bits";
+    }
+    case ArgKind::kBoolean: {
+      const auto* integer = std::get_if<int64_t>(&values_.at(id));
+      const bool is_bit = integer != nullptr && (*integer == 0 || *integer == 1);
+      return is_bit || std::holds_alternative<bool>(values_.at(id)) ? nullptr : "true or false";
+    }
+    case ArgKind::kString:
+      return std::holds_alternative<std::string>(values_.at(id)) ? nullptr : "a string";
+    case ArgKind::kOptionalSymInt:
+      if (is_none(id)) {
+        return nullptr;
+      }
+      [[fallthrough]];
+    case ArgKind::kSymInt:
+      return values_.is_integer(id) ? nullptr : "an integer";
+    case ArgKind::kIntegers:
+    case ArgKind::kSymInts:
+    case ArgKind::kTensors:
+      return list_problem(id, kind);
+    case ArgKind::kAny:
+    case ArgKind::kRest:
+      return nullptr;
+    case ArgKind::kOutput:
+      return !values_.is_tensor(id)    ? "a tensor"
+             : values_.is_constant(id) ? "a tensor that is not a constant"
+                                       : nullptr;
+    case ArgKind::kSymIntOutput:
+      return values_.is_symint(id) ? nullptr : "a symbolic integer";
   }
-  return id;
+  ETVK_FAIL(kInternal, op_.name << ": an argument of unknown kind");
 }
 
-ValueId OpArgs::constant_tensor(const char* name) {
-  const ValueId id = tensor(name);
-  if (!graph_.is_constant(id)) {
-    fail(name, "a constant of the program");
+const char* OpArgs::list_problem(ValueId id, ArgKind kind) const {
+  const auto* list = std::get_if<ValueList>(&values_.at(id));
+  const auto all = [list](auto&& holds) {
+    return list != nullptr && std::all_of(list->items.begin(), list->items.end(), holds);
+  };
+  if (kind == ArgKind::kTensors) {
+    const bool tensors = all([this](ValueId item) { return values_.is_tensor(item); });
+    return tensors && !list->items.empty() ? nullptr : "a list of tensors";
   }
-  return id;
+  if (std::holds_alternative<std::vector<int64_t>>(values_.at(id))) {
+    return nullptr;
+  }
+  const bool integers = all([this](ValueId item) { return values_.is_integer(item); });
+  if (!integers) {
+    return "a list of integers";
+  }
+  const bool known = all([this](ValueId item) { return !values_.is_symint(item); });
+  return kind == ArgKind::kSymInts || known ? nullptr : "a list of integers, none symbolic";
 }
 
-ValueId OpArgs::optional_constant_tensor(const char* name) {
-  if (std::holds_alternative<Null>(graph_.value(call_.args[next_]))) {
-    any(name);
-    return -1;
+bool OpArgs::is_none(ValueId id) const { return std::holds_alternative<Null>(values_.at(id)); }
+
+size_t OpArgs::index_of(const char* name, ArgKind kind) const {
+  for (size_t i = 0; i < op_.args.size(); ++i) {
+    if (op_.args[i].name == name) {
+      ETVK_CHECK(op_.args[i].kind == kind, kInternal,
+                 op_.name << ": argument " << name << " is of another kind");
+      return i;
+    }
   }
-  return constant_tensor(name);
+  ETVK_FAIL(kInternal, op_.name << ": no argument " << name);
 }
 
-double OpArgs::number(const char* name) {
-  const ValueDef& value = graph_.value(any(name));
-  if (const auto* number = std::get_if<double>(&value)) {
-    return *number;
-  }
-  if (const auto* integer = std::get_if<int64_t>(&value)) {
-    return static_cast<double>(*integer);
-  }
-  fail(name, "a number");
+ValueId OpArgs::tensor(const char* name) const { return find(name, ArgKind::kTensor); }
+
+ValueId OpArgs::constant(const char* name) const { return find(name, ArgKind::kConstant); }
+
+ValueId OpArgs::optional_constant(const char* name) const {
+  const ValueId id = find(name, ArgKind::kOptionalConstant);
+  return is_none(id) ? -1 : id;
 }
 
-// The serializer shares one value between equal Python scalars, so that 1 may arrive as 1.0.
-int64_t OpArgs::integer(const char* name) {
-  const double value = number(name);
-  if (!(value >= INT32_MIN && value <= INT32_MAX) || value != std::floor(value)) {
-    fail(name, "an integer within 32 bits");
-  }
-  return static_cast<int64_t>(value);
+double OpArgs::number(const char* name) const {
+  return values_.number(find(name, ArgKind::kNumber));
 }
 
-ValueId OpArgs::integer_list(const char* name) {
-  const ValueId id = any(name);
-  const ValueDef& value = graph_.value(id);
-  if (!std::holds_alternative<std::vector<int64_t>>(value) &&
-      !std::holds_alternative<ValueList>(value)) {
-    fail(name, "a list of integers");
-  }
-  return id;
+int64_t OpArgs::integer(const char* name) const {
+  return static_cast<int64_t>(values_.number(find(name, ArgKind::kInteger)));
 }
 
-bool OpArgs::boolean(const char* name) {
-  const ValueDef& value = graph_.value(any(name));
-  if (const auto* boolean = std::get_if<bool>(&value)) {
-    return *boolean;
-  }
-  const auto* integer = std::get_if<int64_t>(&value);
-  if (integer == nullptr || (*integer != 0 && *integer != 1)) {
-    fail(name, "true or false");
-  }
-  return *integer == 1;
+bool OpArgs::boolean(const char* name) const {
+  const ValueDef& value = values_.at(find(name, ArgKind::kBoolean));
+  const auto* boolean = std::get_if<bool>(&value);
+  return boolean != nullptr ? *boolean : std::get<int64_t>(value) == 1;
 }
 
-ValueId OpArgs::symbolic_integer(const char* name) {
-  const ValueId id = any(name);
-  if (!graph_.is_integer(id)) {
-    fail(name, "an integer");
-  }
-  return id;
+const std::string& OpArgs::string(const char* name) const {
+  return std::get<std::string>(values_.at(find(name, ArgKind::kString)));
 }
 
-ValueId OpArgs::optional_symbolic_integer(const char* name) {
-  if (std::holds_alternative<Null>(graph_.value(call_.args[next_]))) {
-    any(name);
-    return -1;
-  }
-  return symbolic_integer(name);
+std::vector<int64_t> OpArgs::integers(const char* name) const {
+  return values_.integers(find(name, ArgKind::kIntegers));
 }
 
-std::vector<ValueId> OpArgs::tensor_list(const char* name) {
-  const auto* list = std::get_if<ValueList>(&graph_.value(any(name)));
-  if (list == nullptr || list->items.empty() ||
-      !std::all_of(list->items.begin(), list->items.end(),
-                   [this](ValueId id) { return graph_.is_tensor(id); })) {
-    fail(name, "a list of tensors");
-  }
-  return list->items;
+ValueId OpArgs::symint(const char* name) const { return find(name, ArgKind::kSymInt); }
+
+ValueId OpArgs::optional_symint(const char* name) const {
+  const ValueId id = find(name, ArgKind::kOptionalSymInt);
+  return is_none(id) ? -1 : id;
 }
 
-std::string OpArgs::string(const char* name) {
-  const auto* value = std::get_if<std::string>(&graph_.value(any(name)));
-  if (value == nullptr) {
-    fail(name, "a string");
-  }
-  return *value;
+ValueId OpArgs::symints(const char* name) const { return find(name, ArgKind::kSymInts); }
+
+const std::vector<ValueId>& OpArgs::tensors(const char* name) const {
+  return std::get<ValueList>(values_.at(find(name, ArgKind::kTensors))).items;
 }
 
-ValueId OpArgs::output_tensor() {
-  const ValueId id = tensor("output");
-  if (graph_.is_constant(id)) {
-    fail("output", "a tensor that is not a constant");
+std::vector<ValueId> OpArgs::reads() const {
+  std::vector<ValueId> reads;
+  const auto add = [&](ValueId id) {
+    if (values_.is_tensor(id) || values_.is_symint(id)) {
+      reads.push_back(id);
+    }
+  };
+  for (size_t i = 0; i + 1 < args_.size(); ++i) {
+    const ArgKind kind = op_.args[i].kind;
+    if (kind == ArgKind::kAny || kind == ArgKind::kRest) {
+      continue;
+    }
+    add(args_[i]);
+    if (const auto* list = std::get_if<ValueList>(&values_.at(args_[i]))) {
+      std::for_each(list->items.begin(), list->items.end(), add);
+    }
   }
-  return id;
+  return reads;
 }
 
 }  // namespace etvk

@@ -1,11 +1,12 @@
-// Reads the arguments of one op call by position and name, with an error that names both. An op
-// reads all of them once, in schema order, into a struct of its own.
+// The arguments of one op call, checked against the op's signature once and read by name from then
+// on. Errors name the op, the argument's position and its name.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "graph/ComputeGraph.h"
+#include "graph/OpRegistry.h"
+#include "graph/Values.h"
 
 namespace etvk {
 
@@ -15,37 +16,41 @@ size_t wrap_dim(const std::string& op, int64_t dim, size_t rank);
 
 class OpArgs {
  public:
-  // `count` is the number of schema arguments, without the output.
-  OpArgs(const ComputeGraph& graph, const OpCall& call, size_t count);
+  // Throws kInvalidProgram where the call's values are not what the signature asks for.
+  OpArgs(const Values& values, const OpCall& call, const Op& op);
 
-  ValueId tensor(const char* name);
-  // A tensor that must be (or must not be) a constant of the program.
-  ValueId constant_tensor(const char* name);
-  ValueId optional_constant_tensor(const char* name);  // -1 for None
-  double number(const char* name);                     // Double or Int
-  int64_t integer(const char* name);                   // within int32
-  bool boolean(const char* name);                      // Bool, or 0 or 1
-  // A list of integers, some of them perhaps symbolic: read it with ComputeGraph::integers.
-  ValueId integer_list(const char* name);
-  // An integer that may be symbolic: read it with ComputeGraph::integer.
-  ValueId symbolic_integer(const char* name);
-  ValueId optional_symbolic_integer(const char* name);  // -1 for None
-  std::vector<ValueId> tensor_list(const char* name);
-  std::string string(const char* name);
-  ValueId any(const char* name);  // not looked at
-  void skip(const char* name) { any(name); }
-  ValueId output_tensor();
+  // Each asks for an argument of its own kind; another kind, or a name that the signature lacks, is
+  // a bug of the implementation (kInternal).
+  ValueId tensor(const char* name) const;
+  ValueId constant(const char* name) const;
+  ValueId optional_constant(const char* name) const;  // -1 for None
+  double number(const char* name) const;
+  int64_t integer(const char* name) const;
+  bool boolean(const char* name) const;
+  const std::string& string(const char* name) const;
+  std::vector<int64_t> integers(const char* name) const;
+  ValueId symint(const char* name) const;           // read it with Values::integer
+  ValueId optional_symint(const char* name) const;  // -1 for None
+  ValueId symints(const char* name) const;          // read it with Values::integers
+  const std::vector<ValueId>& tensors(const char* name) const;
+  ValueId output() const { return args_.back(); }
 
-  // "q8ta_linear: " for messages.
-  const std::string& op() const { return op_; }
+  // The op's name, for messages.
+  const std::string& op() const { return op_.name; }
+  // Tensors and symbolic integers that the op reads, those in lists among them.
+  std::vector<ValueId> reads() const;
 
  private:
-  [[noreturn]] void fail(const char* name, const char* expected) const;
+  size_t index_of(const char* name, ArgKind kind) const;
+  ValueId find(const char* name, ArgKind kind) const { return args_[index_of(name, kind)]; }
+  bool is_none(ValueId id) const;
+  void check(size_t index) const;
+  const char* problem(ValueId id, ArgKind kind) const;
+  const char* list_problem(ValueId id, ArgKind kind) const;
 
-  const ComputeGraph& graph_;
-  const OpCall& call_;
-  std::string op_;
-  size_t next_ = 0;
+  const Values& values_;
+  const Op& op_;
+  std::vector<ValueId> args_;  // one for each of op_.args; -1 for the rest
 };
 
 }  // namespace etvk

@@ -1,59 +1,81 @@
 #include "graph/OpRegistry.h"
 
-#include <algorithm>
-#include <iterator>
-
-#include "graph/ops/impl/Ops.h"
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
 
 namespace etvk {
 
 namespace {
 
-struct OpEntry {
-  const char* name;
-  OpBuilder build;
-};
+// Made on first use, for rows register themselves before main.
+std::map<std::string, Op>& registry() {
+  static auto* ops = new std::map<std::string, Op>;
+  return *ops;
+}
 
-constexpr OpEntry kOps[] = {
-    {"et_vk.q8ta_linear.default", ops::q8ta_linear},
-    {"et_vk.q8ta_linear_gemv.default", ops::q8ta_linear},  // the kernel is chosen from M here
-    {"et_vk.q8ta_linear.bounded", ops::q8ta_linear_bounded},
-    {"et_vk.q8ta_linear.residual", ops::q8ta_linear_residual},
-    {"et_vk.linear_q8ta_q8csw.default", ops::linear_q8ta_q8csw},
-    {"et_vk.linear_q8ta_q8csw.int8", ops::linear_q8ta_q8csw_int8},
-    {"et_vk.prepack.default", ops::prepack},
-    {"et_vk.q8ta_dequantize.default", ops::q8ta_dequantize},
-    {"quantized_decomposed.quantize_per_tensor.default", ops::quantize_per_tensor},
-    {"quantized_decomposed.dequantize_per_tensor.default", ops::dequantize_per_tensor},
-    {"et_vk.q8ta_table.default", ops::q8ta_table},
-    {"et_vk.q8ta_binary.default", ops::q8ta_binary},
-    {"et_vk.q8ta_mean.default", ops::q8ta_mean},
-    {"aten.permute_copy.default", ops::permute},
-    {"aten.transpose_copy.int", ops::transpose},
-    {"aten.slice_copy.Tensor", ops::slice},
-    {"aten.select_copy.int", ops::select},
-    {"aten.expand_copy.default", ops::expand},
-    {"aten.cat.default", ops::cat},
-    {"aten.view_copy.default", ops::view},
-    {"et_vk.fixed_view.default", ops::view},
-    {"aten.squeeze_copy.dims", ops::squeeze},
-    {"aten.unsqueeze_copy.default", ops::unsqueeze},
-    {"aten.clone.default", ops::clone},
-    {"dim_order_ops._clone_dim_order.default", ops::clone},
-    {"aten.alias_copy.default", ops::clone},
-    {"sym_size.int", ops::sym_size},
-    {"add", ops::sym_add},
-    {"sub", ops::sym_sub},
-    {"mul", ops::sym_mul},
-    {"floordiv", ops::sym_floordiv},
-};
+const std::map<std::string, ArgKind>& kinds() {
+  static const auto* all = new std::map<std::string, ArgKind>{
+      {"tensor", ArgKind::kTensor},
+      {"constant", ArgKind::kConstant},
+      {"constant?", ArgKind::kOptionalConstant},
+      {"number", ArgKind::kNumber},
+      {"integer", ArgKind::kInteger},
+      {"boolean", ArgKind::kBoolean},
+      {"string", ArgKind::kString},
+      {"integers", ArgKind::kIntegers},
+      {"symint", ArgKind::kSymInt},
+      {"symint?", ArgKind::kOptionalSymInt},
+      {"symints", ArgKind::kSymInts},
+      {"tensors", ArgKind::kTensors},
+      {"any", ArgKind::kAny},
+      {"rest", ArgKind::kRest},
+      {"out", ArgKind::kOutput},
+      {"symout", ArgKind::kSymIntOutput},
+  };
+  return *all;
+}
+
+[[noreturn]] void refuse(const OpRow& row, const std::string& why) {
+  std::fprintf(stderr, "executorch_vulkan: op %s: %s\n", row.name, why.c_str());
+  std::abort();
+}
+
+std::vector<ArgDef> parse_signature(const OpRow& row) {
+  std::vector<ArgDef> args;
+  std::istringstream words(row.signature);
+  std::string word;
+  while (words >> word) {
+    const size_t colon = word.find(':');
+    const auto kind = kinds().find(colon == std::string::npos ? "" : word.substr(colon + 1));
+    if (kind == kinds().end()) {
+      refuse(row, "'" + word + "' is not an argument's name and kind");
+    }
+    args.push_back({word.substr(0, colon), kind->second});
+  }
+  const bool has_output = !args.empty() && (args.back().kind == ArgKind::kOutput ||
+                                            args.back().kind == ArgKind::kSymIntOutput);
+  if (!has_output) {
+    refuse(row, "the signature must end with its output");
+  }
+  return args;
+}
 
 }  // namespace
 
-OpBuilder find_op(const std::string& name) {
-  const auto* entry = std::find_if(std::begin(kOps), std::end(kOps),
-                                   [&](const OpEntry& op) { return name == op.name; });
-  return entry == std::end(kOps) ? nullptr : entry->build;
+RegisterOps::RegisterOps(const std::vector<OpRow>& rows) {
+  for (const OpRow& row : rows) {
+    if (!registry().emplace(row.name, Op{row.name, parse_signature(row), row.build}).second) {
+      refuse(row, "is registered twice");
+    }
+  }
+}
+
+const std::map<std::string, Op>& all_ops() { return registry(); }
+
+const Op* find_op(const std::string& name) {
+  const auto found = registry().find(name);
+  return found == registry().end() ? nullptr : &found->second;
 }
 
 }  // namespace etvk

@@ -1,16 +1,68 @@
-// From the op names in a blob to the functions that build their nodes.
+// The ops that this runtime has, by their names in a blob. Each file of ops/impl registers its own
+// rows; nothing else lists them.
 #pragma once
 
+#include <map>
 #include <string>
-
-#include "graph/ComputeGraph.h"
+#include <vector>
 
 namespace etvk {
 
-// Checks the call's arguments and adds its nodes; throws Error naming the op and what is wrong.
-using OpBuilder = void (*)(ComputeGraph& graph, const OpCall& call);
+class ComputeGraph;
+class OpArgs;
+
+// What one argument must be. The names in brackets are those of a row's signature.
+enum class ArgKind {
+  kTensor,            // tensor: a tensor, perhaps a constant of the program
+  kConstant,          // constant: a constant of the program
+  kOptionalConstant,  // constant?: a constant, or None
+  kNumber,            // number: Double or Int
+  kInteger,           // integer: a number without a fraction within 32 bits
+  kBoolean,           // boolean: Bool, or 0 or 1
+  kString,            // string
+  kIntegers,          // integers: a list of integers that are known ahead of time
+  kSymInt,            // symint: an integer, perhaps symbolic
+  kOptionalSymInt,    // symint?: the same, or None
+  kSymInts,           // symints: a list of integers, some perhaps symbolic
+  kTensors,           // tensors: a list of at least one tensor
+  kAny,               // any: not looked at
+  kRest,              // rest: any number of arguments that are not looked at
+  kOutput,            // out: a tensor that the op writes
+  kSymIntOutput,      // symout: a symbolic integer that the op writes
+};
+
+struct ArgDef {
+  std::string name;
+  ArgKind kind;
+};
+
+// Checks what the kinds leave open and adds the op's nodes; throws Error naming the op and what is
+// wrong.
+using OpBuilder = void (*)(ComputeGraph& graph, const OpArgs& args);
+
+struct Op {
+  std::string name;
+  std::vector<ArgDef> args;  // in schema order; the output comes last
+  OpBuilder build;
+};
+
+// A row as it is written: {"et_vk.q8ta_table.default", "x:tensor table:constant y:out", build}.
+struct OpRow {
+  const char* name;
+  const char* signature;
+  OpBuilder build;
+};
+
+// `const RegisterOps registered({{...}, {...}});` at the end of an implementation's file. Ends the
+// process for a row that is written wrongly or a name that is taken: no program can cause that.
+struct RegisterOps {
+  explicit RegisterOps(const std::vector<OpRow>& rows);
+};
+
+// All ops, by name.
+const std::map<std::string, Op>& all_ops();
 
 // Null when there is no such op.
-OpBuilder find_op(const std::string& name);
+const Op* find_op(const std::string& name);
 
 }  // namespace etvk

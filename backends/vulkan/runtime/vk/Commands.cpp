@@ -14,6 +14,15 @@ constexpr uint32_t kMaxBindings = 8;
 
 enum Query : uint32_t { kBegin, kFirstDispatch, kLastDispatch, kEnd, kQueryCount };
 
+void check_range(const char* what, const BufferRange& range) {
+  ETVK_CHECK(range.buffer != nullptr && range.offset_bytes <= range.buffer->size_bytes() &&
+                 range.size_bytes <= range.buffer->size_bytes() - range.offset_bytes,
+             kInternal,
+             what << ": " << range.size_bytes << " bytes at " << range.offset_bytes
+                  << " are outside a buffer of "
+                  << (range.buffer == nullptr ? 0 : range.buffer->size_bytes()));
+}
+
 }  // namespace
 
 Commands::Commands(const Device& device, bool timed) : device_(device) {
@@ -95,7 +104,7 @@ VkDescriptorSet Commands::allocate_set(const Pipeline& pipeline) {
   return set;
 }
 
-void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>& bindings,
+void Commands::dispatch(const Pipeline& pipeline, const std::vector<Binding>& bindings,
                         const void* push_constants, uint32_t push_constant_bytes,
                         WorkgroupCount groups) {
   const KernelRow& row = pipeline.row();
@@ -109,21 +118,39 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<BufferRange>
   ETVK_CHECK(largest <= device_.caps().max_workgroup_count, kNotSupported,
              row.name << ": " << largest << " workgroups in one dimension, " << device_.caps().name
                       << " allows " << device_.caps().max_workgroup_count);
-  for (const BufferRange& binding : bindings) {
-    ETVK_CHECK(binding.size_bytes <= device_.caps().max_storage_range_bytes, kNotSupported,
-               row.name << ": a tensor of " << binding.size_bytes << " bytes, "
-                        << device_.caps().name << " binds at most "
-                        << device_.caps().max_storage_range_bytes);
+  std::vector<BufferRange> ranges;
+  for (const Binding& binding : bindings) {
+    check_binding(row, binding);
+    ranges.push_back(binding.range);
   }
   const auto* bytes = static_cast<const uint8_t*>(push_constants);
-  steps_.push_back({&pipeline, bindings, {bytes, bytes + push_constant_bytes}, groups, {}});
+  steps_.push_back(
+      {&pipeline, std::move(ranges), {bytes, bytes + push_constant_bytes}, groups, {}});
   kernels_.emplace_back(row.name);
 }
 
+void Commands::check_binding(const KernelRow& row, const Binding& binding) const {
+  const BufferRange& range = binding.range;
+  check_range(row.name, range);
+  ETVK_CHECK(binding.end_bytes <= range.size_bytes, kInternal,
+             row.name << ": touches " << binding.end_bytes << " bytes of a binding of "
+                      << range.size_bytes);
+  ETVK_CHECK(range.size_bytes <= device_.caps().max_storage_range_bytes, kNotSupported,
+             row.name << ": a tensor of " << range.size_bytes << " bytes, " << device_.caps().name
+                      << " binds at most " << device_.caps().max_storage_range_bytes);
+}
+
 void Commands::copy(std::vector<Copy> copies) {
-  if (!copies.empty()) {
-    steps_.push_back({nullptr, {}, {}, {}, std::move(copies)});
+  if (copies.empty()) {
+    return;
   }
+  for (const Copy& one : copies) {
+    check_range("a copy's source", one.from);
+    check_range("a copy's target", one.to);
+    ETVK_CHECK(one.from.size_bytes == one.to.size_bytes, kInternal,
+               "a copy of " << one.from.size_bytes << " bytes to " << one.to.size_bytes);
+  }
+  steps_.push_back({nullptr, {}, {}, {}, std::move(copies)});
 }
 
 std::vector<const Pipeline*> Commands::pipelines() const {

@@ -17,6 +17,14 @@ struct WorkgroupCount {
   uint32_t z = 1;
 };
 
+// What one binding of a dispatch is, and where what the kernel may touch of it ends, in bytes from
+// the range's start. The caller works the end out of the very geometry that it dispatches, so that
+// no access is out of bounds even where the driver does not check (docs/architecture.md).
+struct Binding {
+  BufferRange range;
+  uint64_t end_bytes = 0;
+};
+
 struct Copy {
   BufferRange from;
   BufferRange to;
@@ -37,9 +45,15 @@ class Commands {
   // Starts over: forgets all that was recorded.
   void begin();
   // Each call waits for the writes of the ones before it. Nothing goes to the driver until end(),
-  // so that all pipelines can be created at once before.
-  void dispatch(const Pipeline& pipeline, const std::vector<BufferRange>& bindings,
+  // so that all pipelines can be created at once before. Throws kInternal where a kernel could
+  // touch more than is bound.
+  void dispatch(const Pipeline& pipeline, const std::vector<Binding>& bindings,
                 const void* push_constants, uint32_t push_constant_bytes, WorkgroupCount groups);
+  template <typename Push>
+  void dispatch(const Pipeline& pipeline, const std::vector<Binding>& bindings, const Push& push,
+                WorkgroupCount groups) {
+    dispatch(pipeline, bindings, &push, sizeof(push), groups);
+  }
   // In any order: none of them reads or writes what another one writes.
   void copy(std::vector<Copy> copies);
   // Records for the driver, when all of pipelines() have been created. Device writes become visible
@@ -48,6 +62,8 @@ class Commands {
 
   void submit_and_wait();
 
+  // Dispatches and groups of copies since begin().
+  size_t step_count() const { return steps_.size(); }
   // Of the dispatches, in order.
   std::vector<const Pipeline*> pipelines() const;
   // Names of the kernels dispatched, in order.
@@ -69,6 +85,7 @@ class Commands {
     std::vector<Copy> copies;
   };
 
+  void check_binding(const KernelRow& row, const Binding& binding) const;
   void record_dispatch(const Step& step);
   void record_copies(const Step& step);
   VkDescriptorSet write_set(const Step& step);

@@ -1,5 +1,6 @@
 #include "vk/ConstantStore.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace etvk {
@@ -24,6 +25,17 @@ std::unique_ptr<Buffer> Uploader::upload(const uint8_t* data, uint64_t size_byte
   return buffer;
 }
 
+// Only when the map has doubled, so that many constants cost no more than linear time.
+void ConstantStore::forget_expired() {
+  if (buffers_.size() < forget_at_) {
+    return;
+  }
+  for (auto entry = buffers_.begin(); entry != buffers_.end();) {
+    entry = entry->second.expired() ? buffers_.erase(entry) : std::next(entry);
+  }
+  forget_at_ = std::max<size_t>(64, 2 * buffers_.size());
+}
+
 std::shared_ptr<const Buffer> ConstantStore::get(Uploader& uploader, const uint8_t* data,
                                                  uint64_t size_bytes) {
   const ContentHash hash = content_hash(data, size_bytes);
@@ -39,9 +51,7 @@ std::shared_ptr<const Buffer> ConstantStore::get(Uploader& uploader, const uint8
   // Without the lock, so that programs load side by side.
   std::shared_ptr<const Buffer> made = uploader.upload(data, size_bytes);
   std::lock_guard<std::mutex> lock(mutex_);
-  for (auto entry = buffers_.begin(); entry != buffers_.end();) {
-    entry = entry->second.expired() ? buffers_.erase(entry) : std::next(entry);
-  }
+  forget_expired();
   const auto [entry, is_new] = buffers_.emplace(hash, made);
   if (!is_new) {
     // Another thread has uploaded the same meanwhile, or just freed it.

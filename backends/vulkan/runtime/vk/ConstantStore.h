@@ -35,7 +35,10 @@ class ConstantStore {
   std::shared_ptr<const Buffer> get(Uploader& uploader, const uint8_t* data, uint64_t size_bytes);
 
  private:
+  void forget_expired();
+
   std::mutex mutex_;
+  size_t forget_at_ = 64;
   std::map<ContentHash, std::weak_ptr<const Buffer>> buffers_;
 };
 

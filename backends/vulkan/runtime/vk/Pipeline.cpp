@@ -1,8 +1,8 @@
 #include "vk/Pipeline.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <sstream>
+#include <unordered_set>
 
 #include "vk/Error.h"
 #include "vk/PipelineFile.h"
@@ -159,9 +159,10 @@ const Pipeline& PipelineCache::get(const KernelRow& row, const std::vector<uint3
 void PipelineCache::create(const std::vector<const Pipeline*>& wanted) {
   std::lock_guard<std::mutex> lock(mutex_);
   std::vector<Pipeline*> missing;
+  std::unordered_set<const Pipeline*> seen;
   for (const Pipeline* one : wanted) {
     Pipeline* own = pipelines_.at({one->row_.id, one->constants_}).get();
-    if (!own->pipeline_ && std::find(missing.begin(), missing.end(), own) == missing.end()) {
+    if (!own->pipeline_ && seen.insert(own).second) {
       missing.push_back(own);
     }
   }

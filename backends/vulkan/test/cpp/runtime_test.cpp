@@ -291,10 +291,20 @@ void test_pipelines(Context& context) {
 
   Commands commands(context.device, false);
   commands.begin();
-  const std::vector<BufferRange> bindings(row.binding_count);
+  const Buffer buffer(context.device, 64, MemoryUse::kUpload);
   const std::vector<uint8_t> push(row.push_constant_bytes);
-  commands.dispatch(cache.get(row, {1, 0}), bindings, push.data(), row.push_constant_bytes,
-                    {1, 1, 1});
+  const auto dispatch = [&](const Binding& one) {
+    commands.dispatch(cache.get(row, {1, 0}), std::vector<Binding>(row.binding_count, one),
+                      push.data(), row.push_constant_bytes, {1, 1, 1});
+  };
+  // Nothing is dispatched that could touch what is not bound, or binds what is not there.
+  expect_error(ErrorCode::kInternal, "touches 33 bytes of a binding of 32",
+               [&] { dispatch({{&buffer, 32, 32}, 33}); });
+  expect_error(ErrorCode::kInternal, "48 bytes at 32 are outside a buffer of 64",
+               [&] { dispatch({{&buffer, 32, 48}, 0}); });
+  expect_error(ErrorCode::kInternal, "outside a buffer of 64",
+               [&] { commands.copy({{{&buffer, 0, 32}, {&buffer, UINT64_MAX - 15, 32}}}); });
+  dispatch({{&buffer, 32, 32}, 32});
   expect_error(ErrorCode::kInternal, "has not been created", [&] { commands.end(); });
 }
 

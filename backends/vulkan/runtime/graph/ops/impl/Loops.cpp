@@ -61,6 +61,20 @@ Loops merge_loops(const std::string& op, const Loops& loops) {
   return merged;
 }
 
+uint64_t element_end(const Loops& loops, size_t operand) {
+  uint64_t last = 0;
+  for (size_t i = 0; i < loops.sizes.size(); ++i) {
+    last += static_cast<uint64_t>((loops.sizes[i] - 1) * loops.strides[operand][i]);
+  }
+  return last + 1;
+}
+
+Binding bind_elements(const ComputeGraph& graph, ValueId id, uint64_t count) {
+  constexpr uint64_t kWordBytes = 4;
+  const uint64_t bytes = count * dtype_bytes(graph.dtype(id));
+  return graph.bind(id, (bytes + kWordBytes - 1) / kWordBytes * kWordBytes);
+}
+
 uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id) {
   const int64_t count = graph.numel(id);
   ETVK_CHECK(count <= kMaxElements, kNotSupported,

@@ -29,6 +29,12 @@ Sizes contiguous_strides(const Sizes& sizes);
 // `op` where more than kMaxLoops remain.
 Loops merge_loops(const std::string& op, const Loops& loops);
 
+// One past the furthest element that the nest reaches in an operand; every loop has a step.
+uint64_t element_end(const Loops& loops, size_t operand);
+
+// Binds a tensor of which a kernel touches elements 0 to count - 1, and the rest of their words.
+Binding bind_elements(const ComputeGraph& graph, ValueId id, uint64_t count);
+
 // Elements of a tensor; throws kNotSupported naming `op` for more than kernels can count.
 uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id);
 

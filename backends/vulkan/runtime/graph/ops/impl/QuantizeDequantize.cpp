@@ -6,10 +6,9 @@
 #include <cmath>
 
 #include "Kernels.h"
-#include "graph/OpArgs.h"
+#include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/Ops.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -43,17 +42,18 @@ void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DT
 template <typename Push>
 void add_elementwise_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
                           KernelId kernel, Push push) {
-  const auto resize = [&graph, x, y] { graph.set_sizes(y, graph.sizes(x)); };
   const auto record = [&graph, op, x, y, kernel, push](Commands& commands) mutable {
+    graph.set_sizes(y, graph.sizes(x));
     push.count = element_count(graph, op, y);
     if (push.count == 0) {
       return;
     }
     const KernelRow& row = kernel_row(kernel);
-    commands.dispatch(graph.context().pipelines.get(row, {}), {graph.range(y), graph.range(x)},
-                      &push, sizeof(push), elementwise_grid(row, graph.caps(), push.count));
+    commands.dispatch(graph.context().pipelines.get(row, {}),
+                      {bind_elements(graph, y, push.count), bind_elements(graph, x, push.count)},
+                      push, elementwise_grid(row, graph.caps(), push.count));
   };
-  graph.add_node({op, {x}, {y}, resize, record});
+  graph.add_node({op, {x}, {y}, record});
 }
 
 void add_dequantize_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
@@ -95,38 +95,37 @@ void add_quantize_node(ComputeGraph& graph, const std::string& op, ValueId x, Va
                                     params.quant_min, params.quant_max});
 }
 
-void quantize_per_tensor(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 6);
-  const ValueId x = args.tensor("input");
+namespace {
+
+// The dtypes that follow are those of the tensors.
+void quantize_per_tensor(ComputeGraph& graph, const OpArgs& args) {
   QuantizeParams params;
   params.scale = args.number("scale");
   params.zero_point = static_cast<int32_t>(args.integer("zero_point"));
   params.quant_min = static_cast<int32_t>(args.integer("quant_min"));
   params.quant_max = static_cast<int32_t>(args.integer("quant_max"));
-  args.skip("dtype");  // that of the output tensor
-  const ValueId y = args.output_tensor();
-  add_quantize_node(graph, args.op(), x, y, params);
+  add_quantize_node(graph, args.op(), args.tensor("input"), args.output(), params);
 }
 
-void dequantize_per_tensor(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 7);
-  const ValueId x = args.tensor("input");
-  const double scale = args.number("scale");
-  const int64_t zero_point = args.integer("zero_point");
-  for (const char* name : {"quant_min", "quant_max", "dtype", "out_dtype"}) {
-    args.skip(name);  // the values of x are what they are; the dtypes are the tensors'
-  }
-  const ValueId y = args.output_tensor();
-  add_dequantize_node(graph, args.op(), x, y, scale, zero_point);
+// The range that follows says what x holds, which needs no check.
+void dequantize(ComputeGraph& graph, const OpArgs& args) {
+  add_dequantize_node(graph, args.op(), args.tensor("input"), args.output(), args.number("scale"),
+                      args.integer("zero_point"));
 }
 
-void q8ta_dequantize(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 3);
-  const ValueId x = args.tensor("x");
-  const double scale = args.number("scale");
-  const int64_t zero_point = args.integer("zero_point");
-  const ValueId y = args.output_tensor();
-  add_dequantize_node(graph, args.op(), x, y, scale, zero_point);
-}
+const RegisterOps registered({
+    {"quantized_decomposed.quantize_per_tensor.default",
+     "input:tensor scale:number zero_point:integer quant_min:integer quant_max:integer dtype:any "
+     "y:out",
+     quantize_per_tensor},
+    {"quantized_decomposed.dequantize_per_tensor.default",
+     "input:tensor scale:number zero_point:integer quant_min:any quant_max:any dtype:any "
+     "out_dtype:any y:out",
+     dequantize},
+    {"et_vk.q8ta_dequantize.default", "input:tensor scale:number zero_point:integer y:out",
+     dequantize},
+});
+
+}  // namespace
 
 }  // namespace etvk::ops

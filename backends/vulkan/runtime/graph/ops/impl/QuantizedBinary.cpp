@@ -5,10 +5,9 @@
 #include <algorithm>
 
 #include "Kernels.h"
-#include "graph/OpArgs.h"
+#include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/Ops.h"
 #include "graph/ops/impl/QuantizeDequantize.h"
 #include "vk/Error.h"
 
@@ -43,32 +42,32 @@ struct BinaryArgs {
   BinaryPush push{};
 };
 
-// Reads scale and zero point of an operand.
-void read_quantization(OpArgs& args, float& scale, int32_t& zero_point) {
-  const double value = args.number("scale");
-  const int64_t point = args.integer("zero_point");
+// Scale and zero point of an operand.
+void read_quantization(const OpArgs& args, const char* scale_name, const char* zero_point_name,
+                       float& scale, int32_t& zero_point) {
+  const double value = args.number(scale_name);
+  const int64_t point = args.integer(zero_point_name);
   check_int8_range(args.op(), point, -128, 127);
   inverse_scale(args.op(), value);
   scale = static_cast<float>(value);
   zero_point = static_cast<int32_t>(point);
 }
 
-BinaryArgs read_arguments(const ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 11);
+BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   BinaryArgs binary;
   BinaryPush& push = binary.push;
   binary.op = args.op();
   binary.a = args.tensor("a");
-  read_quantization(args, push.a_scale, push.a_zero_point);
+  read_quantization(args, "a_scale", "a_zero_point", push.a_scale, push.a_zero_point);
   binary.b = args.tensor("b");
-  read_quantization(args, push.b_scale, push.b_zero_point);
+  read_quantization(args, "b_scale", "b_zero_point", push.b_scale, push.b_zero_point);
   binary.operation = operation_of(args.op(), args.string("op"));
   push.inv_output_scale = inverse_scale(args.op(), args.number("output_scale"));
   push.output_zero_point = static_cast<int32_t>(args.integer("output_zero_point"));
   push.quant_min = static_cast<int32_t>(args.integer("quant_min"));
   push.quant_max = static_cast<int32_t>(args.integer("quant_max"));
   check_int8_range(args.op(), push.output_zero_point, push.quant_min, push.quant_max);
-  binary.y = args.output_tensor();
+  binary.y = args.output();
   for (ValueId id : {binary.a, binary.b, binary.y}) {
     ETVK_CHECK(
         graph.dtype(id) == DType::kInt8, kInvalidProgram,
@@ -102,20 +101,16 @@ Sizes broadcast_strides(const Sizes& operand, size_t rank) {
   return strides;
 }
 
-}  // namespace
-
-void q8ta_binary(ComputeGraph& graph, const OpCall& call) {
+void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
   const BinaryArgs args = read_arguments(graph, call);
-  const auto resize = [&graph, args] {
-    graph.set_sizes(args.y, broadcast_sizes(args.op, graph.sizes(args.a), graph.sizes(args.b)));
-  };
   const auto record = [&graph, args](Commands& commands) {
+    const Sizes sizes = broadcast_sizes(args.op, graph.sizes(args.a), graph.sizes(args.b));
+    graph.set_sizes(args.y, sizes);
     BinaryPush push = args.push;
     push.count = element_count(graph, args.op, args.y);
     if (push.count == 0) {
       return;
     }
-    const Sizes& sizes = graph.sizes(args.y);
     const Loops loops =
         merge_loops(args.op, {sizes,
                               {broadcast_strides(graph.sizes(args.a), sizes.size()),
@@ -126,10 +121,22 @@ void q8ta_binary(ComputeGraph& graph, const OpCall& call) {
     const KernelRow& row = kernel_row(KernelId::q8ta_binary__elementwise__m1n256k1__wg64);
     const auto rank = static_cast<uint32_t>(loops.sizes.size());
     commands.dispatch(graph.context().pipelines.get(row, {rank, args.operation}),
-                      {graph.range(args.y), graph.range(args.a), graph.range(args.b)}, &push,
-                      sizeof(push), elementwise_grid(row, graph.caps(), push.count));
+                      {bind_elements(graph, args.y, push.count),
+                       bind_elements(graph, args.a, element_end(loops, 0)),
+                       bind_elements(graph, args.b, element_end(loops, 1))},
+                      push, elementwise_grid(row, graph.caps(), push.count));
   };
-  graph.add_node({args.op, {args.a, args.b}, {args.y}, resize, record});
+  graph.add_node({args.op, {args.a, args.b}, {args.y}, record});
 }
+
+const RegisterOps registered({
+    {"et_vk.q8ta_binary.default",
+     "a:tensor a_scale:number a_zero_point:integer b:tensor b_scale:number b_zero_point:integer "
+     "op:string output_scale:number output_zero_point:integer quant_min:integer quant_max:integer "
+     "y:out",
+     q8ta_binary},
+});
+
+}  // namespace
 
 }  // namespace etvk::ops

@@ -12,11 +12,12 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <sstream>
 
 #include "Kernels.h"
-#include "graph/OpArgs.h"
+#include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
-#include "graph/ops/impl/Ops.h"
+#include "graph/ops/impl/Loops.h"
 #include "graph/ops/impl/QuantizeDequantize.h"
 #include "vk/Error.h"
 
@@ -24,7 +25,7 @@ namespace etvk::ops {
 
 namespace {
 
-// ---- Arguments, in schema order.
+// ---- Arguments.
 
 enum class ResidualMode : uint32_t { kNone, kDirect, kRounded };  // RESIDUAL in linear_io.glsl
 
@@ -57,17 +58,19 @@ struct LinearArgs {
   ValueId y = -1;  // [..., N]
 };
 
-void read_input_and_weights(OpArgs& args, LinearArgs& linear) {
+void read_input_and_weights(const OpArgs& args, LinearArgs& linear) {
   linear.op = args.op();
   linear.x = args.tensor("x");
   linear.input_scale = args.number("input_scale");
   linear.input_zero_point = args.integer("input_zero_point");
-  linear.weights = args.constant_tensor("weights");
-  args.constant_tensor("weight_sums");  // computed here from the weights, so that they agree
-  linear.weight_scales = args.constant_tensor("weight_scales");
+  linear.weights = args.constant("weights");
+  // Not weight_sums: they are computed here, so that they agree with the weights.
+  linear.weight_scales = args.constant("weight_scales");
+  linear.bias = args.optional_constant("bias");
+  linear.y = args.output();
 }
 
-void read_output(OpArgs& args, LinearArgs& linear) {
+void read_output(const OpArgs& args, LinearArgs& linear) {
   linear.quantized_output = true;
   linear.output_scale = args.number("output_scale");
   linear.output_zero_point = args.integer("output_zero_point");
@@ -88,7 +91,7 @@ Activation activation_of(const OpArgs& args, const std::string& name) {
   return static_cast<Activation>(row - std::begin(kActivationNames));
 }
 
-void read_activation(OpArgs& args, LinearArgs& linear, bool has_parameters) {
+void read_activation(const OpArgs& args, LinearArgs& linear, bool has_parameters) {
   const std::string name = args.string("activation");
   linear.activation = activation_of(args, name);
   if (has_parameters) {
@@ -104,8 +107,10 @@ void read_activation(OpArgs& args, LinearArgs& linear, bool has_parameters) {
 }
 
 // The schema calls the result's own quantization linear_*.
-void read_residual(OpArgs& args, LinearArgs& linear) {
+void read_residual(const OpArgs& args, LinearArgs& linear) {
   ResidualArgs& residual = linear.residual;
+  residual.linear.scale = args.number("linear_scale");
+  residual.linear.zero_point = static_cast<int32_t>(args.integer("linear_zero_point"));
   residual.linear.quant_min = static_cast<int32_t>(args.integer("linear_quant_min"));
   residual.linear.quant_max = static_cast<int32_t>(args.integer("linear_quant_max"));
   residual.mode = args.boolean("round_linear") ? ResidualMode::kRounded : ResidualMode::kDirect;
@@ -254,10 +259,14 @@ LinearConstants add_constants(ComputeGraph& graph, const LinearArgs& args) {
       std::memcpy(to + row * 4, &sum, 4);
     }
   });
-  constants.scales = graph.add_constant(
-      "", n * 4, [scales = output_scales(graph, args, graph.dims(args.weights)[0])](uint8_t* to) {
-        std::memcpy(to, scales.data(), scales.size() * 4);
-      });
+  // fl32(input_scale) is one key, whatever double it comes from.
+  std::ostringstream scales_key;
+  scales_key << key("linear scales", graph.constant_data(args.weight_scales)) << " "
+             << std::hexfloat << static_cast<float>(args.input_scale);
+  constants.scales =
+      graph.add_constant(scales_key.str(), n * 4,
+                         [scales = output_scales(graph, args, graph.dims(args.weights)[0])](
+                             uint8_t* to) { std::memcpy(to, scales.data(), scales.size() * 4); });
   const uint8_t* bias = args.bias < 0 ? nullptr : graph.constant_data(args.bias);
   constants.bias = graph.add_constant(key("linear bias", bias), n * 4, [=](uint8_t* to) {
     if (bias != nullptr) {
@@ -341,24 +350,20 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
   const LinearConstants constants = add_constants(graph, args);
   push.w_stride_words = constants.stride_words;
 
-  const auto resize = [&graph, op = args.op, x = args.x, y = args.y, n = push.N, k = push.K,
-                       residual = args.residual] {
-    std::vector<int64_t> sizes = graph.sizes(x);
-    ETVK_CHECK(sizes.back() == k, kInvalidProgram,
-               op << ": x is " << shape_text(sizes) << ", its last size must be K = " << k);
-    sizes.back() = n;
-    ETVK_CHECK(residual.mode == ResidualMode::kNone || graph.sizes(residual.tensor) == sizes,
-               kInvalidProgram,
-               op << ": the residual is " << shape_text(graph.sizes(residual.tensor))
-                  << ", it must have the result's shape " << shape_text(sizes));
-    graph.set_sizes(y, sizes);
-  };
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
   const ResidualMode mode = args.residual.mode;
   const ValueId residual = mode == ResidualMode::kNone ? args.x : args.residual.tensor;
   const auto record = [&graph, op = args.op, x = args.x, y = args.y, residual, mode,
                        activation = args.activation, constants, push,
                        family](Commands& commands) mutable {
+    std::vector<int64_t> sizes = graph.sizes(x);
+    ETVK_CHECK(sizes.back() == push.K, kInvalidProgram,
+               op << ": x is " << shape_text(sizes) << ", its last size must be K = " << push.K);
+    sizes.back() = push.N;
+    ETVK_CHECK(mode == ResidualMode::kNone || graph.sizes(residual) == sizes, kInvalidProgram,
+               op << ": the residual is " << shape_text(graph.sizes(residual))
+                  << ", it must have the result's shape " << shape_text(sizes));
+    graph.set_sizes(y, sizes);
     const int64_t m = graph.numel(y) / push.N;
     if (m == 0) {
       return;
@@ -375,82 +380,105 @@ void add_linear(ComputeGraph& graph, LinearArgs args) {
     const Pipeline& pipeline = graph.context().pipelines.get(
         row, {x_alignment, push.N % 4 == 0 ? 1u : 0u, static_cast<uint32_t>(activation),
               static_cast<uint32_t>(mode), has_whole_tiles(row, push) ? 1u : 0u, k_quads});
-    std::vector<BufferRange> bindings{
-        graph.range(y),
-        graph.range(x),
-        graph.constant_range(constants.weights),
-        graph.constant_range(constants.sums),
-        graph.constant_range(constants.scales),
-        graph.constant_range(constants.bias),
+    // Rows of x and w beyond M and N repeat the last one, columns likewise (linear_io.glsl,
+    // linear_epilogue.glsl); without a residual its binding is not touched.
+    const uint64_t outputs = uint64_t{push.M} * push.N;
+    const uint64_t channels = uint64_t{push.N} * 4;
+    std::vector<Binding> bindings{
+        bind_elements(graph, y, outputs),
+        bind_elements(graph, x, uint64_t{push.M} * push.K),
+        graph.bind_constant(constants.weights, uint64_t{push.N} * push.w_stride_words * 4),
+        graph.bind_constant(constants.sums, channels),
+        graph.bind_constant(constants.scales, channels),
+        graph.bind_constant(constants.bias, channels),
     };
     if (graph.dtype(y) == DType::kInt8) {
-      bindings.push_back(graph.range(residual));
+      bindings.push_back(bind_elements(graph, residual, mode == ResidualMode::kNone ? 0 : outputs));
     }
-    commands.dispatch(pipeline, bindings, &push, sizeof(push), linear_grid(row, push.M, push.N));
+    commands.dispatch(pipeline, bindings, push, linear_grid(row, push.M, push.N));
   };
-  graph.add_node({args.op, {args.x, residual}, {args.y}, resize, record});
+  graph.add_node({args.op, {args.x, residual}, {args.y}, record});
 }
 
-}  // namespace
-
-void q8ta_linear(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 10);
+void q8ta_linear(ComputeGraph& graph, const OpArgs& args) {
   LinearArgs linear;
   read_input_and_weights(args, linear);
   read_output(args, linear);
-  linear.bias = args.optional_constant_tensor("bias");
   read_activation(args, linear, false);
-  linear.y = args.output_tensor();
   add_linear(graph, linear);
 }
 
-void q8ta_linear_bounded(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 14);
-  LinearArgs linear;
-  read_input_and_weights(args, linear);
-  read_output(args, linear);
-  linear.bias = args.optional_constant_tensor("bias");
-  read_activation(args, linear, true);
+void read_range(const OpArgs& args, LinearArgs& linear) {
   linear.quant_min = args.integer("quant_min");
   linear.quant_max = args.integer("quant_max");
-  linear.y = args.output_tensor();
+}
+
+void q8ta_linear_bounded(ComputeGraph& graph, const OpArgs& args) {
+  LinearArgs linear;
+  read_input_and_weights(args, linear);
+  read_output(args, linear);
+  read_activation(args, linear, true);
+  read_range(args, linear);
   add_linear(graph, linear);
 }
 
-void q8ta_linear_residual(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 22);
+void q8ta_linear_residual(ComputeGraph& graph, const OpArgs& args) {
   LinearArgs linear;
   read_input_and_weights(args, linear);
-  linear.residual.linear.scale = args.number("linear_scale");
-  linear.residual.linear.zero_point = static_cast<int32_t>(args.integer("linear_zero_point"));
-  linear.bias = args.optional_constant_tensor("bias");
   read_activation(args, linear, true);
   read_residual(args, linear);
   read_output(args, linear);
-  linear.quant_min = args.integer("quant_min");
-  linear.quant_max = args.integer("quant_max");
-  linear.y = args.output_tensor();
+  read_range(args, linear);
   add_linear(graph, linear);
 }
 
 // The stock op, which knows no activation.
-void linear_q8ta_q8csw(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 7);
+void linear_q8ta_q8csw(ComputeGraph& graph, const OpArgs& args) {
   LinearArgs linear;
   read_input_and_weights(args, linear);
-  linear.bias = args.optional_constant_tensor("bias");
-  linear.y = args.output_tensor();
   add_linear(graph, linear);
 }
 
-void linear_q8ta_q8csw_int8(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 10);
+void linear_q8ta_q8csw_int8(ComputeGraph& graph, const OpArgs& args) {
   LinearArgs linear;
   read_input_and_weights(args, linear);
-  linear.bias = args.optional_constant_tensor("bias");
   read_activation(args, linear, true);
-  linear.y = args.output_tensor();
   add_linear(graph, linear);
 }
+
+#define ETVK_LINEAR_INPUT                                                                       \
+  "x:tensor input_scale:number input_zero_point:integer weights:constant weight_sums:constant " \
+  "weight_scales:constant "
+#define ETVK_OUTPUT "output_scale:number output_zero_point:integer "
+#define ETVK_RANGE "quant_min:integer quant_max:integer "
+#define ETVK_ACTIVATION "activation:string alpha:number beta:number "
+
+constexpr const char* kLinear =
+    ETVK_LINEAR_INPUT ETVK_OUTPUT "bias:constant? activation:string y:out";
+
+const RegisterOps registered({
+    {"et_vk.q8ta_linear.default", kLinear, q8ta_linear},
+    {"et_vk.q8ta_linear_gemv.default", kLinear, q8ta_linear},  // the kernel is chosen from M here
+    {"et_vk.q8ta_linear.bounded",
+     ETVK_LINEAR_INPUT ETVK_OUTPUT "bias:constant? " ETVK_ACTIVATION ETVK_RANGE "y:out",
+     q8ta_linear_bounded},
+    {"et_vk.q8ta_linear.residual",
+     ETVK_LINEAR_INPUT
+     "linear_scale:number linear_zero_point:integer bias:constant? " ETVK_ACTIVATION
+     "linear_quant_min:integer linear_quant_max:integer round_linear:boolean residual:tensor "
+     "residual_scale:number residual_zero_point:integer " ETVK_OUTPUT ETVK_RANGE "y:out",
+     q8ta_linear_residual},
+    {"et_vk.linear_q8ta_q8csw.default", ETVK_LINEAR_INPUT "bias:constant? y:out",
+     linear_q8ta_q8csw},
+    {"et_vk.linear_q8ta_q8csw.int8", ETVK_LINEAR_INPUT "bias:constant? " ETVK_ACTIVATION "y:out",
+     linear_q8ta_q8csw_int8},
+});
+
+#undef ETVK_LINEAR_INPUT
+#undef ETVK_OUTPUT
+#undef ETVK_RANGE
+#undef ETVK_ACTIVATION
+
+}  // namespace
 
 }  // namespace etvk::ops

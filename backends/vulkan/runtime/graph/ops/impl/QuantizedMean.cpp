@@ -7,10 +7,9 @@
 #include <cmath>
 
 #include "Kernels.h"
-#include "graph/OpArgs.h"
+#include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/Ops.h"
 #include "graph/ops/impl/QuantizeDequantize.h"
 #include "vk/Error.h"
 
@@ -32,20 +31,19 @@ struct MeanArgs {
   ValueId y = -1;
 };
 
-MeanArgs read_arguments(const ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 9);
+MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   MeanArgs mean;
   mean.op = args.op();
   mean.x = args.tensor("x");
   mean.input_scale = args.number("input_scale");
   mean.input_zero_point = args.integer("input_zero_point");
-  const Sizes dims = graph.integers(args.integer_list("dim"));
+  const Sizes dims = args.integers("dim");
   mean.keepdim = args.boolean("keepdim");
   mean.output_scale = args.number("output_scale");
   mean.output_zero_point = args.integer("output_zero_point");
   mean.quant_min = args.integer("quant_min");
   mean.quant_max = args.integer("quant_max");
-  mean.y = args.output_tensor();
+  mean.y = args.output();
   const size_t rank = graph.dims(mean.x).size();
   mean.reduced.assign(rank, dims.empty());  // no dimension named: all of them
   for (int64_t dim : dims) {
@@ -154,32 +152,45 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   const uint32_t teams = row.workgroup_size / lanes;
   const uint32_t groups =
       std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
+  // The last element of the last sum, or what last_word lets a lane read behind it.
+  const uint64_t x_end = std::max<uint64_t>(
+      element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1, graph.numel(args.x));
   commands.dispatch(graph.context().pipelines.get(
                         row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()),
                               lanes, along_rows ? 1u : 0u}),
-                    {graph.range(args.y), graph.range(args.x)}, &push, sizeof(push),
-                    {groups, 1, 1});
+                    {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)},
+                    push, {groups, 1, 1});
 }
 
-}  // namespace
+Sizes output_sizes(const MeanArgs& args, const Sizes& from) {
+  Sizes sizes;
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (!args.reduced[i]) {
+      sizes.push_back(from[i]);
+    } else if (args.keepdim) {
+      sizes.push_back(1);
+    }
+  }
+  return sizes;
+}
 
-void q8ta_mean(ComputeGraph& graph, const OpCall& call) {
+void q8ta_mean(ComputeGraph& graph, const OpArgs& call) {
   const MeanArgs args = read_arguments(graph, call);
   check(graph, args);
-  const auto resize = [&graph, args] {
-    Sizes sizes;
-    const Sizes& from = graph.sizes(args.x);
-    for (size_t i = 0; i < from.size(); ++i) {
-      if (!args.reduced[i]) {
-        sizes.push_back(from[i]);
-      } else if (args.keepdim) {
-        sizes.push_back(1);
-      }
-    }
-    graph.set_sizes(args.y, sizes);
+  const auto record = [&graph, args](Commands& commands) {
+    graph.set_sizes(args.y, output_sizes(args, graph.sizes(args.x)));
+    dispatch_mean(graph, commands, args);
   };
-  const auto record = [&graph, args](Commands& commands) { dispatch_mean(graph, commands, args); };
-  graph.add_node({args.op, {args.x}, {args.y}, resize, record});
+  graph.add_node({args.op, {args.x}, {args.y}, record});
 }
+
+const RegisterOps registered({
+    {"et_vk.q8ta_mean.default",
+     "x:tensor input_scale:number input_zero_point:integer dim:integers keepdim:boolean "
+     "output_scale:number output_zero_point:integer quant_min:integer quant_max:integer y:out",
+     q8ta_mean},
+});
+
+}  // namespace
 
 }  // namespace etvk::ops

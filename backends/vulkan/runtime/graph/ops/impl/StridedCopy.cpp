@@ -5,10 +5,9 @@
 #include <algorithm>
 
 #include "Kernels.h"
-#include "graph/OpArgs.h"
+#include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/Ops.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -74,7 +73,14 @@ void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& o
   }
   element_count(graph, op, x);
   element_count(graph, op, y);
+  ETVK_CHECK(target.run > 0 && count % target.run == 0, kInternal,
+             op << ": " << count << " elements in rows of " << target.run);
+  // In elements, whatever unit they are moved in.
+  const int64_t rows = count / target.run;
+  const auto y_end =
+      static_cast<uint64_t>(target.offset + (rows - 1) * target.row_stride + target.run);
   Loops loops = merge_loops(op, {region.sizes, {region.strides}});
+  const uint64_t x_end = static_cast<uint64_t>(region.offset) + element_end(loops, 0);
   int64_t x_offset = region.offset;
   bool words = dtype_bytes(graph.dtype(y)) == 4;
   if (!words && moves_whole_words(loops, x_offset, target)) {
@@ -103,8 +109,9 @@ void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& o
       kernel_row(words ? KernelId::strided_copy_words__elementwise__m1n64k1__wg64
                        : KernelId::strided_copy_bytes__elementwise__m1n64k1__wg64);
   const auto rank = static_cast<uint32_t>(loops.sizes.size());
-  commands.dispatch(graph.context().pipelines.get(row, {rank}), {graph.range(y), graph.range(x)},
-                    &push, sizeof(push), elementwise_grid(row, graph.caps(), push.threads));
+  commands.dispatch(graph.context().pipelines.get(row, {rank}),
+                    {bind_elements(graph, y, y_end), bind_elements(graph, x, x_end)}, push,
+                    elementwise_grid(row, graph.caps(), push.threads));
 }
 
 // ---- Nodes.
@@ -120,12 +127,13 @@ void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, Va
 void add_copy(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
               const std::function<Region()>& describe) {
   check_types(graph, op, x, y);
-  const auto resize = [&graph, y, describe] { graph.set_sizes(y, describe().sizes); };
   const auto record = [&graph, op, x, y, describe](Commands& commands) {
+    const Region region = describe();
+    graph.set_sizes(y, region.sizes);
     const int64_t count = graph.numel(y);
-    dispatch_copy(graph, commands, op, x, y, describe(), {count, count, 0});
+    dispatch_copy(graph, commands, op, x, y, region, {count, count, 0});
   };
-  graph.add_node({op, {x}, {y}, resize, record});
+  graph.add_node({op, {x}, {y}, record});
 }
 
 void add_permute(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
@@ -141,13 +149,10 @@ void add_permute(ComputeGraph& graph, const std::string& op, ValueId x, ValueId 
   });
 }
 
-}  // namespace
-
-void permute(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 2);
+void permute(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
-  const Sizes listed = graph.integers(args.integer_list("dims"));
-  const ValueId y = args.output_tensor();
+  const Sizes listed = args.integers("dims");
+  const ValueId y = args.output();
   const size_t rank = graph.dims(x).size();
   std::vector<size_t> dims;
   for (int64_t dim : listed) {
@@ -162,13 +167,12 @@ void permute(ComputeGraph& graph, const OpCall& call) {
   add_permute(graph, args.op(), x, y, dims);
 }
 
-void transpose(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 3);
+void transpose(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
   const size_t rank = graph.dims(x).size();
   const size_t dim0 = wrap_dim(args.op(), args.integer("dim0"), rank);
   const size_t dim1 = wrap_dim(args.op(), args.integer("dim1"), rank);
-  const ValueId y = args.output_tensor();
+  const ValueId y = args.output();
   std::vector<size_t> dims;
   for (size_t i = 0; i < rank; ++i) {
     dims.push_back(i == dim0 ? dim1 : i == dim1 ? dim0 : i);
@@ -177,15 +181,14 @@ void transpose(ComputeGraph& graph, const OpCall& call) {
 }
 
 // start and end may be None, negative, or beyond the tensor.
-void slice(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 5);
+void slice(ComputeGraph& graph, const OpArgs& args) {
   const std::string op = args.op();
   const ValueId x = args.tensor("self");
   const size_t dim = wrap_dim(op, args.integer("dim"), graph.dims(x).size());
-  const ValueId start = args.optional_symbolic_integer("start");
-  const ValueId end = args.optional_symbolic_integer("end");
-  const ValueId step = args.symbolic_integer("step");
-  const ValueId y = args.output_tensor();
+  const ValueId start = args.optional_symint("start");
+  const ValueId end = args.optional_symint("end");
+  const ValueId step = args.symint("step");
+  const ValueId y = args.output();
   add_copy(graph, op, x, y, [&graph, op, x, dim, start, end, step] {
     Region region = whole(graph, x);
     const int64_t size = region.sizes[dim];
@@ -204,13 +207,12 @@ void slice(ComputeGraph& graph, const OpCall& call) {
   });
 }
 
-void select(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 3);
+void select(ComputeGraph& graph, const OpArgs& args) {
   const std::string op = args.op();
   const ValueId x = args.tensor("self");
   const size_t dim = wrap_dim(op, args.integer("dim"), graph.dims(x).size());
-  const ValueId index = args.symbolic_integer("index");
-  const ValueId y = args.output_tensor();
+  const ValueId index = args.symint("index");
+  const ValueId y = args.output();
   add_copy(graph, op, x, y, [&graph, op, x, dim, index] {
     Region region = whole(graph, x);
     const int64_t size = region.sizes[dim];
@@ -224,13 +226,11 @@ void select(ComputeGraph& graph, const OpCall& call) {
   });
 }
 
-void expand(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 3);
+void expand(ComputeGraph& graph, const OpArgs& args) {
   const std::string op = args.op();
   const ValueId x = args.tensor("self");
-  const ValueId size = args.integer_list("size");
-  args.skip("implicit");
-  const ValueId y = args.output_tensor();
+  const ValueId size = args.symints("size");
+  const ValueId y = args.output();
   add_copy(graph, op, x, y, [&graph, op, x, size] {
     const Region from = whole(graph, x);
     Region region;
@@ -253,12 +253,11 @@ void expand(ComputeGraph& graph, const OpCall& call) {
 }
 
 // Each part is copied into rows of y, one behind the other.
-void cat(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 2);
+void cat(ComputeGraph& graph, const OpArgs& args) {
   const std::string op = args.op();
-  const std::vector<ValueId> parts = args.tensor_list("tensors");
+  const std::vector<ValueId> parts = args.tensors("tensors");
   const int64_t listed_dim = args.integer("dim");
-  const ValueId y = args.output_tensor();
+  const ValueId y = args.output();
   const size_t rank = graph.dims(y).size();
   const size_t dim = wrap_dim(op, listed_dim, rank);
   for (ValueId part : parts) {
@@ -267,7 +266,7 @@ void cat(ComputeGraph& graph, const OpCall& call) {
         graph.dims(part).size() == rank, kInvalidProgram,
         op << ": a part of rank " << graph.dims(part).size() << ", the output has rank " << rank);
   }
-  const auto resize = [&graph, op, parts, dim, y] {
+  const auto record = [&graph, op, parts, dim, y](Commands& commands) {
     Sizes sizes = graph.sizes(parts[0]);
     sizes[dim] = 0;
     for (ValueId part : parts) {
@@ -279,9 +278,6 @@ void cat(ComputeGraph& graph, const OpCall& call) {
       sizes[dim] += length;
     }
     graph.set_sizes(y, sizes);
-  };
-  const auto record = [&graph, op, parts, dim, y](Commands& commands) {
-    const Sizes& sizes = graph.sizes(y);
     const int64_t inner = contiguous_strides(sizes)[dim];
     Target target{0, sizes[dim] * inner, 0};
     for (ValueId part : parts) {
@@ -290,7 +286,19 @@ void cat(ComputeGraph& graph, const OpCall& call) {
       target.offset += target.run;
     }
   };
-  graph.add_node({op, parts, {y}, resize, record});
+  graph.add_node({op, parts, {y}, record});
 }
+
+const RegisterOps registered({
+    {"aten.permute_copy.default", "self:tensor dims:integers y:out", permute},
+    {"aten.transpose_copy.int", "self:tensor dim0:integer dim1:integer y:out", transpose},
+    {"aten.slice_copy.Tensor",
+     "self:tensor dim:integer start:symint? end:symint? step:symint y:out", slice},
+    {"aten.select_copy.int", "self:tensor dim:integer index:symint y:out", select},
+    {"aten.expand_copy.default", "self:tensor size:symints implicit:any y:out", expand},
+    {"aten.cat.default", "tensors:tensors dim:integer y:out", cat},
+});
+
+}  // namespace
 
 }  // namespace etvk::ops

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "graph/OpArgs.h"
-#include "graph/ops/impl/Ops.h"
+#include "graph/ComputeGraph.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -17,7 +16,7 @@ using Sizes = std::vector<int64_t>;
 void add_view(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
               std::function<Sizes(const Sizes&)> shape) {
   graph.add_alias(x, y);
-  const auto resize = [&graph, op, x, y, shape = std::move(shape)] {
+  const auto set_sizes = [&graph, op, x, y, shape = std::move(shape)](Commands&) {
     const Sizes sizes = shape(graph.sizes(x));
     const int64_t count =
         std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, [&](int64_t a, int64_t b) {
@@ -31,7 +30,7 @@ void add_view(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
     graph.set_sizes(y, sizes);
   };
   // The alias already stands for a write of y.
-  graph.add_node({op, {x}, {}, resize, nullptr});
+  graph.add_node({op, {x}, {}, set_sizes});
 }
 
 // Replaces a single -1 by what the other sizes leave of `count` elements.
@@ -51,28 +50,21 @@ Sizes infer_size(Sizes sizes, int64_t count) {
   return sizes;
 }
 
-}  // namespace
-
-void view(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 2);
+void view(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
-  const ValueId size = args.integer_list("size");
-  const ValueId y = args.output_tensor();
-  add_view(graph, args.op(), x, y, [&graph, x, size](const Sizes&) {
+  const ValueId size = args.symints("size");
+  add_view(graph, args.op(), x, args.output(), [&graph, x, size](const Sizes&) {
     return infer_size(graph.integers(size), graph.numel(x));
   });
 }
 
-void squeeze(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 2);
+void squeeze(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
-  const Sizes dims = graph.integers(args.integer_list("dims"));
-  const ValueId y = args.output_tensor();
   std::vector<bool> listed(graph.dims(x).size(), false);
-  for (int64_t dim : dims) {
+  for (int64_t dim : args.integers("dims")) {
     listed[wrap_dim(args.op(), dim, listed.size())] = true;
   }
-  add_view(graph, args.op(), x, y, [listed](const Sizes& sizes) {
+  add_view(graph, args.op(), x, args.output(), [listed](const Sizes& sizes) {
     Sizes kept;
     for (size_t i = 0; i < sizes.size(); ++i) {
       if (!listed[i] || sizes[i] != 1) {
@@ -83,24 +75,34 @@ void squeeze(ComputeGraph& graph, const OpCall& call) {
   });
 }
 
-void unsqueeze(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, 2);
+void unsqueeze(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
   const size_t dim = wrap_dim(args.op(), args.integer("dim"), graph.dims(x).size() + 1);
-  const ValueId y = args.output_tensor();
-  add_view(graph, args.op(), x, y, [dim](Sizes sizes) {
+  add_view(graph, args.op(), x, args.output(), [dim](Sizes sizes) {
     sizes.insert(sizes.begin() + static_cast<int64_t>(dim), 1);
     return sizes;
   });
 }
 
 // Memory formats and dim orders, which may follow, do not matter: every tensor is contiguous.
-void clone(ComputeGraph& graph, const OpCall& call) {
-  OpArgs args(graph, call, std::max<size_t>(call.args.size(), 2) - 1);
-  const ValueId x = args.tensor("self");
-  const ValueId y = call.args.back();
-  ETVK_CHECK(graph.is_tensor(y), kInvalidProgram, args.op() << ": the output must be a tensor");
-  add_view(graph, args.op(), x, y, [](const Sizes& sizes) { return sizes; });
+void clone(ComputeGraph& graph, const OpArgs& args) {
+  add_view(graph, args.op(), args.tensor("self"), args.output(),
+           [](const Sizes& sizes) { return sizes; });
 }
+
+constexpr const char* kView = "self:tensor size:symints y:out";
+constexpr const char* kClone = "self:tensor options:rest y:out";
+
+const RegisterOps registered({
+    {"aten.view_copy.default", kView, view},
+    {"et_vk.fixed_view.default", kView, view},
+    {"aten.squeeze_copy.dims", "self:tensor dims:integers y:out", squeeze},
+    {"aten.unsqueeze_copy.default", "self:tensor dim:integer y:out", unsqueeze},
+    {"aten.clone.default", kClone, clone},
+    {"dim_order_ops._clone_dim_order.default", kClone, clone},
+    {"aten.alias_copy.default", kClone, clone},
+});
+
+}  // namespace
 
 }  // namespace etvk::ops

@@ -1,0 +1,56 @@
+// The values of a program and, of tensors and symbolic integers, what they are in this execution.
+// Knows nothing of memory.
+#pragma once
+
+#include <vector>
+
+#include "graph/GraphDef.h"
+
+namespace etvk {
+
+class Values {
+ public:
+  // Throws where a tensor's shape is none, or a constant is not of the size that its shape needs.
+  Values(std::vector<ValueDef> defs, const std::vector<ConstantDef>& constants);
+
+  size_t count() const { return defs_.size(); }
+  // Throws kInvalidProgram naming `where` for an id that the program does not have.
+  void check_id(ValueId id, const char* where) const;
+
+  const ValueDef& at(ValueId id) const;
+  bool is_tensor(ValueId id) const;
+  bool is_symint(ValueId id) const;
+  bool is_number(ValueId id) const;  // Double or Int
+  double number(ValueId id) const;
+
+  // ---- Tensors.
+
+  const TensorDef& tensor(ValueId id) const;
+  bool is_constant(ValueId id) const;
+  DType dtype(ValueId id) const { return tensor(id).dtype; }
+  // Upper bound, and the sizes of this execution.
+  const std::vector<int64_t>& dims(ValueId id) const { return tensor(id).dims; }
+  const std::vector<int64_t>& sizes(ValueId id) const;
+  int64_t numel(ValueId id) const;
+  uint64_t size_bytes(ValueId id) const { return tensor_bytes(dtype(id), sizes(id)); }
+  uint64_t bound_bytes(ValueId id) const { return tensor_bytes(dtype(id), dims(id)); }
+  // Throws kInvalidProgram for another rank.
+  void set_sizes(ValueId id, const std::vector<int64_t>& sizes);
+  ValueId add_tensor(DType dtype, std::vector<int64_t> dims);
+
+  // ---- Integers.
+
+  // Int, SymInt, or a Double without a fraction: the serializer shares one value between equal
+  // Python numbers, so that 1 may arrive as 1.0.
+  bool is_integer(ValueId id) const;
+  int64_t integer(ValueId id) const;
+  // The elements of an IntList or of a ValueList of integers, as they are now.
+  std::vector<int64_t> integers(ValueId list) const;
+  void set_symint(ValueId id, int64_t value);
+
+ private:
+  std::vector<ValueDef> defs_;
+  std::vector<std::vector<int64_t>> sizes_;  // by ValueId; of tensors
+};
+
+}  // namespace etvk
