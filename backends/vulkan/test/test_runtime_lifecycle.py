@@ -64,15 +64,32 @@ def test_two_programs_four_threads() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("validation", ["0", "1"])
-def test_cpp_runtime(validation: str) -> None:
-    """Memory planning, device choice, wrong programs, new sizes, threads: runtime_test.cpp."""
+def run_checks(program: str, **environment: str) -> None:
+    """Run a test program in C++ with these variables set; its last line counts what failed."""
     result = subprocess.run(
-        [built("bin/runtime_test")],
-        env=os.environ | {"ETVK_VALIDATION": validation},
+        [built(f"bin/{program}")],
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=600,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed, 0 failed" in result.stdout
+
+
+@pytest.mark.parametrize("validation", ["0", "1"])
+def test_cpp_runtime(validation: str) -> None:
+    """Memory planning, device choice, wrong programs, new sizes, threads: runtime_test.cpp."""
+    run_checks("runtime_test", ETVK_VALIDATION=validation)
+
+
+@pytest.mark.parametrize("driver", ["default", "swiftshader"])
+def test_untrusted_programs(driver: str) -> None:
+    """Programs that lie about sizes, symbolic integers and how much they are."""
+    if driver == "default":
+        run_checks("untrusted_program_test")
+        return
+    icd = os.environ.get("ETVK_SWIFTSHADER_ICD")
+    if not icd:
+        pytest.skip("SwiftShader is not here; ./dev setup fetches it")
+    run_checks("untrusted_program_test", VK_DRIVER_FILES=icd)

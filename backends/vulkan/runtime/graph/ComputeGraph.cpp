@@ -62,8 +62,7 @@ void ComputeGraph::build_nodes(const std::vector<OpCall>& chain) {
     build_op(call);
   }
   for (ValueId id : outputs_) {
-    const bool written = is_tensor(id) ? memory_.is_readable(id) : known_symints_.count(id) > 0;
-    ETVK_CHECK(written, kInvalidProgram, "output value " << id << " is never written");
+    ETVK_CHECK(is_written(id), kInvalidProgram, "output value " << id << " is never written");
     if (is_tensor(id)) {
       memory_.add(id);
     }
@@ -80,7 +79,7 @@ void ComputeGraph::build_op(const OpCall& call) {
   const OpArgs args(values_, call, *op);
   const std::vector<ValueId> reads = args.reads();
   for (ValueId id : reads) {
-    check_written_before(call.name, id);
+    check_written(call.name, id);
   }
   check_unwritten(call.name, args.output());
 
@@ -101,20 +100,25 @@ void ComputeGraph::build_op(const OpCall& call) {
   }
 }
 
-void ComputeGraph::check_written_before(const std::string& op, ValueId id) const {
-  const bool written = is_tensor(id) ? memory_.is_readable(id) : known_symints_.count(id) > 0;
-  ETVK_CHECK(written, kInvalidProgram, op << ": reads value " << id << " before it is written");
+// Numbers, strings and lists of the program itself are always there.
+bool ComputeGraph::is_written(ValueId id) const {
+  return is_tensor(id) ? memory_.is_readable(id)
+                       : !values_.is_symint(id) || known_symints_.count(id) > 0;
+}
+
+void ComputeGraph::check_written(const std::string& op, ValueId id) const {
+  ETVK_CHECK(is_written(id), kInvalidProgram,
+             op << ": reads value " << id << " before it is written");
 }
 
 void ComputeGraph::check_unwritten(const std::string& op, ValueId id) const {
-  const bool written = is_tensor(id) ? memory_.is_readable(id) : known_symints_.count(id) > 0;
-  ETVK_CHECK(!written, kInvalidProgram,
+  ETVK_CHECK(!is_written(id), kInvalidProgram,
              op << ": writes value " << id << ", which is already written");
 }
 
 void ComputeGraph::add_node(Node node) {
   for (ValueId id : node.reads) {
-    check_written_before(node.op, id);
+    check_written(node.op, id);
     if (is_tensor(id)) {
       memory_.add(id);
     }
@@ -129,7 +133,7 @@ void ComputeGraph::add_node(Node node) {
 }
 
 void ComputeGraph::add_alias(ValueId source, ValueId alias) {
-  check_written_before("a view", source);
+  check_written("a view", source);
   check_unwritten("a view", alias);
   memory_.add_alias(source, alias);
 }

@@ -110,7 +110,8 @@ class ComputeGraph {
   void check_inputs_and_outputs();
   void build_nodes(const std::vector<OpCall>& chain);
   void build_op(const OpCall& call);
-  void check_written_before(const std::string& op, ValueId id) const;
+  bool is_written(ValueId id) const;
+  void check_written(const std::string& op, ValueId id) const;
   void check_unwritten(const std::string& op, ValueId id) const;
   void plan_memory();
   void record();
