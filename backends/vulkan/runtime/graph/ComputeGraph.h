@@ -59,6 +59,8 @@ class ComputeGraph {
   int64_t output_symint(size_t index) const { return integer(outputs_.at(index)); }
   std::mutex& lock() { return mutex_; }
   const std::vector<std::string>& kernels() const { return commands_.kernels(); }
+  // Between dispatches and copies; the rest of them run side by side.
+  size_t barrier_count() const { return commands_.barrier_count(); }
   // Of the dispatches of the last run() but the first, without copies. Only for graphs built with
   // `timed`, and of at least two dispatches.
   double gpu_time_us() const { return commands_.gpu_time_us(); }

@@ -171,7 +171,12 @@ void Commands::end() {
   }
   current_pool_ = 0;
   sets_in_pool_ = 0;
-  pending_stage_ = 0;
+  hazards_.clear();
+  barrier_count_ = 0;
+  const bool copies = std::any_of(steps_.begin(), steps_.end(),
+                                  [](const Step& step) { return step.pipeline == nullptr; });
+  stages_ = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+  stages_ |= copies ? VK_PIPELINE_STAGE_TRANSFER_BIT : 0;
   VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
   if (queries_) {
@@ -180,6 +185,7 @@ void Commands::end() {
   }
   size_t dispatches = 0;
   for (const Step& step : steps_) {
+    wait_for_hazards(step);
     if (step.pipeline == nullptr) {
       record_copies(step);
       continue;
@@ -195,22 +201,46 @@ void Commands::end() {
       stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kLastDispatch);
     }
   }
-  barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+  if (!steps_.empty()) {
+    barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+  }
   stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kEnd);
   check(api.vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
 }
 
-// Each step waits for the one before it, so that the chain orders all of them.
-void Commands::barrier(VkPipelineStageFlags stage, VkAccessFlags access) {
-  if (pending_stage_ == 0) {
-    return;
+// A step starts beside the ones before it unless it reads what they write, or writes what they use;
+// then it waits for all of them.
+void Commands::wait_for_hazards(const Step& step) {
+  std::vector<BufferRange> reads;
+  std::vector<BufferRange> writes;
+  for (size_t i = 0; i < step.bindings.size(); ++i) {
+    const bool written = (step.pipeline->row().written_bindings >> i & 1) != 0;
+    (written ? writes : reads).push_back(step.bindings[i]);
   }
+  for (const Copy& copy : step.copies) {
+    reads.push_back(copy.from);
+    writes.push_back(copy.to);
+  }
+  if (hazards_.conflict(reads, writes)) {
+    barrier(stages_, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+    hazards_.clear();
+    ++barrier_count_;
+  }
+  hazards_.add(reads, writes);
+}
+
+// What follows in `stage` waits for all that is before.
+void Commands::barrier(VkPipelineStageFlags stage, VkAccessFlags access) {
   VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  memory.srcAccessMask = pending_stage_ == VK_PIPELINE_STAGE_TRANSFER_BIT
-                             ? VK_ACCESS_TRANSFER_WRITE_BIT
-                             : VK_ACCESS_SHADER_WRITE_BIT;
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
   memory.dstAccessMask = access;
-  device_.api().vkCmdPipelineBarrier(commands_, pending_stage_, stage, 0, 1, &memory, 0, nullptr, 0,
+  if ((stages_ & VK_PIPELINE_STAGE_TRANSFER_BIT) != 0) {
+    memory.srcAccessMask |= VK_ACCESS_TRANSFER_WRITE_BIT;
+  } else {
+    memory.dstAccessMask &= ~(VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+  }
+  device_.api().vkCmdPipelineBarrier(commands_, stages_, stage, 0, 1, &memory, 0, nullptr, 0,
                                      nullptr);
 }
 
@@ -239,8 +269,6 @@ void Commands::record_dispatch(const Step& step) {
   ETVK_CHECK(pipeline.handle() != VK_NULL_HANDLE, kInternal,
              pipeline.row().name << ": the pipeline has not been created");
   const VkDescriptorSet set = write_set(step);
-  barrier(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-          VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
   api.vkCmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle());
   api.vkCmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout(), 0, 1,
                               &set, 0, nullptr);
@@ -250,18 +278,14 @@ void Commands::record_dispatch(const Step& step) {
                            step.push_constants.data());
   }
   api.vkCmdDispatch(commands_, step.groups.x, step.groups.y, step.groups.z);
-  pending_stage_ = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
 }
 
 void Commands::record_copies(const Step& step) {
-  barrier(VK_PIPELINE_STAGE_TRANSFER_BIT,
-          VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
   for (const Copy& copy : step.copies) {
     const VkBufferCopy region{copy.from.offset_bytes, copy.to.offset_bytes, copy.from.size_bytes};
     device_.api().vkCmdCopyBuffer(commands_, copy.from.buffer->handle(), copy.to.buffer->handle(),
                                   1, &region);
   }
-  pending_stage_ = VK_PIPELINE_STAGE_TRANSFER_BIT;
 }
 
 void Commands::stamp(VkPipelineStageFlagBits stage, uint32_t query) {

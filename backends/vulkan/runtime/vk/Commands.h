@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vk/Buffer.h"
+#include "vk/Hazards.h"
 #include "vk/Pipeline.h"
 
 namespace etvk {
@@ -44,8 +45,9 @@ class Commands {
 
   // Starts over: forgets all that was recorded.
   void begin();
-  // Each call waits for the writes of the ones before it. Nothing goes to the driver until end(),
-  // so that all pipelines can be created at once before. Throws kInternal where a kernel could
+  // A step waits for those before it whose results it reads, or whose ranges it writes; others run
+  // side by side. Nothing goes to the driver until end(), so that all pipelines can be created at
+  // once before. Throws kInternal where a kernel could
   // touch more than is bound.
   void dispatch(const Pipeline& pipeline, const std::vector<Binding>& bindings,
                 const void* push_constants, uint32_t push_constant_bytes, WorkgroupCount groups);
@@ -64,6 +66,8 @@ class Commands {
 
   // Dispatches and groups of copies since begin().
   size_t step_count() const { return steps_.size(); }
+  // Barriers between steps, after end().
+  size_t barrier_count() const { return barrier_count_; }
   // Of the dispatches, in order.
   std::vector<const Pipeline*> pipelines() const;
   // Names of the kernels dispatched, in order.
@@ -91,6 +95,7 @@ class Commands {
   VkDescriptorSet write_set(const Step& step);
   VkDescriptorSet allocate_set(const Pipeline& pipeline);
   void add_descriptor_pool();
+  void wait_for_hazards(const Step& step);
   void barrier(VkPipelineStageFlags stage, VkAccessFlags access);
   void stamp(VkPipelineStageFlagBits stage, uint32_t query);
   double ticks_us(uint32_t from, uint32_t to) const;
@@ -104,7 +109,9 @@ class Commands {
   size_t current_pool_ = 0;
   uint32_t sets_in_pool_ = 0;
   std::vector<Step> steps_;
-  VkPipelineStageFlags pending_stage_ = 0;  // of the last step, whose writes no one waits for yet
+  VkPipelineStageFlags stages_ = 0;  // that steps run in
+  Hazards hazards_;
+  size_t barrier_count_ = 0;
   SubmissionTimes times_;
   std::vector<std::string> kernels_;
 };

@@ -256,6 +256,73 @@ void test_transports() {
   }
 }
 
+// ---- What waits for what.
+
+// Against every pair of ranges, bytewise.
+void test_hazards() {
+  std::mt19937 random(9);
+  const Buffer buffers[2];
+  const auto draw = [&] {
+    std::vector<BufferRange> ranges(random() % 3);
+    for (BufferRange& range : ranges) {
+      range = {&buffers[random() % 2], random() % 60, random() % 9};
+    }
+    return ranges;
+  };
+  const auto meet = [](const std::vector<BufferRange>& a, const std::vector<BufferRange>& b) {
+    for (const BufferRange& one : a) {
+      for (const BufferRange& other : b) {
+        const uint64_t begin = std::max(one.offset_bytes, other.offset_bytes);
+        const uint64_t end =
+            std::min(one.offset_bytes + one.size_bytes, other.offset_bytes + other.size_bytes);
+        if (one.buffer == other.buffer && begin < end) {
+          return true;
+        }
+      }
+    }
+    return false;
+  };
+  int conflicts = 0;
+  bool same = true;
+  for (int round = 0; round < 300; ++round) {
+    Hazards hazards;
+    std::vector<BufferRange> all_reads;
+    std::vector<BufferRange> all_writes;
+    for (int step = 0; step < 8; ++step) {
+      const auto reads = draw();
+      const auto writes = draw();
+      const bool expected =
+          meet(reads, all_writes) || meet(writes, all_writes) || meet(writes, all_reads);
+      same = same && hazards.conflict(reads, writes) == expected;
+      conflicts += expected ? 1 : 0;
+      hazards.add(reads, writes);
+      all_reads.insert(all_reads.end(), reads.begin(), reads.end());
+      all_writes.insert(all_writes.end(), writes.begin(), writes.end());
+    }
+  }
+  expect(same && conflicts > 100, "hazards are those of every pair of ranges");
+}
+
+void test_barriers(Context& context) {
+  const LinearCase linear = random_case(5, 32, 64, Operands::kUniform, 8);
+  const auto barriers = [&](const GraphDef& def) {
+    return ComputeGraph(context, def).barrier_count();
+  };
+  const LinearProgram one = linear_program(linear);
+  const size_t transport = barriers(one.def);  // between copies and the layer, where there are any
+  // Two layers on the same input, both results wanted.
+  LinearProgram two = linear_program(linear, 2);
+  const ValueId first = two.def.chain[0].args.back();
+  two.def.outputs = {first, two.y};
+  expect(barriers(two.def) == transport, "independent layers run side by side");
+  // The second one reads what the first one writes.
+  expect(barriers(branching_program(one, linear)) == transport + 1, "a layer and its reader");
+  if (context.device.caps().mapped_memory) {
+    two.def.outputs = {two.y};
+    expect(barriers(two.def) == transport + 1, "memory that is used again");
+  }
+}
+
 // ---- GPU time.
 
 void test_times(Context& context) {
@@ -416,6 +483,8 @@ int main() {
     test_content_hash();
     test_shared_constants(context);
     test_transports();
+    test_hazards();
+    test_barriers(context);
     test_times(context);
     test_pipelines(context);
     test_threads(context);

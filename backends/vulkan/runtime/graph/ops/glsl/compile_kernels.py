@@ -216,6 +216,7 @@ def array_text(row: Compiled) -> str:
 def row_text(row: Compiled) -> str:
     kernel = row.kernel
     features = " | ".join(FEATURE_ENUM[name] for name in kernel.features) or "kFeatureNone"
+    written = sum(1 << binding for binding in reflect(row.words).written_bindings)
     fields = [
         f"KernelId::{kernel.name}",
         f'"{kernel.name}"',
@@ -229,6 +230,7 @@ def row_text(row: Compiled) -> str:
         *(f"{size}u" for size in kernel.coopmat_shape),
         f"{kernel.max_m}u",
         f"{kernel.op.binding_count}u",
+        f"0x{written:x}u",
         f"{kernel.op.push_constant_bytes}u",
         f"spirv_{kernel.name}",
         f"{len(row.words)}u",

@@ -14,13 +14,14 @@ OP_TYPE_ARRAY, OP_TYPE_STRUCT, OP_TYPE_POINTER = 28, 30, 32
 OP_CONSTANT, OP_VARIABLE = 43, 59
 OP_DECORATE, OP_MEMBER_DECORATE = 71, 72
 MODE_LOCAL_SIZE = 17
-DECORATION_BINDING, DECORATION_OFFSET = 33, 35
+DECORATION_NON_WRITABLE, DECORATION_BINDING, DECORATION_OFFSET = 24, 33, 35
 STORAGE_WORKGROUP, STORAGE_PUSH_CONSTANT = 4, 9
 
 
 @dataclass(frozen=True)
 class Module:
     bindings: list[int]  # sorted, each once
+    written_bindings: list[int]  # of these, those that some declaration does not call readonly
     push_constant_bytes: int
     local_size: tuple[int, ...]
     shared_bytes: int
@@ -54,8 +55,9 @@ def reflect(words: Sequence[int]) -> Module:
     if len(words) < 5 or words[0] != MAGIC:
         raise ValueError("not a SPIR-V module")
     tables = _Tables()
-    bindings: set[int] = set()
-    variables: list[tuple[int, int]] = []  # storage class, pointer type
+    bindings: dict[int, int] = {}  # by variable
+    read_only: set[int] = set()  # structs with a member that is not writable
+    variables: dict[int, tuple[int, int]] = {}  # storage class, pointer type
     local_size: tuple[int, ...] = ()
     at = 5
     while at < len(words):
@@ -69,20 +71,31 @@ def reflect(words: Sequence[int]) -> Module:
         elif opcode == OP_CONSTANT:
             tables.constants[args[1]] = args[2]
         elif opcode == OP_VARIABLE:
-            variables.append((args[2], args[0]))
+            variables[args[1]] = (args[2], args[0])
         elif opcode == OP_EXECUTION_MODE and args[1] == MODE_LOCAL_SIZE:
             local_size = tuple(args[2:5])
         elif opcode == OP_DECORATE and args[1] == DECORATION_BINDING:
-            bindings.add(args[2])
+            bindings[args[0]] = args[2]
         elif opcode == OP_MEMBER_DECORATE and args[2] == DECORATION_OFFSET:
             tables.offsets.setdefault(args[0], {})[args[1]] = args[3]
+        elif opcode == OP_MEMBER_DECORATE and args[2] == DECORATION_NON_WRITABLE:
+            read_only.add(args[0])
+
+    def pointed_at(variable: int) -> int:
+        return tables.types[variables[variable][1]][1][1]
 
     def bytes_in(storage_class: int) -> int:
-        pointers = [pointer for storage, pointer in variables if storage == storage_class]
-        return sum(tables.size(tables.types[pointer][1][1]) for pointer in pointers)
+        return sum(
+            tables.size(pointed_at(variable))
+            for variable, (storage, _) in variables.items()
+            if storage == storage_class
+        )
 
     return Module(
-        bindings=sorted(bindings),
+        bindings=sorted(set(bindings.values())),
+        written_bindings=sorted(
+            {binding for name, binding in bindings.items() if pointed_at(name) not in read_only}
+        ),
         push_constant_bytes=bytes_in(STORAGE_PUSH_CONSTANT),
         local_size=local_size,
         shared_bytes=bytes_in(STORAGE_WORKGROUP),
