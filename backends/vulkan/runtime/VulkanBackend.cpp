@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ExecuteTimes.h"
+#include "ParallelCopy.h"
 #include "graph/Blob.h"
 #include "graph/ComputeGraph.h"
 #include "vk/Context.h"
@@ -115,7 +116,7 @@ void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
   if (tensor.nbytes() > 0) {
     ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
                "input " << index << " has no data");
-    std::memcpy(graph.input_data(index), tensor.const_data_ptr(), tensor.nbytes());
+    etvk::parallel_copy(graph.input_data(index), tensor.const_data_ptr(), tensor.nbytes());
   }
 }
 
@@ -135,7 +136,7 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   if (tensor.nbytes() > 0) {
     ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
                "output " << index << " has no data");
-    std::memcpy(tensor.mutable_data_ptr(), graph.output_data(index), tensor.nbytes());
+    etvk::parallel_copy(tensor.mutable_data_ptr(), graph.output_data(index), tensor.nbytes());
   }
 }
 

@@ -138,10 +138,6 @@ void ComputeGraph::add_alias(ValueId source, ValueId alias) {
   memory_.add_alias(source, alias);
 }
 
-const uint8_t* ComputeGraph::constant_data(ValueId id) const {
-  return constants_.data(values_.tensor(id).constant_id);
-}
-
 void ComputeGraph::plan_memory() {
   std::unordered_set<ValueId> read;
   for (const Node& node : nodes_) {

@@ -85,11 +85,10 @@ class ComputeGraph {
   void set_symint(ValueId id, int64_t value) { values_.set_symint(id, value); }
 
   // The constant's bytes; only while the graph is built.
-  const uint8_t* constant_data(ValueId id) const;
-  ConstantRef add_constant(const std::string& key, uint64_t size_bytes,
-                           std::function<void(uint8_t*)> fill) {
-    return constants_.add(key, size_bytes, std::move(fill));
+  const ConstantDef& constant_source(ValueId id) const {
+    return constants_.source(values_.tensor(id).constant_id);
   }
+  ConstantRef add_constant(ConstantSpec spec) { return constants_.add(std::move(spec)); }
 
   // Every tensor in `writes` is written exactly once in a program, and before it is read.
   void add_node(Node node);

@@ -2,10 +2,11 @@
 // same bytes share memory, also between programs.
 #pragma once
 
-#include <functional>
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "graph/GraphDef.h"
@@ -17,41 +18,53 @@ namespace etvk {
 // A region of device memory that is filled once.
 using ConstantRef = size_t;
 
+// What a region holds: something made of bytes of the program.
+struct ConstantSpec {
+  const uint8_t* source = nullptr;  // valid until Constants::upload()
+  uint64_t source_bytes = 0;
+  // Names what is made of them: equal source bytes and layouts give equal regions, which share
+  // memory, also between programs. So it has all else that the region's bytes depend on.
+  std::string layout;
+  uint64_t size_bytes = 0;
+  FillBytes fill;
+};
+
 class Constants {
  public:
-  // `source_bytes` is what the program's bytes and its named data add up to, which bounds what may
+  // `program_bytes` is what the program's bytes and its named data add up to, which bounds what may
   // be made of them; 0: no bound.
-  Constants(std::vector<ConstantDef> defs, uint64_t source_bytes)
-      : defs_(std::move(defs)), source_bytes_(source_bytes) {}
+  Constants(std::vector<ConstantDef> defs, uint64_t program_bytes)
+      : defs_(std::move(defs)), program_bytes_(program_bytes) {}
 
-  // Bytes of the program's constant; only until upload().
-  const uint8_t* data(int32_t constant_id) const;
+  // The program's constant; only until upload().
+  const ConstantDef& source(int32_t constant_id) const;
 
-  // Reserves `size_bytes` that `fill` fills once at upload(); bytes that it leaves are zero. The
-  // same non-empty `key`, which must determine bytes and size, gives the same region, so tied
-  // weights are packed once. Throws kNotSupported over the limits of ProgramLimits.h.
-  ConstantRef add(const std::string& key, uint64_t size_bytes, std::function<void(uint8_t*)> fill);
+  // Reserves a region. Throws kNotSupported over the limits of ProgramLimits.h.
+  ConstantRef add(ConstantSpec spec);
 
   // Fills all regions. The program's bytes are not needed any more when this returns.
   void upload(Context& context);
 
-  uint64_t size_bytes(ConstantRef constant) const { return regions_.at(constant).size_bytes; }
   // After upload().
   BufferRange range(ConstantRef constant) const;
 
  private:
   struct Region {
-    uint64_t size_bytes = 0;
-    std::function<void(uint8_t*)> fill;
+    ConstantSpec spec;
+    uint64_t size_bytes = 0;               // in whole groups of words
     std::shared_ptr<const Buffer> buffer;  // shared with whoever has the same bytes
     uint64_t offset_bytes = 0;
   };
 
+  void upload_large(Context& context, Uploader& uploader, Region& region);
+  void upload_small(Context& context, Uploader& uploader, const std::vector<Region*>& regions);
+
   std::vector<ConstantDef> defs_;
-  uint64_t source_bytes_;
+  uint64_t program_bytes_;
   uint64_t made_bytes_ = 0;
   std::vector<Region> regions_;
-  std::unordered_map<std::string, ConstantRef> by_key_;
+  std::map<std::tuple<const uint8_t*, uint64_t, std::string>, ConstantRef> by_source_;
+  std::map<std::pair<const uint8_t*, uint64_t>, ContentHash> hashes_;  // of sources
 };
 
 }  // namespace etvk

@@ -1,7 +1,6 @@
 #include "graph/Memory.h"
 
 #include <algorithm>
-#include <string>
 
 #include "vk/Error.h"
 
@@ -41,11 +40,11 @@ size_t Memory::storage_of(ValueId id) {
   const uint64_t bytes = values_.bound_bytes(id);
   storage.size_bytes = whole_groups(bytes);
   if (values_.is_constant(id)) {
-    const int32_t constant = values_.tensor(id).constant_id;
-    const uint8_t* data = constants_.data(constant);
-    storage.constant = static_cast<int64_t>(
-        constants_.add("raw " + std::to_string(constant), bytes,
-                       [data, bytes](uint8_t* to) { std::copy_n(data, bytes, to); }));
+    const uint8_t* data = constants_.source(values_.tensor(id).constant_id).data;
+    storage.constant = static_cast<int64_t>(constants_.add(
+        {data, bytes, "as it is", bytes, [data](uint8_t* to, uint64_t begin, uint64_t size) {
+           std::copy_n(data + begin, size, to);
+         }}));
   } else {
     storage.arena_item = arena_items_.size();
     arena_items_.push_back({storage.size_bytes, INT32_MAX, -1, 0});

@@ -1,24 +1,35 @@
 #include "vk/ConstantStore.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace etvk {
 
-std::unique_ptr<Buffer> Uploader::upload(const uint8_t* data, uint64_t size_bytes) {
+namespace {
+
+constexpr uint64_t kStagingBytes = uint64_t{32} << 20;
+
+}  // namespace
+
+std::unique_ptr<Buffer> Uploader::upload(uint64_t size_bytes, const FillBytes& fill) {
   const bool staged = !device_.caps().mapped_memory;
   auto buffer = std::make_unique<Buffer>(device_, size_bytes,
                                          staged ? MemoryUse::kDevice : MemoryUse::kDeviceMapped);
-  if (staged && staging_.size_bytes() < size_bytes) {
-    staging_ = Buffer();  // freed before the larger one is made
-    staging_ = Buffer(device_, size_bytes, MemoryUse::kUpload);
+  if (!staged) {
+    fill(buffer->mapped(), 0, size_bytes);
+    buffer->flush();
+    return buffer;
   }
-  const Buffer& target = staged ? staging_ : *buffer;
-  std::memcpy(target.mapped(), data, size_bytes);
-  target.flush();
-  if (staged) {
+  const uint64_t piece = std::min(size_bytes, kStagingBytes);
+  if (staging_.size_bytes() < piece) {
+    staging_ = Buffer();  // freed before the larger one is made
+    staging_ = Buffer(device_, piece, MemoryUse::kUpload);
+  }
+  for (uint64_t begin = 0; begin < size_bytes; begin += piece) {
+    const uint64_t bytes = std::min(piece, size_bytes - begin);
+    fill(staging_.mapped(), begin, bytes);
+    staging_.flush();
     commands_.begin();
-    commands_.copy({{{&staging_, 0, size_bytes}, {buffer.get(), 0, size_bytes}}});
+    commands_.copy({{{&staging_, 0, bytes}, {buffer.get(), begin, bytes}}});
     commands_.end();
     commands_.submit_and_wait();
   }
@@ -36,12 +47,11 @@ void ConstantStore::forget_expired() {
   forget_at_ = std::max<size_t>(64, 2 * buffers_.size());
 }
 
-std::shared_ptr<const Buffer> ConstantStore::get(Uploader& uploader, const uint8_t* data,
-                                                 uint64_t size_bytes) {
-  const ContentHash hash = content_hash(data, size_bytes);
+std::shared_ptr<const Buffer> ConstantStore::get(Uploader& uploader, const ConstantKey& key,
+                                                 uint64_t size_bytes, const FillBytes& fill) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = buffers_.find(hash);
+    const auto found = buffers_.find(key);
     if (found != buffers_.end()) {
       if (auto buffer = found->second.lock()) {
         return buffer;
@@ -49,10 +59,10 @@ std::shared_ptr<const Buffer> ConstantStore::get(Uploader& uploader, const uint8
     }
   }
   // Without the lock, so that programs load side by side.
-  std::shared_ptr<const Buffer> made = uploader.upload(data, size_bytes);
+  std::shared_ptr<const Buffer> made = uploader.upload(size_bytes, fill);
   std::lock_guard<std::mutex> lock(mutex_);
   forget_expired();
-  const auto [entry, is_new] = buffers_.emplace(hash, made);
+  const auto [entry, is_new] = buffers_.emplace(key, made);
   if (!is_new) {
     // Another thread has uploaded the same meanwhile, or just freed it.
     if (auto buffer = entry->second.lock()) {

@@ -13,6 +13,7 @@
 
 #include "Check.h"
 #include "LinearCase.h"
+#include "ParallelCopy.h"
 #include "graph/ArenaPlanner.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
@@ -256,6 +257,19 @@ void test_transports() {
   }
 }
 
+void test_parallel_copy() {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{4194303}, size_t{4194305}, size_t{40000007}}) {
+    std::vector<uint8_t> from(size);
+    std::mt19937 random(static_cast<uint32_t>(size));
+    std::generate(from.begin(), from.end(), [&] { return static_cast<uint8_t>(random()); });
+    std::vector<uint8_t> to(size + 1, 0xa5);
+    parallel_copy(to.data(), from.data(), size);
+    expect(std::equal(from.begin(), from.end(), to.begin()) && to[size] == 0xa5,
+           "a copy of " + std::to_string(size) + " bytes");
+  }
+}
+
 // ---- What waits for what.
 
 // Against every pair of ranges, bytewise.
@@ -483,6 +497,7 @@ int main() {
     test_content_hash();
     test_shared_constants(context);
     test_transports();
+    test_parallel_copy();
     test_hazards();
     test_barriers(context);
     test_times(context);

@@ -170,7 +170,7 @@ void check_accumulator(const ComputeGraph& graph, const LinearArgs& args) {
   if (k <= kSafeK) {
     return;
   }
-  const auto* weights = reinterpret_cast<const int8_t*>(graph.constant_data(args.weights));
+  const auto* weights = reinterpret_cast<const int8_t*>(graph.constant_source(args.weights).data);
   const uint64_t bound = accumulator_bound(weights, n, k, args.input_zero_point);
   ETVK_CHECK(bound <= INT32_MAX, kNotSupported,
              args.op << ": K = " << k << " could overflow the 32-bit sum (|sum| up to " << bound
@@ -216,63 +216,91 @@ struct LinearConstants {
   uint32_t stride_words;
 };
 
-std::vector<float> output_scales(const ComputeGraph& graph, const LinearArgs& args, int64_t n) {
-  std::vector<float> scales(static_cast<size_t>(n));
-  std::memcpy(scales.data(), graph.constant_data(args.weight_scales), scales.size() * 4);
-  for (size_t i = 0; i < scales.size(); ++i) {
-    const float w_scale = scales[i];
-    scales[i] = static_cast<float>(args.input_scale) * w_scale;
+void check_scales(const LinearArgs& args, const float* w_scales, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    const float scale = static_cast<float>(args.input_scale) * w_scales[i];
     // A GPU may flush subnormal numbers to zero.
-    ETVK_CHECK(scales[i] == 0.0f ? w_scale == 0.0f : std::isnormal(scales[i]), kNotSupported,
-               args.op << ": input_scale " << args.input_scale << " times weight scale " << w_scale
-                       << " of channel " << i << " is not a normal float32");
+    ETVK_CHECK(scale == 0.0f ? w_scales[i] == 0.0f : std::isnormal(scale), kNotSupported,
+               args.op << ": input_scale " << args.input_scale << " times weight scale "
+                       << w_scales[i] << " of channel " << i << " is not a normal float32");
   }
-  return scales;
+}
+
+// Rows of k bytes, each followed by zeros up to `stride`.
+FillBytes padded_rows(const uint8_t* rows, uint64_t k, uint64_t stride) {
+  return [=](uint8_t* to, uint64_t begin, uint64_t size) {
+    for (uint64_t at = begin; at < begin + size;) {
+      const uint64_t column = at % stride;
+      const uint64_t count = std::min(stride - column, begin + size - at);
+      const uint64_t own = column < k ? std::min(k - column, count) : 0;
+      std::memcpy(to, rows + at / stride * k + column, own);
+      std::memset(to + own, 0, count - own);
+      to += count;
+      at += count;
+    }
+  };
+}
+
+// Four bytes a channel: `value` gives those of channel n.
+template <typename Value>
+FillBytes channels(Value value) {
+  return [value](uint8_t* to, uint64_t begin, uint64_t size) {
+    for (uint64_t at = begin; at < begin + size; at += 4) {
+      const auto one = value(at / 4);
+      static_assert(sizeof(one) == 4);
+      std::memcpy(to + (at - begin), &one, 4);
+    }
+  };
+}
+
+float float_at(const uint8_t* data, uint64_t index) {
+  float value = 0.0f;
+  std::memcpy(&value, data + index * 4, 4);
+  return value;
 }
 
 LinearConstants add_constants(ComputeGraph& graph, const LinearArgs& args) {
-  const auto n = static_cast<size_t>(graph.dims(args.weights)[0]);
-  const auto k = static_cast<size_t>(graph.dims(args.weights)[1]);
-  const size_t stride = (k + 15) / 16 * 16;
-  const uint8_t* weights = graph.constant_data(args.weights);
-  // Tied weights have one constant, or one each with the same bytes and pointer. Those of other
-  // shapes may share the bytes as well, but not what is made of them.
-  const auto key = [n, k](const char* kind, const void* data) {
-    return std::string(kind) + " " + std::to_string(reinterpret_cast<uintptr_t>(data)) + " " +
-           std::to_string(n) + " " + std::to_string(k);
-  };
+  const auto n = static_cast<uint64_t>(graph.dims(args.weights)[0]);
+  const auto k = static_cast<uint64_t>(graph.dims(args.weights)[1]);
+  const uint64_t stride = (k + 15) / 16 * 16;
+  // Weights of other shapes may share the bytes, but not what is made of them.
+  const std::string shape = " " + std::to_string(n) + " " + std::to_string(k);
+  const uint8_t* weights = graph.constant_source(args.weights).data;
+  const uint8_t* scales = graph.constant_source(args.weight_scales).data;
 
   LinearConstants constants;
   constants.stride_words = static_cast<uint32_t>(stride / 4);
-  constants.weights =
-      graph.add_constant(key("linear weights", weights), n * stride, [=](uint8_t* to) {
-        for (size_t row = 0; row < n; ++row) {
-          std::memcpy(to + row * stride, weights + row * k, k);
-        }
-      });
-  constants.sums = graph.add_constant(key("linear sums", weights), n * 4, [=](uint8_t* to) {
-    for (size_t row = 0; row < n; ++row) {
-      int32_t sum = 0;
-      for (size_t i = 0; i < k; ++i) {
-        sum += static_cast<int8_t>(weights[row * k + i]);
-      }
-      std::memcpy(to + row * 4, &sum, 4);
-    }
-  });
-  // fl32(input_scale) is one key, whatever double it comes from.
-  std::ostringstream scales_key;
-  scales_key << key("linear scales", graph.constant_data(args.weight_scales)) << " "
-             << std::hexfloat << static_cast<float>(args.input_scale);
-  constants.scales =
-      graph.add_constant(scales_key.str(), n * 4,
-                         [scales = output_scales(graph, args, graph.dims(args.weights)[0])](
-                             uint8_t* to) { std::memcpy(to, scales.data(), scales.size() * 4); });
-  const uint8_t* bias = args.bias < 0 ? nullptr : graph.constant_data(args.bias);
-  constants.bias = graph.add_constant(key("linear bias", bias), n * 4, [=](uint8_t* to) {
-    if (bias != nullptr) {
-      std::memcpy(to, bias, n * 4);  // else zeros, which the arena is filled with
-    }
-  });
+  constants.weights = graph.add_constant(
+      {weights, n * k, "linear weights" + shape, n * stride, padded_rows(weights, k, stride)});
+  constants.sums = graph.add_constant(
+      {weights, n * k, "linear sums" + shape, n * 4, channels([weights, k](uint64_t row) {
+         int32_t sum = 0;
+         for (uint64_t i = 0; i < k; ++i) {
+           sum += static_cast<int8_t>(weights[row * k + i]);
+         }
+         return sum;
+       })});
+
+  const auto input_scale = static_cast<float>(args.input_scale);
+  std::vector<float> w_scales(n);
+  std::memcpy(w_scales.data(), scales, n * 4);
+  check_scales(args, w_scales.data(), n);
+  std::ostringstream scales_layout;
+  scales_layout << "linear scales times " << std::hexfloat << input_scale;
+  constants.scales = graph.add_constant(
+      {scales, n * 4, scales_layout.str(), n * 4, channels([scales, input_scale](uint64_t row) {
+         return input_scale * float_at(scales, row);
+       })});
+
+  if (args.bias < 0) {
+    constants.bias = graph.add_constant(
+        {nullptr, 0, "zeros" + shape, n * 4, channels([](uint64_t) { return 0.0f; })});
+  } else {
+    const uint8_t* bias = graph.constant_source(args.bias).data;
+    constants.bias =
+        graph.add_constant({bias, n * 4, "linear bias", n * 4,
+                            channels([bias](uint64_t row) { return float_at(bias, row); })});
+  }
   return constants;
 }
 
