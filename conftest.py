@@ -1,4 +1,4 @@
-"""Keeps pytest from importing the package a second time, under the name of its folder.
+"""Which tests run, and how pytest finds the package.
 
 pytest imports the `__init__.py` of every folder above a test. For backends/vulkan that would be a
 module `vulkan` beside the installed `executorch_vulkan`, with every op registered twice.
@@ -15,3 +15,20 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     if path == PACKAGE:
         return pytest.Dir.from_parent(parent, path=path)
     return None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="run the tests marked `all` too: other drivers, every kernel row, more random models",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--all"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("all")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("all")]

@@ -13,9 +13,12 @@ import pytest
 from linear_fixture import built, kernels
 
 LAUNCHER = os.environ.get("ETVK_LAVAPIPE_COOPMAT", "")  # ./dev test sets it
-pytestmark = pytest.mark.skipif(
-    not LAUNCHER, reason="lavapipe_coopmat is not installed: ETVK_LAVAPIPE_COOPMAT is not set"
-)
+pytestmark = [
+    pytest.mark.all,
+    pytest.mark.skipif(
+        not LAUNCHER, reason="lavapipe_coopmat is not installed: ETVK_LAVAPIPE_COOPMAT is not set"
+    ),
+]
 
 
 def run_on_lavapipe(

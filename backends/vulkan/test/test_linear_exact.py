@@ -244,7 +244,7 @@ def _right_device() -> None:
 
 if not OTHER_DRIVER:
 
-    @pytest.mark.slow
+    @pytest.mark.all
     @pytest.mark.parametrize("name", DRIVERS)
     def test_on_another_driver(name: str) -> None:
         driver = DRIVERS[name]
@@ -269,7 +269,7 @@ if not OTHER_DRIVER:
         )
         assert run.returncode == 0, run.stdout + run.stderr
 
-    @pytest.mark.slow
+    @pytest.mark.all
     def test_under_the_validation_layer() -> None:
         """This module once more; a message of the layer is an error of the op."""
         others = "not another_driver and not validation_layer"

@@ -23,7 +23,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.all
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variant(variant: str, module: str) -> None:

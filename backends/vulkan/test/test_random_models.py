@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from executorch.exir import to_edge_transform_and_lower
 from hypothesis import HealthCheck, given, settings
@@ -102,13 +103,27 @@ def check(model: RandomModel) -> None:
     assert differing <= max(1, share * count), f"{differing} of {count} differ"
 
 
-@seeded(60)
+@seeded(10)
 @given(model=random_models(dynamic=False))
 def test_static(model: RandomModel) -> None:
     check(model)
 
 
-@seeded(45)
+@pytest.mark.all
+@seeded(50)
+@given(model=random_models(dynamic=False))
+def test_more_static(model: RandomModel) -> None:
+    check(model)
+
+
+@seeded(8)
 @given(model=random_models(dynamic=True))
 def test_dynamic_batch(model: RandomModel) -> None:
+    check(model)
+
+
+@pytest.mark.all
+@seeded(37)
+@given(model=random_models(dynamic=True))
+def test_more_dynamic_batches(model: RandomModel) -> None:
     check(model)

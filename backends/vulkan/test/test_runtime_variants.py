@@ -66,7 +66,14 @@ def test_cases_with_exp_exist() -> None:
 STATIC = {name: case for name, case in CASES.items() if not case.dynamic_shapes}
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        # Staging and the validation layer are what a change on one driver breaks.
+        pytest.param(name, marks=[] if name == "staged" else pytest.mark.all)
+        for name in VARIANTS
+    ],
+)
 @pytest.mark.parametrize("case", STATIC.values(), ids=STATIC)
 def test_same_bytes(case: ModelCase, variant: str, tmp_path: Path) -> None:
     if variant == "swiftshader" and not SWIFTSHADER:
