@@ -7,7 +7,6 @@
 #include <string>
 #include <system_error>
 
-#include "WholeFile.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/TunedKernels.h"
 #include "vk/Error.h"
@@ -107,23 +106,12 @@ const Result* choose(const std::vector<Result>& results) {
   return is_clearly_faster(*best, results.front()) ? &*best : &results.front();
 }
 
-// What another process has written meanwhile stays, as far as it can be read.
 void keep(const std::string& path, const DeviceCaps& caps, const TunedShape& shape,
           const std::string& kernel) {
-  std::string why;
-  const std::string text = read_file(path, &why);
-  TunedKernels tuned;
-  if (why.empty() && !text.empty()) {
-    std::string damage;
-    tuned = TunedKernels::parse(text, &damage);
-    if (!damage.empty()) {
-      std::fprintf(stderr, "etvk_bench: replacing %s: %s\n", path.c_str(), damage.c_str());
-    }
-  }
-  tuned.set(tuning_key(caps), shape, kernel);
   std::error_code ignored;  // writing says what is wrong
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  ETVK_CHECK(why.empty() && replace_file(path, tuned.text(), &why), kInvalidArgument,
+  std::string why;
+  ETVK_CHECK(keep_tuned_kernel(path, tuning_key(caps), shape, kernel, &why), kInvalidArgument,
              "tuned kernels cannot be kept in " << path << ": " << why
                                                 << "; ETVK_TUNE_CACHE names another file");
 }

@@ -1,11 +1,22 @@
-"""ETVK_PIPELINE_CACHE: kept between processes, ignored when it is damaged, never in the way."""
+"""ETVK_PIPELINE_CACHE: kept between processes, ignored when it is damaged, never in the way, and
+never in place of what is not ours."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
+import signal
+import socket
+import stat
 import struct
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,13 +39,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(model: Path, cache: Path | str) -> subprocess.Popen[str]:
+def start(model: Path, cache: Path | str, **how: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [built("bin/etvk_run"), model, "--repeat", "1"],
         env=os.environ | {"ETVK_PIPELINE_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **how,
     )
 
 
@@ -58,6 +70,7 @@ def with_header(data: bytes) -> bytes:
 def assert_sound(cache: Path) -> bytes:
     """The driver's data in a file that is as it should be, with no temporary file beside it."""
     content = cache.read_bytes()
+    assert cache.stat().st_mode & 0o777 == 0o600
     data = content[HEADER.size :]
     assert content == with_header(data)
     assert DRIVER_HEADER.unpack_from(data)[:2] == (32, 1)
@@ -87,7 +100,7 @@ def damaged(good: bytes) -> dict[str, bytes]:
         "cut in our header": good[:10],
         "longer": good + b"\0",
         "one bit": good[:-1] + bytes([good[-1] ^ 1]),
-        "garbage": bytes(range(256)) * 20,
+        "another version of ours": b"ETVKPC00" + good[8:],
         "no driver data": with_header(b""),
         "cut in the driver's header": with_header(data[:20]),
         "of another vendor": driver_header(size, version, vendor ^ 1, device, uuid),
@@ -111,13 +124,182 @@ def test_damaged_files_are_ignored_and_replaced(model: Path, tmp_path: Path) -> 
         assert run(model, cache) == (expected, ""), name
 
 
-def test_a_file_that_cannot_be_written(model: Path, tmp_path: Path) -> None:
+def test_an_empty_file_is_filled(model: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "pipelines.bin"
+    cache.touch(0o600)
+    assert run(model, cache)[1] == ""
+    assert_sound(cache)
+
+
+def test_a_folder_that_is_not_there(model: Path, tmp_path: Path) -> None:
     expected, _ = run(model, "")
     outputs, said = run(model, tmp_path / "none" / "pipelines.bin")
     assert outputs == expected and "No such file or directory" in said
-    outputs, said = run(model, tmp_path)
-    assert outputs == expected and "it is not a regular file" in said
-    assert "was not written" in said and not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def make_unchanged(kind: str, path: Path) -> Iterator[str]:
+    """Puts something that is not ours at `path`; afterwards it must be as it was. Gives the reason
+    that the runtime must name."""
+    beside = path.with_name("beside")
+    good = with_header(bytes(100))
+    regular = "it is not a regular file"
+    reason = regular
+    with ExitStack() as stack:
+        if kind == "text":
+            path.write_text("my thesis")
+            path.chmod(0o600)
+            reason = "it is another file, which is left alone"
+        elif kind == "shorter than a header":
+            path.write_bytes(b"ETV")
+            path.chmod(0o600)
+            reason = "it is another file, which is left alone"
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "socket":
+            stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+        elif kind == "device":
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        elif kind == "link to ours":
+            beside.write_bytes(good)
+            beside.chmod(0o600)
+            path.symlink_to(beside)
+            reason = "it is a symbolic link"
+        elif kind == "link to nothing":
+            path.symlink_to(beside)
+            reason = "it is a symbolic link"
+        else:
+            path.write_bytes(good)
+            mode, owner, reason = {
+                "for the group to write": (0o620, -1, "others than its owner may write to it"),
+                "for all to write": (0o602, -1, "others than its owner may write to it"),
+                "of another user": (0o600, 12345, "it belongs to another user"),
+            }[kind]
+            path.chmod(mode)
+            os.chown(path, owner, -1)
+        before = state(path), beside.exists() and beside.read_bytes()
+        yield reason
+        assert (state(path), beside.exists() and beside.read_bytes()) == before, kind
+
+
+def state(path: Path) -> tuple[object, ...]:
+    status = path.lstat()
+    content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+    where = (status.st_ino, status.st_mode, status.st_uid, status.st_rdev, status.st_mtime_ns)
+    return *where, content, path.is_symlink() and os.readlink(path)
+
+
+NEEDS_ROOT = ("device", "of another user")
+NOT_OURS = (
+    "text",
+    "shorter than a header",
+    "folder",
+    "fifo",
+    "socket",
+    "link to ours",
+    "link to nothing",
+    "for the group to write",
+    "for all to write",
+    *NEEDS_ROOT,
+)
+
+
+@pytest.mark.parametrize("kind", NOT_OURS)
+def test_what_is_not_ours_is_left_alone(model: Path, tmp_path: Path, kind: str) -> None:
+    if kind in NEEDS_ROOT and os.geteuid() != 0:
+        pytest.skip("only root can make this")
+    expected, _ = run(model, "")
+    path = tmp_path / "pipelines.bin"
+    with make_unchanged(kind, path) as reason:
+        outputs, said = run(model, path)
+        assert outputs == expected
+        assert f"pipelines.bin was not written: {reason}" in said, said
+        if kind not in ("text", "shorter than a header", "link to nothing"):
+            assert f"pipelines.bin: {reason}" in said, said
+    assert {one.name for one in tmp_path.iterdir()} <= {"pipelines.bin", "beside"}
+
+
+def test_a_file_of_root_is_read_by_another_user(model: Path) -> None:
+    """Not written, though: it is left to the one who made it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file of root")
+    # Not below pytest's folder, which other users cannot enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        program = Path(folder) / "model.pte"
+        program.write_bytes(model.read_bytes())
+        cache = Path(folder) / "pipelines.bin"
+        expected, _ = run(model, cache)
+        cache.chmod(0o644)
+        before = state(cache)
+        outputs, said = finish(start(program, cache, user=12345))
+        assert outputs == expected and "ignoring" not in said
+        assert state(cache) == before
+
+
+def test_a_long_file_is_not_read(model: Path, tmp_path: Path) -> None:
+    expected, _ = run(model, "")
+    cache = tmp_path / "pipelines.bin"
+    with open(cache, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(with_header(bytes(100)))
+        file.truncate(1 << 40)  # sparse: more than memory holds
+    outputs, said = run(model, cache)
+    assert outputs == expected
+    assert f"it has {1 << 40} bytes, the most are {64 << 20}" in said
+    assert_sound(cache)  # ours, so it is replaced
+
+
+def test_a_process_that_is_killed_while_it_writes(model: Path, tmp_path: Path) -> None:
+    """By a limit on the size of files, in the middle of a write."""
+    expected, _ = run(model, "")
+    cache = tmp_path / "pipelines.bin"
+    run(model, cache)
+    size = cache.stat().st_size
+    for old in (b"", with_header(bytes(10))):
+        for limit in (10, size // 2, size - 1):
+            cache.unlink()
+            if old:
+                cache.write_bytes(old)
+                cache.chmod(0o600)
+            limited = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+            process = start(model, cache, preexec_fn=limited)
+            process.communicate(timeout=120)
+            assert process.returncode == -signal.SIGXFSZ
+            assert list(tmp_path.iterdir()) == [cache]
+            assert run(model, cache)[0] == expected
+            assert_sound(cache)
+
+
+def test_a_full_disk_keeps_the_old_file(model: Path, tmp_path: Path) -> None:
+    """The same limit, for a process that ignores its signal and so gets an error."""
+    cache = tmp_path / "pipelines.bin"
+    run(model, cache)
+    limit = cache.stat().st_size - 1
+    old = with_header(bytes(10))
+    cache.write_bytes(old)
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    said = finish(start(model, cache, preexec_fn=limited, restore_signals=False))[1]
+    assert "was not written: File too large" in said
+    assert cache.read_bytes() == old
+
+
+def test_a_process_that_is_stopped_while_it_writes(model: Path, tmp_path: Path) -> None:
+    """Another one does not wait for it for long, and reads what is there."""
+    cache = tmp_path / "pipelines.bin"
+    expected, _ = run(model, cache)
+    with open(cache, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run(model, cache) == (expected, "")
+        cache.write_bytes(with_header(bytes(100)))
+        outputs, said = run(model, cache)
+        assert outputs == expected and "another process is writing it" in said
 
 
 def test_processes_at_the_same_time(model: Path, tmp_path: Path) -> None:

@@ -140,11 +140,67 @@ def test_files_that_do_not_count(cache: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_replaced(cache: Path) -> None:
+    for content in ("executorch_vulkan tuned kernels 0\nnonsense", ""):
+        cache.parent.mkdir(exist_ok=True)
+        cache.write_text(content)
+        run = bench(cache, "--tune", *SHAPES)
+        assert run.returncode == 0 and ("replacing" in run.stderr) == bool(content)
+        assert len(entries(cache)) == 2
+        cache.unlink()
+
+
+def test_what_is_not_ours_is_left_alone(cache: Path, tmp_path: Path) -> None:
+    """Kind by kind in test_pipeline_cache.py; both files go through the same functions."""
+    tune(cache)
+    good = cache.read_bytes()
+    beside = tmp_path / "beside"
+    for kind, reason in (
+        ("text", "it is another file"),
+        ("link", "it is a symbolic link"),
+        ("fifo", "it is not a regular file"),
+        ("for all to write", "others than its owner may write to it"),
+    ):
+        cache.unlink()
+        if kind == "text":
+            cache.write_text("my thesis")
+        elif kind == "link":
+            beside.write_bytes(good)
+            cache.symlink_to(beside)
+        elif kind == "fifo":
+            os.mkfifo(cache)
+        else:
+            cache.write_bytes(good)
+            cache.chmod(0o666)
+        before = cache.lstat()
+        run = bench(cache, "--tune", *SHAPES)
+        assert run.returncode == 1 and "cannot be kept" in run.stderr, kind
+        assert reason in run.stderr, (kind, run.stderr)
+        if kind != "text":  # which no one has taken for ours
+            run = bench(cache, *SHAPES, ETVK_TUNE="1")
+            assert run.returncode == 0 and f"not using {cache}: {reason}" in run.stderr
+        after = cache.lstat()
+        assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (
+            before.st_ino,
+            before.st_mode,
+            before.st_mtime_ns,
+        )
+    assert beside.read_bytes() == good
+
+
+def test_tuners_at_the_same_time_keep_all(cache: Path) -> None:
     cache.parent.mkdir()
-    cache.write_text("nonsense")
-    run = bench(cache, "--tune", *SHAPES)
-    assert run.returncode == 0 and "replacing" in run.stderr
-    assert len(entries(cache)) == 2
+    command = [built("bin/etvk_bench"), *QUICK, "--tune", *SHAPES]
+    processes = [
+        subprocess.Popen(
+            [*command, *more],
+            env=os.environ | {"ETVK_TUNE_CACHE": str(cache)},
+            stdout=subprocess.DEVNULL,
+        )
+        for more in ((), ("--float-output",))
+    ]
+    assert [process.wait(300) for process in processes] == [0, 0]
+    assert len(entries(cache)) == 4
+    assert list(cache.parent.iterdir()) == [cache]
 
 
 def test_wrong_settings(cache: Path, tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "CacheFile.h"
 #include "Fnv1a.h"
-#include "WholeFile.h"
 
 namespace etvk {
 
 namespace {
+
+constexpr const char* kMagic = "ETVKPC";  // of every version
 
 struct FileHeader {
   char magic[8] = {'E', 'T', 'V', 'K', 'P', 'C', '0', '1'};
@@ -41,7 +43,7 @@ bool is_from(const DriverHeader& header, const DeviceCaps& caps) {
 }  // namespace
 
 std::string read_pipeline_file(const std::string& path, const DeviceCaps& caps, std::string* why) {
-  const std::string file = read_file(path, why);
+  const std::string file = read_cache_file(path, why);
   if (file.empty()) {
     return "";
   }
@@ -64,7 +66,8 @@ bool write_pipeline_file(const std::string& path, const std::string& data, std::
   const FileHeader header = header_of(data);
   std::string file(sizeof(header), '\0');
   std::memcpy(file.data(), &header, sizeof(header));
-  return replace_file(path, file + data, why);
+  file += data;
+  return update_cache_file(path, kMagic, [&file](const std::string&) { return file; }, why);
 }
 
 }  // namespace etvk

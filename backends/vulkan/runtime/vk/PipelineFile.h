@@ -13,11 +13,11 @@ namespace etvk {
 // (lavapipe of Mesa 26.2 gives 20 bytes).
 constexpr size_t kDriverHeaderBytes = 32;
 
-// The driver's data; empty if there is no file, or with `why` set if the file is damaged or belongs
-// to another device or driver.
+// The driver's data; empty if there is no file, or with `why` set if the file is damaged, belongs
+// to another device or driver, or is not to be trusted (see CacheFile.h).
 std::string read_pipeline_file(const std::string& path, const DeviceCaps& caps, std::string* why);
 
-// False with `why` set if the file cannot be written. Replaces it in one step.
+// False with `why` set if the file cannot be written or something else lies there.
 bool write_pipeline_file(const std::string& path, const std::string& data, std::string* why);
 
 }  // namespace etvk

@@ -6,8 +6,8 @@
 #include <sstream>
 #include <utility>
 
+#include "CacheFile.h"
 #include "Fnv1a.h"
-#include "WholeFile.h"
 #include "graph/ops/KernelTable.h"
 #include "vk/Environment.h"
 #include "vk/Error.h"
@@ -16,7 +16,8 @@ namespace etvk {
 
 namespace {
 
-constexpr const char* kFirstLine = "executorch_vulkan tuned kernels 1\n";
+constexpr const char* kMagic = "executorch_vulkan tuned kernels ";  // of every version
+constexpr const char* kVersion = "1\n";
 constexpr const char* kDeviceWord = "device ";
 constexpr const char* kLastWord = "checksum ";
 
@@ -51,7 +52,7 @@ std::string table_fingerprint() {
 
 TunedKernels read_tuned_kernels(const std::string& path, const DeviceCaps& caps) {
   std::string why;
-  const std::string text = read_file(path, &why);
+  const std::string text = read_cache_file(path, &why);
   TunedKernels tuned;
   if (why.empty() && !text.empty()) {
     tuned = TunedKernels::parse(text, &why);
@@ -74,7 +75,7 @@ TunedKernels TunedKernels::parse(const std::string& text, std::string* why) {
   const size_t last = text.rfind(kLastWord);
   const std::string body = text.substr(0, last == std::string::npos ? 0 : last);
   if (last == std::string::npos || text.substr(last) != kLastWord + checksum(body) + "\n" ||
-      !starts_with(body, kFirstLine)) {
+      !starts_with(body, std::string(kMagic) + kVersion)) {
     *why = "it is damaged or no file of tuned kernels";
     return {};
   }
@@ -102,7 +103,7 @@ TunedKernels TunedKernels::parse(const std::string& text, std::string* why) {
 
 std::string TunedKernels::text() const {
   std::ostringstream body;
-  body << kFirstLine;
+  body << kMagic << kVersion;
   for (const auto& [device, kernels] : devices_) {
     body << kDeviceWord << device << "\n";
     for (const auto& [shape, kernel] : kernels) {
@@ -156,6 +157,23 @@ std::string tuned_kernels_path() {
   ETVK_CHECK(!home.empty(), kInvalidArgument,
              "ETVK_TUNE_CACHE, XDG_CACHE_HOME and HOME are not set: nowhere to keep tuned kernels");
   return home + "/.cache" + file;
+}
+
+bool keep_tuned_kernel(const std::string& path, const std::string& device, const TunedShape& shape,
+                       const std::string& kernel, std::string* why) {
+  const auto add = [&](const std::string& text) {
+    std::string damage;
+    TunedKernels tuned;
+    if (!text.empty()) {
+      tuned = TunedKernels::parse(text, &damage);
+    }
+    if (!damage.empty()) {
+      std::fprintf(stderr, "executorch_vulkan: replacing %s: %s\n", path.c_str(), damage.c_str());
+    }
+    tuned.set(device, shape, kernel);
+    return tuned.text();
+  };
+  return update_cache_file(path, kMagic, add, why);
 }
 
 std::string tuned_linear_kernel(const DeviceCaps& caps, const TunedShape& shape) {

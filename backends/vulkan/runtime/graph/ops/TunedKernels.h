@@ -46,6 +46,12 @@ std::string tuning_key(const DeviceCaps& caps);
 // kInvalidArgument if there is neither.
 std::string tuned_kernels_path();
 
+// Adds one kernel to the file at `path`, or puts it in place of the shape's old one. What other
+// processes have added stays; a damaged file is begun anew, with a line on stderr. False with `why`
+// set if the file cannot be written or something else lies there.
+bool keep_tuned_kernel(const std::string& path, const std::string& device, const TunedShape& shape,
+                       const std::string& kernel, std::string* why);
+
 // With ETVK_TUNE=1 the tuned kernel's name, else or where none was measured "". The file is read
 // once; one that is damaged or of another device, driver or build is reported on stderr and
 // ignored. Throws kInvalidArgument for another value of ETVK_TUNE. Thread-safe.
