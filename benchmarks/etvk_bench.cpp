@@ -139,12 +139,12 @@ int run(int argc, char** argv) {
     std::fputs(usage(), stdout);
     return 0;
   }
-  Context& context = context_from_environment();
+  const std::shared_ptr<Context> context = context_from_environment();
   if (options.list) {
-    list_kernels(context.device.caps(), options);
+    list_kernels(context->device.caps(), options);
     return 0;
   }
-  return run_benchmarks(context, options) ? 0 : 1;
+  return run_benchmarks(*context, options) ? 0 : 1;
 }
 
 }  // namespace

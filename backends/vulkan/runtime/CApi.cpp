@@ -80,12 +80,20 @@ std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::st
   return json.str();
 }
 
-// Copies `text`, NUL-terminated and cut at `size` bytes; returns the bytes that it needs.
-size_t write_text(const std::string& text, char* buffer, size_t size) {
-  if (size > 0) {
-    std::snprintf(buffer, size, "%s", text.c_str());
+// Copies what `text` returns, NUL-terminated and cut at `size` bytes. Returns the bytes that it
+// needs, or 0 after printing the exception.
+template <typename Text>
+size_t write_text(char* buffer, size_t size, Text&& text) {
+  try {
+    const std::string all = text();
+    if (size > 0) {
+      std::snprintf(buffer, size, "%s", all.c_str());
+    }
+    return all.size() + 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
+    return 0;
   }
-  return text.size() + 1;
 }
 
 }  // namespace
@@ -99,42 +107,33 @@ size_t write_text(const std::string& text, char* buffer, size_t size) {
 // Writes what available_devices() finds as a JSON array; "selected" marks the device that programs
 // loaded now would run on.
 ETVK_EXPORT size_t etvk_describe_devices(char* buffer, size_t size) {
-  try {
+  return write_text(buffer, size, [] {
     const auto options = etvk::ContextOptions::from_environment();
-    return write_text(describe(etvk::available_devices(options), options.device), buffer, size);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
-    return 0;
-  }
+    return describe(etvk::available_devices(options), options.device);
+  });
 }
 
 // Writes what programs of this process hold on the selected device now, as a JSON object.
 ETVK_EXPORT size_t etvk_memory_in_use(char* buffer, size_t size) {
-  try {
-    const auto& context = etvk::context_from_environment();
-    const etvk::MemoryInUse& memory = context.device.memory_in_use();
+  return write_text(buffer, size, [] {
+    const auto context = etvk::context_from_environment();
+    const etvk::MemoryInUse& memory = context->device.memory_in_use();
     std::ostringstream json;
     json << "{\"size_bytes\":" << memory.size_bytes << ",\"buffers\":" << memory.buffers << "}";
-    return write_text(json.str(), buffer, size);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
-    return 0;
-  }
+    return json.str();
+  });
 }
 
 // Writes the name of the kernel that programs loaded now would run for y[M, N] = x[M, K] * w[N,
 // K]^T; `op` is q8ta_linear or linear_q8ta_q8csw.
 ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, uint32_t K,
                                       char* buffer, size_t size) {
-  try {
+  return write_text(buffer, size, [=] {
     ETVK_CHECK(M > 0 && N > 0 && K > 0, kInvalidArgument, "M, N and K must be positive");
-    const auto& context = etvk::context_from_environment();
-    const auto& row = etvk::choose_linear_kernel(context.device.caps(), op, M, N, K);
-    return write_text(row.name, buffer, size);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "executorch_vulkan: %s\n", error.what());
-    return 0;
-  }
+    const auto context = etvk::context_from_environment();
+    const auto& row = etvk::choose_linear_kernel(context->device.caps(), op, M, N, K);
+    return std::string(row.name);
+  });
 }
 
 // Sums of ExecuteTimes since the last call, in the order of its fields; all 0 unless programs were

@@ -20,6 +20,7 @@
 #include "graph/ComputeGraph.h"
 #include "vk/Context.h"
 #include "vk/Error.h"
+#include "vk/Process.h"
 
 namespace {
 
@@ -170,6 +171,14 @@ void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args) {
   }
 }
 
+struct Program {
+  Program(std::shared_ptr<etvk::Context> device, etvk::GraphDef def)
+      : context(std::move(device)), graph(*context, std::move(def), etvk::timestamps_wanted()) {}
+
+  std::shared_ptr<etvk::Context> context;  // outlives the graph
+  etvk::ComputeGraph graph;
+};
+
 class VulkanBackend final : public er::BackendInterface {
  public:
   // Always: without a device, init gives an error that says what to install.
@@ -178,7 +187,7 @@ class VulkanBackend final : public er::BackendInterface {
   er::Result<er::DelegateHandle*> init(er::BackendInitContext& context,
                                        er::FreeableBuffer* processed,
                                        er::ArrayRef<er::CompileSpec>) const override {
-    std::unique_ptr<etvk::ComputeGraph> graph;
+    std::unique_ptr<Program> program;
     const er::Error error = guarded("init", [&] {
       // Constants outside the blob stay loaded until they are on the device, each name once.
       std::map<std::string, er::FreeableBuffer> loaded;
@@ -195,31 +204,34 @@ class VulkanBackend final : public er::BackendInterface {
         }
         return {static_cast<const uint8_t*>(found->second.data()), found->second.size()};
       };
-      etvk::Context& device = etvk::context_from_environment();
-      graph = std::make_unique<etvk::ComputeGraph>(
-          device,
-          etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),
-                          named_data),
-          etvk::timestamps_wanted());
+      const auto device = etvk::context_from_environment();
+      program = std::make_unique<Program>(
+          device, etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),
+                                  named_data));
     });
     processed->Free();
     if (error != er::Error::Ok) {
       return error;
     }
-    return graph.release();
+    return program.release();
   }
 
   er::Error execute(er::BackendExecutionContext&, er::DelegateHandle* handle,
                     er::Span<er::EValue*> args) const override {
     return guarded("execute", [&] {
-      auto& graph = *static_cast<etvk::ComputeGraph*>(handle);
-      std::lock_guard<std::mutex> lock(graph.lock());
-      execute_graph(graph, args);
+      auto& program = *static_cast<Program*>(handle);
+      // First: at fork() a thread of the parent may have held the lock.
+      program.context->device.check_usable();
+      std::lock_guard<std::mutex> lock(program.graph.lock());
+      execute_graph(program.graph, args);
     });
   }
 
   void destroy(er::DelegateHandle* handle) const override {
-    delete static_cast<etvk::ComputeGraph*>(handle);
+    // A forked child leaves it alone: a thread of the parent may have been in the middle of it.
+    if (!etvk::forked_from_vulkan()) {
+      delete static_cast<Program*>(handle);
+    }
   }
 };
 

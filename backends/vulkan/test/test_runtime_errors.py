@@ -103,6 +103,10 @@ def test_no_loader(mlp_path: Path) -> None:
         ("ETVK_DISABLE", "dot,fp16", "unknown feature 'fp16'; known are coopmat, dot"),
         ("ETVK_VALIDATION", "yes", "expected 0 or 1"),
         ("ETVK_LOG_KERNELS", "yes", "ETVK_LOG_KERNELS=yes: expected 0 or 1"),
+        ("ETVK_TIMEOUT_MS", "soon", "ETVK_TIMEOUT_MS=soon: expected a whole number from 0 to 864"),
+        ("ETVK_TIMEOUT_MS", "-1", "ETVK_TIMEOUT_MS=-1: expected a whole number"),
+        ("ETVK_TIMEOUT_MS", "1.5", "ETVK_TIMEOUT_MS=1.5: expected a whole number"),
+        ("ETVK_TIMEOUT_MS", "86400001", "ETVK_TIMEOUT_MS=86400001: expected a whole number"),
         ("ETVK_KERNEL", "q8ta_linear__dot4__m3n3k3__wg1", "q8ta_linear__dot4__m3n3k3__wg1"),
     ],
 )

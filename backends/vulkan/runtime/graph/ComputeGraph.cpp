@@ -227,6 +227,7 @@ void ComputeGraph::set_input_symint(size_t index, int64_t value) {
 }
 
 void ComputeGraph::run() {
+  context_.device.check_usable();
   if (dirty_) {
     record();
   }

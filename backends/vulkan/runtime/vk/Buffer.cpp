@@ -17,8 +17,7 @@ Buffer::Buffer(const Device& device, uint64_t size_bytes, MemoryUse use)
   info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   VkBuffer buffer = VK_NULL_HANDLE;
   check(api.vkCreateBuffer(device.handle(), &info, nullptr, &buffer), "vkCreateBuffer");
-  buffer_ = {buffer,
-             [&device](VkBuffer b) { device.api().vkDestroyBuffer(device.handle(), b, nullptr); }};
+  buffer_ = device.own(buffer, api.vkDestroyBuffer);
 
   VkMemoryRequirements needs{};
   api.vkGetBufferMemoryRequirements(device.handle(), buffer, &needs);
@@ -33,9 +32,11 @@ Buffer::Buffer(const Device& device, uint64_t size_bytes, MemoryUse use)
   device.memory_in_use().size_bytes += needs.size;
   ++device.memory_in_use().buffers;
   memory_ = {memory, [&device, size = needs.size](VkDeviceMemory m) {
-               device.api().vkFreeMemory(device.handle(), m, nullptr);
-               device.memory_in_use().size_bytes -= size;
-               --device.memory_in_use().buffers;
+               device.when_settled([&device, size, m] {
+                 device.api().vkFreeMemory(device.handle(), m, nullptr);
+                 device.memory_in_use().size_bytes -= size;
+                 --device.memory_in_use().buffers;
+               });
              }};
   check(api.vkBindBufferMemory(device.handle(), buffer, memory, 0), "vkBindBufferMemory");
 

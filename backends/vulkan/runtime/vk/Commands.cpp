@@ -33,9 +33,7 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
   pool_info.queueFamilyIndex = device.queue_family();
   VkCommandPool pool = VK_NULL_HANDLE;
   check(api.vkCreateCommandPool(vk_device, &pool_info, nullptr, &pool), "vkCreateCommandPool");
-  pool_ = {pool, [&device](VkCommandPool p) {
-             device.api().vkDestroyCommandPool(device.handle(), p, nullptr);
-           }};
+  pool_ = device.own(pool, api.vkDestroyCommandPool);
 
   VkCommandBufferAllocateInfo buffer_info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
   buffer_info.commandPool = pool;
@@ -47,8 +45,7 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
   VkFenceCreateInfo fence_info{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
   VkFence fence = VK_NULL_HANDLE;
   check(api.vkCreateFence(vk_device, &fence_info, nullptr, &fence), "vkCreateFence");
-  fence_ = {fence,
-            [&device](VkFence f) { device.api().vkDestroyFence(device.handle(), f, nullptr); }};
+  fence_ = device.own(fence, api.vkDestroyFence);
 
   if (timed) {
     ETVK_CHECK(device.caps().timestamp_period_ns > 0.0f, kNotSupported,
@@ -58,9 +55,7 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
     query_info.queryCount = kQueryCount;
     VkQueryPool queries = VK_NULL_HANDLE;
     check(api.vkCreateQueryPool(vk_device, &query_info, nullptr, &queries), "vkCreateQueryPool");
-    queries_ = {queries, [&device](VkQueryPool q) {
-                  device.api().vkDestroyQueryPool(device.handle(), q, nullptr);
-                }};
+    queries_ = device.own(queries, api.vkDestroyQueryPool);
   }
 }
 
@@ -78,10 +73,7 @@ void Commands::add_descriptor_pool() {
   VkDescriptorPool pool = VK_NULL_HANDLE;
   check(device_.api().vkCreateDescriptorPool(device_.handle(), &info, nullptr, &pool),
         "vkCreateDescriptorPool");
-  const Device& device = device_;
-  descriptor_pools_.emplace_back(pool, [&device](VkDescriptorPool p) {
-    device.api().vkDestroyDescriptorPool(device.handle(), p, nullptr);
-  });
+  descriptor_pools_.push_back(device_.own(pool, device_.api().vkDestroyDescriptorPool));
 }
 
 VkDescriptorSet Commands::allocate_set(const Pipeline& pipeline) {

@@ -2,6 +2,7 @@
 // same one.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -16,14 +17,15 @@ struct ContextOptions {
   std::string disable;         // ETVK_DISABLE: comma list, see without_disabled()
   bool validation = false;     // ETVK_VALIDATION=1
   std::string pipeline_cache;  // ETVK_PIPELINE_CACHE: path of a file; empty: none
+  std::chrono::milliseconds timeout = kDefaultTimeout;  // ETVK_TIMEOUT_MS; 0: for ever
 
   static ContextOptions from_environment();
 };
 
 struct Context {
   Context(std::shared_ptr<Instance> instance, size_t device_index, DeviceCaps caps,
-          std::string pipeline_cache_path = "")
-      : device(std::move(instance), device_index, std::move(caps)),
+          std::string pipeline_cache_path = "", std::chrono::milliseconds timeout = kDefaultTimeout)
+      : device(std::move(instance), device_index, std::move(caps), timeout),
         pipelines(device, std::move(pipeline_cache_path)) {}
 
   Device device;
@@ -31,13 +33,14 @@ struct Context {
   ConstantStore constants;
 };
 
-// The context for `options`, made on first use. Thread-safe. Contexts live until the process ends:
-// a driver may already be unloaded when static destructors run. Throws kDeviceUnavailable when
-// there is no loader, no driver or no such device.
-Context& context_for(const ContextOptions& options);
+// The context for `options`, made on first use, and again when its device has been lost.
+// Thread-safe. Others live until the process ends: a driver may already be unloaded when static
+// destructors run. Throws kDeviceUnavailable when there is no loader, no driver or no such device,
+// or in a forked process (vk/Process.h).
+std::shared_ptr<Context> context_for(const ContextOptions& options);
 
 // The same for ContextOptions::from_environment().
-Context& context_from_environment();
+std::shared_ptr<Context> context_from_environment();
 
 // Every device there is, features that ETVK_DISABLE names cleared; empty without a loader or
 // driver.

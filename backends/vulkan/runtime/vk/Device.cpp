@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "vk/Error.h"
 #include "vk/Features.h"
@@ -31,10 +32,12 @@ Features features_of(const DeviceCaps& caps) {
 
 }  // namespace
 
-Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps)
+Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps,
+               std::chrono::milliseconds timeout)
     : instance_(std::move(instance)),
       physical_(instance_->physical_devices().at(index)),
-      caps_(std::move(caps)) {
+      caps_(std::move(caps)),
+      timeout_(timeout) {
   const InstanceApi& api = instance_->api();
 
   uint32_t family_count = 0;
@@ -65,7 +68,7 @@ Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps
   info.enabledExtensionCount = static_cast<uint32_t>(enabled.extensions().size());
   info.ppEnabledExtensionNames = enabled.extensions().data();
   VkDevice device = VK_NULL_HANDLE;
-  check(api.vkCreateDevice(physical_, &info, nullptr, &device), "vkCreateDevice");
+  etvk::check(api.vkCreateDevice(physical_, &info, nullptr, &device), "vkCreateDevice");
   api_ = load_device_api(api, device);
   device_ = {device, [this](VkDevice d) { api_.vkDestroyDevice(d, nullptr); }};
   api_.vkGetDeviceQueue(device, queue_family_, 0, &queue_);
@@ -80,8 +83,10 @@ Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps
 }
 
 Device::~Device() {
-  if (device_) {
+  if (!forked_from_vulkan() && settle()) {
     api_.vkDeviceWaitIdle(device_.get());
+  } else {
+    device_.release();  // with all that it still uses
   }
 }
 
@@ -124,7 +129,19 @@ uint32_t Device::memory_type(uint32_t type_bits, MemoryUse use) const {
   ETVK_FAIL(kNotSupported, caps_.name << " has no memory type for this use");
 }
 
+void Device::check(VkResult result, const char* call) const {
+  is_lost_ = is_lost_ || result == VK_ERROR_DEVICE_LOST;
+  etvk::check(result, call);
+}
+
+void Device::check_usable() const {
+  check_not_forked();
+  ETVK_CHECK(!is_lost_, kDeviceUnavailable,
+             caps_.name << " was lost since the program was loaded; load the program again");
+}
+
 void Device::submit(VkCommandBuffer commands, VkFence fence) const {
+  check_usable();
   VkSubmitInfo info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
   info.commandBufferCount = 1;
   info.pCommandBuffers = &commands;
@@ -134,17 +151,68 @@ void Device::submit(VkCommandBuffer commands, VkFence fence) const {
 }
 
 void Device::wait(VkFence fence) const {
+  VkResult result = VK_NOT_READY;
   if (caps_.spin) {
     const auto end = std::chrono::steady_clock::now() + kSpinTime;
     do {
-      const VkResult status = api_.vkGetFenceStatus(handle(), fence);
-      check(status, "vkGetFenceStatus");
-      if (status == VK_SUCCESS) {
-        return;
-      }
-    } while (std::chrono::steady_clock::now() < end);
+      result = api_.vkGetFenceStatus(handle(), fence);
+    } while (result == VK_NOT_READY && std::chrono::steady_clock::now() < end);
   }
-  check(api_.vkWaitForFences(handle(), 1, &fence, VK_TRUE, UINT64_MAX), "vkWaitForFences");
+  const auto timeout_ns = static_cast<uint64_t>(std::chrono::nanoseconds(timeout_).count());
+  uint64_t finished = 0;
+  // Again where others, which may have been in front, have finished meanwhile.
+  while (result == VK_NOT_READY || (result == VK_TIMEOUT && finished_ != finished)) {
+    finished = finished_;
+    result = api_.vkWaitForFences(handle(), 1, &fence, VK_TRUE,
+                                  timeout_ns == 0 ? UINT64_MAX : timeout_ns);
+  }
+  if (result != VK_SUCCESS) {
+    give_up(fence, result);
+  }
+  ++finished_;
+}
+
+// A lost device has stopped; one that does not answer may go on reading and writing.
+void Device::give_up(VkFence fence, VkResult result) const {
+  is_lost_ = true;
+  if (result != VK_ERROR_DEVICE_LOST) {
+    std::lock_guard<std::mutex> lock(unfinished_mutex_);
+    unfinished_.push_back(fence);
+  }
+  ETVK_CHECK(result != VK_TIMEOUT, kDeviceUnavailable,
+             caps_.name << " has not answered for " << timeout_.count()
+                        << " ms and is given up; load the program again, or let ETVK_TIMEOUT_MS "
+                           "allow more");
+  etvk::check(result, "waiting for the device");
+  ETVK_FAIL(kInternal, "waiting for the device returned " << static_cast<int>(result));
+}
+
+bool Device::settle() const {
+  std::lock_guard<std::mutex> lock(unfinished_mutex_);
+  const auto has_finished = [this](VkFence fence) {
+    return api_.vkGetFenceStatus(handle(), fence) != VK_NOT_READY;
+  };
+  unfinished_.erase(std::remove_if(unfinished_.begin(), unfinished_.end(), has_finished),
+                    unfinished_.end());
+  if (!unfinished_.empty()) {
+    return false;
+  }
+  for (const auto& destroy : std::exchange(unsettled_, {})) {
+    destroy();
+  }
+  return true;
+}
+
+void Device::when_settled(std::function<void()> destroy) const {
+  if (forked_from_vulkan()) {
+    return;
+  }
+  if (is_lost_ && !settle()) {
+    std::lock_guard<std::mutex> lock(unfinished_mutex_);
+    unsettled_.push_back(std::move(destroy));
+    return;
+  }
+  destroy();
 }
 
 }  // namespace etvk

@@ -1,14 +1,21 @@
 // A logical device with one compute queue, shared by every program in the process. Thread-safe.
+// Once it is lost, or has not answered in time, it takes no more work; the process can make another
+// one of the same hardware.
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "vk/Api.h"
 #include "vk/DeviceCaps.h"
 #include "vk/Handle.h"
 #include "vk/Instance.h"
+#include "vk/Process.h"
 
 namespace etvk {
 
@@ -27,9 +34,15 @@ struct MemoryInUse {
   std::atomic<uint64_t> buffers{0};
 };
 
+// How long the host waits for the device if ETVK_TIMEOUT_MS does not say: longer than anything
+// runs, the largest programs on a slow CPU included.
+constexpr std::chrono::milliseconds kDefaultTimeout{600'000};
+
 class Device {
  public:
-  Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps);
+  // `timeout` is how long wait() waits; 0: for ever.
+  Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps,
+         std::chrono::milliseconds timeout = kDefaultTimeout);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -47,11 +60,34 @@ class Device {
   VkMemoryPropertyFlags memory_flags(uint32_t type) const;
 
   // One submission at a time (a Vulkan queue is not thread-safe); waiting happens outside the lock.
-  // `fence` is signalled when all is done. Both throw kDeviceUnavailable on a lost device.
+  // `fence` is signalled when all is done. Both throw kDeviceUnavailable on a lost device; wait()
+  // also when no submission at all has finished for the timeout, which loses the device.
   void submit(VkCommandBuffer commands, VkFence fence) const;
   void wait(VkFence fence) const;
 
+  bool is_lost() const { return is_lost_; }
+  // Throws kDeviceUnavailable if it is lost, or the parent's of a forked process.
+  void check_usable() const;
+  // False while the device may still run a submission that it did not finish in time. Otherwise
+  // destroys what had to wait for that.
+  bool settle() const;
+
+  // Owns a child of the device, which `destroy` destroys: not before settle(), and never in a
+  // child of fork(). The device must outlive it.
+  template <typename T>
+  Handle<T> own(T child,
+                void(VKAPI_PTR* destroy)(VkDevice, T, const VkAllocationCallbacks*)) const {
+    return {child, [this, destroy](T one) {
+              when_settled([this, destroy, one] { destroy(handle(), one, nullptr); });
+            }};
+  }
+  // Runs `destroy` under the same rule.
+  void when_settled(std::function<void()> destroy) const;
+
  private:
+  void check(VkResult result, const char* call) const;
+  [[noreturn]] void give_up(VkFence fence, VkResult result) const;
+
   std::shared_ptr<Instance> instance_;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   DeviceCaps caps_;
@@ -61,7 +97,13 @@ class Device {
   DeviceApi api_;
   Handle<VkDevice> device_;
   VkQueue queue_ = VK_NULL_HANDLE;
+  const std::chrono::milliseconds timeout_;
   mutable std::mutex queue_mutex_;
+  mutable std::atomic<bool> is_lost_{false};
+  mutable std::atomic<uint64_t> finished_{0};  // submissions
+  mutable std::mutex unfinished_mutex_;
+  mutable std::vector<VkFence> unfinished_;  // of submissions that no one waits for any more
+  mutable std::vector<std::function<void()>> unsettled_;
   mutable MemoryInUse memory_in_use_;
 };
 

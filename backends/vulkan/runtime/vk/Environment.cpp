@@ -1,6 +1,8 @@
 #include "vk/Environment.h"
 
+#include <charconv>
 #include <cstdlib>
+#include <system_error>
 
 #include "vk/Error.h"
 
@@ -16,6 +18,19 @@ bool environment_flag(const char* name) {
   ETVK_CHECK(value.empty() || value == "0" || value == "1", kInvalidArgument,
              name << "=" << value << ": expected 0 or 1");
   return value == "1";
+}
+
+uint64_t environment_number(const char* name, uint64_t largest, uint64_t otherwise) {
+  const std::string value = environment(name);
+  if (value.empty()) {
+    return otherwise;
+  }
+  uint64_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto [read, error] = std::from_chars(value.data(), end, number);
+  ETVK_CHECK(error == std::errc() && read == end && number <= largest, kInvalidArgument,
+             name << "=" << value << ": expected a whole number from 0 to " << largest);
+  return number;
 }
 
 }  // namespace etvk

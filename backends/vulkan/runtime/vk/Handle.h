@@ -24,6 +24,8 @@ class Handle {
 
   T get() const { return handle_; }
   explicit operator bool() const { return handle_ != T{}; }
+  // Forgets it.
+  T release() { return std::exchange(handle_, T{}); }
   void reset() {
     if (handle_ != T{}) {
       destroy_(std::exchange(handle_, T{}));

@@ -43,9 +43,7 @@ class CreateInfo {
     VkShaderModule module = VK_NULL_HANDLE;
     check(api.vkCreateShaderModule(device.handle(), &module_info, nullptr, &module),
           "vkCreateShaderModule");
-    module_ = {module, [&device](VkShaderModule m) {
-                 device.api().vkDestroyShaderModule(device.handle(), m, nullptr);
-               }};
+    module_ = device.own(module, api.vkDestroyShaderModule);
     for (uint32_t i = 0; i < entries_.size(); ++i) {
       entries_[i] = {i, static_cast<uint32_t>(i * sizeof(uint32_t)), sizeof(uint32_t)};
     }
@@ -90,9 +88,7 @@ Handle<VkPipelineCache> create_driver_cache(const Device& device, const std::str
   VkPipelineCache cache = VK_NULL_HANDLE;
   check(device.api().vkCreatePipelineCache(device.handle(), &info, nullptr, &cache),
         "vkCreatePipelineCache");
-  return {cache, [&device](VkPipelineCache c) {
-            device.api().vkDestroyPipelineCache(device.handle(), c, nullptr);
-          }};
+  return device.own(cache, device.api().vkDestroyPipelineCache);
 }
 
 }  // namespace
@@ -115,9 +111,7 @@ Pipeline::Pipeline(const Device& device, const KernelRow& row, std::vector<uint3
   VkDescriptorSetLayout set_layout = VK_NULL_HANDLE;
   check(api.vkCreateDescriptorSetLayout(vk_device, &set_info, nullptr, &set_layout),
         "vkCreateDescriptorSetLayout");
-  set_layout_ = {set_layout, [&device](VkDescriptorSetLayout l) {
-                   device.api().vkDestroyDescriptorSetLayout(device.handle(), l, nullptr);
-                 }};
+  set_layout_ = device.own(set_layout, api.vkDestroyDescriptorSetLayout);
 
   VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, row.push_constant_bytes};
   VkPipelineLayoutCreateInfo layout_info{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
@@ -128,9 +122,7 @@ Pipeline::Pipeline(const Device& device, const KernelRow& row, std::vector<uint3
   VkPipelineLayout layout = VK_NULL_HANDLE;
   check(api.vkCreatePipelineLayout(vk_device, &layout_info, nullptr, &layout),
         "vkCreatePipelineLayout");
-  layout_ = {layout, [&device](VkPipelineLayout l) {
-               device.api().vkDestroyPipelineLayout(device.handle(), l, nullptr);
-             }};
+  layout_ = device.own(layout, api.vkDestroyPipelineLayout);
 }
 
 PipelineCache::PipelineCache(const Device& device, std::string path)
@@ -186,9 +178,7 @@ void PipelineCache::create(const std::vector<const Pipeline*>& wanted) {
       failed << " " << missing[i]->row_.name;
       continue;
     }
-    missing[i]->pipeline_ = {created[i], [&device = device_](VkPipeline p) {
-                               device.api().vkDestroyPipeline(device.handle(), p, nullptr);
-                             }};
+    missing[i]->pipeline_ = device_.own(created[i], device_.api().vkDestroyPipeline);
   }
   if (failed.tellp() > 0) {
     const bool no_memory =

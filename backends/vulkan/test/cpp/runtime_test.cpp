@@ -490,7 +490,8 @@ int main() {
   try {
     test_arena_planner();
     test_device_choice();
-    Context& context = context_from_environment();
+    const std::shared_ptr<Context> shared = context_from_environment();
+    Context& context = *shared;
     test_wrong_programs(context);
     test_wrong_inputs(context);
     test_new_sizes(context);

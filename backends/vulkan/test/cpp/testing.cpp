@@ -46,7 +46,7 @@ int guarded(Body&& body) {
   }
 }
 
-Context& context() { return etvk::context_from_environment(); }
+Context& context() { return *etvk::context_from_environment(); }  // which keeps it
 
 // ---- Guard band: what lies behind y in its last 16-byte group, where the host can see it.
 

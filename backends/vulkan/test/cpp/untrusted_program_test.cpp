@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -432,7 +433,8 @@ void test_arena_of_many() {
 
 int main() {
   try {
-    Context& context = context_from_environment();
+    const std::shared_ptr<Context> shared = context_from_environment();
+    Context& context = *shared;
     test_claimed_sizes(context);
     test_prepack_and_readers(context);
     test_empty_and_huge(context);
