@@ -18,7 +18,9 @@ from .patterns.edge_ops import (
     MOVE_OPS,
     QUANTIZE,
     is_alias,
+    is_dequantize,
     is_part,
+    is_quantize,
     is_symint,
     moves_elements,
     node_argument,
@@ -106,7 +108,7 @@ class PartitionPlan:
                 groups = group_by_level(self._graph, [step.inner_nodes for step in steps], singles)
             except CyclicUnitError as error:
                 cut = next(step for step in steps if step.inner_nodes == error.unit)
-                self._take_back(cut, str(error))
+                self._take_back(cut, _split_constant(cut, steps) or str(error))
                 plan = self._plan_steps()
                 continue
             misplaced = _misplaced_sizes(groups)
@@ -214,13 +216,42 @@ def _outside_reader(step: Step, inner: Collection[Node]) -> str | None:
     for node in step.computing_nodes:
         for user in node.users:
             if user not in inner and node not in given:
-                weight = isinstance(step, QuantizedLinearMatch) and node in step.weight.inner_nodes
-                if weight:
-                    return (
-                        "its dequantized weight has other users; give them a copy of the weight, "
-                        "or leave it out of the quantization"
-                    )
+                if node in _constant_nodes(step):
+                    return _shared_problem(node, user)
                 return f"{node.name} is also read in float by {user.name}; quantize that reader"
+    return None
+
+
+def _constant_nodes(step: Step) -> tuple[Node, ...]:
+    """The ops of a step that compute its weight and bias ahead of time."""
+    layer = step.linear if isinstance(step, ResidualMatch) else step
+    return layer.constant_nodes if isinstance(layer, QuantizedLinearMatch) else ()
+
+
+def _shared_problem(node: Node, other: Node) -> str:
+    """Why an op that is computed ahead of time for one layer can't serve `other` too."""
+    if is_quantize(node):
+        return (
+            f"{node.name}, which quantizes its weight, is also read by {other.name}; fold it with "
+            "convert_pt2e(..., fold_quantize=True)"
+        )
+    if is_dequantize(node):
+        return (
+            f"its dequantized weight or bias is also read by {other.name}; give that a copy of its "
+            "own, or leave it out of the quantization"
+        )
+    return (
+        f"{node.name}, which its constants are computed by, is also read by {other.name} outside "
+        "of this delegate; give each layer constants of its own, or leave out the pass that made it"
+    )
+
+
+def _split_constant(step: Step, others: Sequence[Step]) -> str | None:
+    """The reason where `step` and a step of another delegate share an op on constants, or None."""
+    for other in others:
+        shared = set(_constant_nodes(step)) & set(_constant_nodes(other))
+        if shared and other is not step:
+            return _shared_problem(min(shared), other.anchor_node)
     return None
 
 

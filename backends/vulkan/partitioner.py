@@ -19,7 +19,7 @@ from torch.fx import GraphModule, Node
 from .fusion_report import Report, Row, rows_of_program
 from .partition_plan import OpFilter, Partition, PartitionPlan
 from .patterns.aten_splits import slices_for_splits
-from .patterns.constants import Constants, TensorFacts, known_facts
+from .patterns.constants import Constants, KnownValues, known_values
 from .patterns.graph_edits import mark_as_ours
 from .patterns.rejection import Rejection
 from .patterns.uint8_activations import has_uint8, plan_as_int8
@@ -74,13 +74,13 @@ class VulkanPartitioner(Partitioner):
             frozenset(nn_module_blocklist or ()),
             None if nn_module_allowlist is None else frozenset(nn_module_allowlist),
         )
-        self._known_constants: list[dict[str, TensorFacts]] = []
+        self._known_constants: list[KnownValues] = []
         self.rejections: tuple[Rejection, ...] = ()
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
         and turn splits into slices, whose dynamic sizes the edge program keeps."""
-        self._known_constants.append(known_facts(exported_program))
+        self._known_constants.append(known_values(exported_program))
         return slices_for_splits(exported_program)
 
     def ops_to_not_decompose(

@@ -22,6 +22,7 @@ from .patterns.edge_ops import (
     SQUEEZE,
     UNSQUEEZE,
     VIEW,
+    float_problem,
     is_contiguous,
     is_part,
     is_symint,
@@ -51,7 +52,7 @@ def _check_quantization(node: Node) -> str | None:
 def _check_dequantization(node: Node) -> str | None:
     out_dtype = named_argument(node, 6, "out_dtype")
     if out_dtype not in (None, torch.float32):
-        return f"out_dtype is {out_dtype}, not float32; dequantize to float32"
+        return float_problem(node) or f"out_dtype is {out_dtype}; dequantize to float32"
     return _check_quantization(node)
 
 
@@ -88,7 +89,7 @@ def _check_split(node: Node) -> str | None:
 def _check_layout(node: Node) -> str | None:
     tensor = tensor_of(node)
     if tensor is None or tensor.dtype not in (torch.float32, torch.int8):
-        return f"dtype is {None if tensor is None else tensor.dtype}"
+        return float_problem(node) or f"dtype is {None if tensor is None else tensor.dtype}"
     return layout_problem(node)
 
 
@@ -97,7 +98,7 @@ def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
         tensor = tensor_of(one)
         if tensor is None or tensor.dtype not in allowed:
             found = None if tensor is None else tensor.dtype
-            return f"dtype is {found}; only float32 and int8 run here"
+            return float_problem(one) or f"dtype is {found}; only float32 and int8 run here"
         if problem := layout_problem(one):
             return problem
     return None

@@ -18,7 +18,7 @@ from torch.fx import Node
 from ..custom_ops import activate
 from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
 from .constants import Constants, UnknownValueError
-from .expressions import Expression, constant_value, evaluate, literals
+from .expressions import Expression, evaluate, literals
 
 # exp stays finite up to here, so forms written with it must be too. Further out they may overflow
 # to inf or NaN, and only what is finite is compared.
@@ -53,7 +53,7 @@ def match_activation(expression: Expression, constants: Constants | None) -> Act
     def constant(node: Node) -> torch.Tensor:
         if constants is None:
             raise UnknownValueError(node.name)
-        return constant_value(node, constants)
+        return constants.value(node)
 
     try:
         numbers = literals(expression, constant)

@@ -25,6 +25,7 @@ from .edge_ops import (
     QUANTIZE,
     SUB,
     QuantParams,
+    float_problem,
     is_float32,
     largest_size,
     named_argument,
@@ -117,6 +118,8 @@ def match_arithmetic(
         if form is None or not form.is_identity or form.params is None:
             return Rejection(node, _operand_problem(node, argument, form, constants))
         operands.append(form)
+    if problem := float_problem(node):
+        return Rejection(node, problem)
     if not is_float32(node):
         tensor = tensor_of(node)
         return Rejection(node, f"its result is {tensor.dtype if tensor is not None else None}")

@@ -1,9 +1,16 @@
-"""Constant tensors of an exported program: what is known of their values, and new ones."""
+"""Constants of an exported program: what is known of their values, and new ones.
+
+A constant is a parameter or buffer that nothing writes, or what ops compute from constants alone:
+casts, views and permutes that passes put in, quantizes that PT2E did not fold.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
 
 import torch
 from executorch.backends.transforms.utils import (
@@ -16,132 +23,163 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule, Node
+from torch.fx.node import map_arg
+from torch.utils.weak import TensorWeakRef
 
-# Every int8 sum over no more products than this fits int32, whatever the weights are.
-SAFE_K = 65_536
+from .edge_ops import is_symint, overload_of, without_copy
+
+# Values of constants by state dict name. Weak, so that a partitioner keeps no model alive.
+KnownValues = Mapping[str, TensorWeakRef]
 
 
 class UnknownValueError(ValueError):
     """A constant's value is not at hand."""
 
 
-@dataclass(frozen=True)
-class TensorFacts:
-    """What the rules need of a constant's values.
-
-    Attributes:
-        shape: its sizes.
-        all_zero: every element is zero.
-        single: the value itself, where there is only one.
-        max_row_sum: max over rows of sum |w|; None where it is not needed, up to SAFE_K columns.
-    """
-
-    shape: tuple[int, ...]
-    all_zero: bool
-    max_row_sum: int | None
-    single: torch.Tensor | None = field(default=None, compare=False)
-
-
-def facts_of(tensor: torch.Tensor) -> TensorFacts:
-    """Read the facts from real (not fake) values."""
-    row_sum = None
-    if tensor.dim() == 2 and tensor.shape[1] > SAFE_K:
-        row_sum = max(int(row.to(torch.int64).abs().sum()) for row in tensor)
-    single = tensor.detach().clone() if tensor.numel() == 1 else None
-    return TensorFacts(tuple(tensor.shape), not bool(tensor.any()), row_sum, single)
-
-
-def known_facts(program: ExportedProgram) -> dict[str, TensorFacts]:
-    """Facts of the integer and the one-element constants of `program`, by state dict name."""
+def known_values(program: ExportedProgram) -> KnownValues:
+    """The constants of `program`, while it lives."""
     return {
-        name: facts_of(tensor)
+        name: TensorWeakRef(tensor)
         for name, tensor in {**program.constants, **program.state_dict}.items()
-        if isinstance(tensor, torch.Tensor)
-        and not isinstance(tensor, FakeTensor)
-        and (not tensor.is_floating_point() or tensor.numel() == 1)
+        if isinstance(tensor, torch.Tensor) and not isinstance(tensor, FakeTensor)
     }
+
+
+def is_computed_from(node: Node, is_leaf: Callable[[Node], bool]) -> bool:
+    """True where ops that always give the same compute `node` from such placeholders alone."""
+    queue, seen = [node], {node}
+    while queue:
+        one = queue.pop()
+        if one.op == "placeholder":
+            if not is_leaf(one):
+                return False
+        elif not _gives_the_same(one):
+            return False
+        new = [source for source in one.all_input_nodes if source not in seen]
+        seen.update(new)
+        queue += new
+    return True
+
+
+def _gives_the_same(node: Node) -> bool:
+    if node.op != "call_function" or is_symint(node):
+        return False
+    op = overload_of(node)
+    if op is None:
+        return node.target is operator.getitem
+    return torch.Tag.nondeterministic_seeded not in op.tags
+
+
+def ops_behind(nodes: Iterable[Node]) -> list[Node]:
+    """The ops that compute constants, themselves included, each once."""
+    found: dict[Node, None] = {}
+    queue = list(nodes)
+    while queue:
+        node = queue.pop()
+        if node.op == "call_function" and node not in found:
+            found[node] = None
+            queue += node.all_input_nodes
+    return list(found)
 
 
 class Constants:
     """Answers about the constants of one program.
 
-    While a program is partitioned its state dict holds fake tensors; `known` then supplies facts
-    that were read from the real ones before. A question that can't be answered gives None.
+    While a program is partitioned its state dict holds fake tensors; `known` then supplies the
+    real ones. A question that can't be answered gives None.
     """
 
-    def __init__(
-        self, program: ExportedProgram, known: Iterable[Mapping[str, TensorFacts]] = ()
-    ) -> None:
+    def __init__(self, program: ExportedProgram, known: Iterable[KnownValues] = ()) -> None:
         self._program = program
         self._known = tuple(known)
 
     def is_constant(self, node: Node) -> bool:
-        if not is_param_node(self._program, node):
+        """True for a placeholder that nothing writes, and for what is computed from such alone."""
+        return is_computed_from(node, self._is_unchanged)
+
+    def _is_unchanged(self, placeholder: Node) -> bool:
+        if not is_param_node(self._program, placeholder):
             return False
         signature = self._program.graph_signature
-        return (
-            signature.inputs_to_buffers.get(node.name) not in signature.buffers_to_mutate.values()
-        )
+        name = signature.inputs_to_buffers.get(placeholder.name)
+        return name not in signature.buffers_to_mutate.values()
 
-    def facts(self, node: Node) -> tuple[TensorFacts, ...]:
-        """Facts that the node's values may have; empty where nothing is known.
+    def values(self, node: Node) -> tuple[torch.Tensor, ...]:
+        """The values that the constant `node` may have; empty where nothing is known.
 
         More than one where several programs share a partitioner and a tensor name.
         """
-        tensor = get_param_tensor(self._program, node)
-        if tensor is None:
-            return ()
-        if not isinstance(tensor, FakeTensor):
-            return (facts_of(tensor),)
-        name = get_tensor_name(self._program, node)
-        candidates = (facts[name] for facts in self._known if name in facts)
-        return tuple(facts for facts in candidates if facts.shape == tuple(tensor.shape))
+        try:
+            return (self._evaluate(node, {}),)
+        except UnknownValueError:
+            pass
+        found = []
+        for known in self._known:
+            try:
+                found.append(self._evaluate(node, known))
+            except UnknownValueError:
+                continue
+        return tuple(found)
 
-    def value(self, node: Node) -> torch.Tensor | None:
-        """The constant's values, or None where they are not known (yet)."""
+    def value(self, node: Node) -> torch.Tensor:
+        """The value of the constant `node`; it must not be written to.
+
+        Raises:
+            UnknownValueError: where it is not at hand, or `node` is no constant.
+        """
+        if not self.is_constant(node):
+            raise UnknownValueError(f"{node.name} is not a constant")
+        first, *others = self.values(node) or (None,)
+        if first is None or not all(
+            one is not None and one.dtype == first.dtype and torch.equal(one, first)
+            for one in others
+        ):
+            raise UnknownValueError(f"the value of {node.name} is not known")
+        return first
+
+    def _evaluate(self, node: Node, known: KnownValues) -> Any:
+        if node.op == "placeholder":
+            return self._leaf(node, known)
+        args, kwargs = map_arg(
+            (node.args, dict(node.kwargs)), lambda source: self._evaluate(source, known)
+        )
+        with torch.no_grad():
+            return without_copy(node.target)(*args, **kwargs)
+
+    def _leaf(self, node: Node, known: KnownValues) -> torch.Tensor:
         tensor = get_param_tensor(self._program, node)
         if tensor is None:
-            return None
+            raise UnknownValueError(f"{node.name} is not a constant")
         if not isinstance(tensor, FakeTensor):
             return tensor.detach()
         # Numbers that lowering itself turned into constants keep their values.
         if tensor.constant is not None:
             return tensor.constant
-        first, *others = [facts.single for facts in self.facts(node)] or [None]
-        if first is None or not all(
-            one is not None and one.dtype == first.dtype and torch.equal(one, first)
-            for one in others
-        ):
-            return None
-        return first
-
-
-def real_tensor(program: ExportedProgram, node: Node) -> torch.Tensor:
-    """The constant's values.
-
-    Raises:
-        ValueError: where `node` is no constant of `program`, or its values are not at hand.
-    """
-    tensor = get_param_tensor(program, node) if is_param_node(program, node) else None
-    if tensor is None or isinstance(tensor, FakeTensor):
-        raise ValueError(f"{node.name} is not a constant with values")
-    return tensor.detach()
+        name = get_tensor_name(self._program, node)
+        real = known[name]() if name in known else None
+        if real is None or (real.shape, real.dtype) != (tensor.shape, tensor.dtype):
+            raise UnknownValueError(f"the value of {node.name} is not known")
+        return real.detach()
 
 
 def add_constant(
     program: ExportedProgram,
     graph_module: GraphModule,
-    name: str,
-    make: Callable[[], torch.Tensor],
+    what: str,
+    values: torch.Tensor,
 ) -> Node:
-    """A constant placeholder called `name`, made with `make` where it does not exist yet.
+    """A constant placeholder with these values, one for all that ask for the same.
 
-    The name must determine the values: layers that share a weight share what is derived from it.
+    Args:
+        what: what it is, the first part of its name; the digest of the values is the rest.
     """
-    name = name.replace(".", "_")
+    tensor = torch.empty(values.shape, dtype=values.dtype).copy_(values)
+    digest = hashlib.sha1(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    name = f"{what}_{digest.hexdigest()[:16]}"
     graph = graph_module.graph
-    for node in graph.nodes:
-        if node.op == "placeholder" and node.meta.get("requested_name") == name:
+    for node in takewhile(lambda node: node.op == "placeholder", graph.nodes):
+        if node.meta.get("requested_name") == name:
             return node
     with graph.inserting_before(next(iter(graph.nodes))):
         return create_constant_placeholder(
@@ -149,28 +187,30 @@ def add_constant(
             graph=graph,
             name=name,
             kind=InputKind.PARAMETER,
-            data=make(),
+            data=tensor,
         )
 
 
-def padded_to_4(
-    program: ExportedProgram, graph_module: GraphModule, node: Node, length: int
+def as_placeholder(
+    program: ExportedProgram,
+    graph_module: GraphModule,
+    what: str,
+    node: Node,
+    arrange: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
 ) -> Node:
-    """The 1-D constant itself, or a zero-padded copy, so that its size is a multiple of 4.
-
-    A copy, never the tensor in place: another op may read the same constant.
+    """The constant `node` as a placeholder: itself where it is one already, or a new one.
 
     Args:
-        length: how many leading elements count; more may be there if it is padded already.
+        what: as for `add_constant`.
+        arrange: moves its elements first.
+
+    Raises:
+        UnknownValueError: where its value is not at hand, or it is no constant.
     """
-    tensor = real_tensor(program, node)
-    target = (length + 3) // 4 * 4
-    if tensor.shape[0] == target:
+    value = Constants(program).value(node)
+    arranged = arrange(value)
+    # The serializer writes a tensor's whole storage, so a part of a larger one is copied.
+    is_whole = value.untyped_storage().nbytes() <= value.nbytes
+    if node.op == "placeholder" and is_whole and arranged.is_set_to(value):
         return node
-
-    def make() -> torch.Tensor:
-        return torch.nn.functional.pad(tensor[:length], (0, target - length)).contiguous()
-
-    return add_constant(
-        program, graph_module, f"{get_tensor_name(program, node)}_padded_{target}", make
-    )
+    return add_constant(program, graph_module, what, arranged)

@@ -31,6 +31,8 @@ LINEAR_OPS = frozenset({LINEAR, MM, ADDMM, BMM})
 
 QUANTIZE = _decomposed.quantize_per_tensor.default
 DEQUANTIZE = _decomposed.dequantize_per_tensor.default
+# With a scale and a zero point that are tensors.
+DEQUANTIZE_TENSOR = _decomposed.dequantize_per_tensor.tensor
 DEQUANTIZE_PER_CHANNEL = _decomposed.dequantize_per_channel.default
 DEQUANTIZE_AFFINE = "dequantize_affine"
 
@@ -75,6 +77,28 @@ CLAMP = _aten.clamp.default
 def op_name(node: Node) -> str:
     """The operator's name as it stands in a blob, such as aten.mm.default."""
     return str(getattr(node.target, "__name__", node.target))
+
+
+def overload_of(node: Node) -> torch._ops.OpOverload | None:
+    """The ATen operator that an edge operator stands for, or that `node` calls itself."""
+    for op in (node.target, getattr(node.target, "_op", None)):
+        if isinstance(op, torch._ops.OpOverload):
+            return op
+    return None
+
+
+def without_copy(target: Any) -> Any:
+    """What gives the same tensor as `target`, as a view where that is an op of MOVE_OPS or a view.
+
+    Edge operators copy, which costs time and memory where large constants are computed.
+    """
+    if target == VIEW:
+        return torch.ops.aten.reshape.default
+    if target not in MOVE_OPS | SPLIT_OPS | {SQUEEZE, UNSQUEEZE}:
+        return target
+    op = target._op
+    packet = getattr(torch.ops.aten, op._opname.removesuffix("_copy"))
+    return getattr(packet, op._overloadname)
 
 
 def named_argument(node: Node, index: int, name: str, default: Any = None) -> Any:
@@ -253,6 +277,23 @@ def activation_dequantize_params(node: Node) -> QuantParams | None:
 def is_dequantize(node: Node) -> bool:
     """True for a dequantize of any kind, static or dynamic."""
     return node.op == "call_function" and "dequantize" in op_name(node)
+
+
+def is_quantize(node: Node) -> bool:
+    """True for a quantize of any kind, static or dynamic."""
+    name = op_name(node).removeprefix("quantized_decomposed.")
+    return node.op == "call_function" and "quantize" in name and not is_dequantize(node)
+
+
+def float_problem(node: Node) -> str | None:
+    """Why nothing here computes in the node's floating dtype, or None for other dtypes."""
+    tensor = tensor_of(node)
+    if tensor is None or tensor.dtype == torch.float32 or not tensor.is_floating_point():
+        return None
+    return (
+        f"it computes in {tensor.dtype}, and layers here in int8 and float32; call float() on the "
+        "model before it is quantized, and on its inputs"
+    )
 
 
 def clamp_bounds(node: Node) -> tuple[float, float] | None:

@@ -16,8 +16,8 @@ from torch.fx.experimental.symbolic_shapes import statically_known_true
 from torch.fx.node import map_arg
 
 from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
-from .constants import Constants, UnknownValueError
-from .edge_ops import same_sizes, sizes_of, tensor_of
+from .constants import Constants, is_computed_from, ops_behind
+from .edge_ops import overload_of, same_sizes, sizes_of, tensor_of
 
 # These lack the tag that says so.
 _UNTAGGED = frozenset(row.aten for row in ACTIVATIONS) | {"_prelu_kernel.default"}
@@ -51,18 +51,10 @@ INPUT = Input()
 
 def is_pointwise(node: Node) -> bool:
     """True for an op that computes each element of its result from those at the same place."""
-    op = _overload(node)
+    op = overload_of(node)
     if op is None or tensor_of(node) is None or torch.Tag.nondeterministic_seeded in op.tags:
         return False
     return torch.Tag.pointwise in op.tags or str(op).removeprefix("aten.") in _UNTAGGED
-
-
-def _overload(node: Node) -> torch._ops.OpOverload | None:
-    """The ATen operator that an edge operator stands for, or that `node` calls itself."""
-    for op in (node.target, getattr(node.target, "_op", None)):
-        if isinstance(op, torch._ops.OpOverload):
-            return op
-    return None
 
 
 def is_uniform(node: Node, constants: Constants | None) -> bool:
@@ -70,19 +62,9 @@ def is_uniform(node: Node, constants: Constants | None) -> bool:
     tensor = tensor_of(node)
     if tensor is None or any(not statically_known_true(size == 1) for size in tensor.shape):
         return False
-    return _is_constant(node, constants)
-
-
-def _is_constant(node: Node, constants: Constants | None) -> bool:
-    if node.op == "placeholder":
-        return constants is not None and constants.is_constant(node)
-    if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
-        return False
-    # A constant may be computed from others, but not at random.
-    op = _overload(node)
-    if op is None or torch.Tag.nondeterministic_seeded in op.tags:
-        return False
-    return all(_is_constant(source, constants) for source in node.all_input_nodes)
+    if constants is None:
+        return is_computed_from(node, lambda placeholder: False)
+    return constants.is_constant(node)
 
 
 def apply_pointwise(
@@ -109,19 +91,12 @@ def apply_pointwise(
         return None
     # Expressions stand where nodes stood, which the declared types don't foresee.
     args, kwargs = map_arg((node.args, dict(node.kwargs)), cast(Any, leaves.__getitem__))
-    return Apply(_overload(node), args, kwargs)
+    return Apply(overload_of(node), args, kwargs)
 
 
 def constant_ops(node: Node, operands: Collection[Node]) -> list[Node]:
     """The ops that compute the uniform arguments of `node`; `operands` are the others."""
-    found: list[Node] = []
-    queue = [source for source in node.all_input_nodes if source not in operands]
-    while queue:
-        source = queue.pop()
-        if source.op == "call_function" and source not in found:
-            found.append(source)
-            queue.extend(source.all_input_nodes)
-    return found
+    return ops_behind(source for source in node.all_input_nodes if source not in operands)
 
 
 def evaluate(
@@ -160,24 +135,6 @@ def _replace(value: Any, value_of: Callable[[Expression], torch.Tensor]) -> Any:
     if isinstance(value, Mapping):
         return {key: _replace(item, value_of) for key, item in value.items()}
     return value
-
-
-def constant_value(node: Node, constants: Constants) -> torch.Tensor:
-    """The value of a node that depends on constants only.
-
-    Raises:
-        UnknownValueError: where a constant's value is not at hand.
-    """
-    if node.op == "placeholder":
-        value = constants.value(node)
-        if value is None:
-            raise UnknownValueError(f"the value of {node.name} is not known")
-        return value
-    args, kwargs = map_arg(
-        (node.args, dict(node.kwargs)), lambda source: constant_value(source, constants)
-    )
-    result: torch.Tensor = node.target(*args, **kwargs)  # type: ignore[operator]
-    return result
 
 
 def literals(expression: Expression, constant: Callable[[Node], torch.Tensor]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import torch
@@ -10,9 +9,9 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from ..custom_ops import INT8_MAX, INT8_MIN, Q8TA_TABLE
-from .constants import Constants, add_constant
-from .edge_ops import QuantParams, node_argument
-from .expressions import INPUT, Expression, constant_value, evaluate
+from .constants import Constants, add_constant, as_placeholder
+from .edge_ops import QUANTIZE, QuantParams, node_argument
+from .expressions import INPUT, Expression, evaluate
 from .forms import Source, Tree
 from .graph_edits import call_after, redo_on
 
@@ -27,6 +26,7 @@ class Int8Builder:
     def __init__(self, program: ExportedProgram, graph_module: GraphModule, place: Node) -> None:
         self._program = program
         self._graph_module = graph_module
+        self._constants = Constants(program)
         self.place = place
 
     def tree(self, tree: Tree, leaf: Callable[[Source, Node], Node] | None = None) -> Node:
@@ -38,6 +38,8 @@ class Int8Builder:
         if isinstance(tree, Source):
             # Read now, for an earlier rewrite may have replaced the producer.
             x = node_argument(tree.dequantize, 0)
+            if x.target == QUANTIZE and self._constants.is_constant(x):
+                x = as_placeholder(self._program, self._graph_module, "q8ta_constant", x)
             return x if leaf is None else leaf(tree, x)
         inputs = [self.tree(one, leaf) for one in tree.inputs]
         self.place = redo_on(tree.op, inputs, self.place)
@@ -47,11 +49,8 @@ class Int8Builder:
         self, x: Node, params: QuantParams, expression: Expression, target: QuantParams | None
     ) -> Node:
         """`expression` of the int8 tensor `x`, on the grid `target`, or in float32 without one."""
-        values = table_values(expression, params, target, Constants(self._program))
-        digest = hashlib.sha1(values.numpy().tobytes()).hexdigest()[:16]
-        kind = "float" if target is None else "int8"
-        name = f"q8ta_table_{kind}_{digest}"
-        table = add_constant(self._program, self._graph_module, name, lambda: values)
+        values = table_values(expression, params, target, self._constants)
+        table = add_constant(self._program, self._graph_module, "q8ta_table", values)
         self.place = call_after(self.place.graph, self.place, Q8TA_TABLE, (x, table))
         return self.place
 
@@ -70,7 +69,7 @@ def table_values(
     grid = (params.scale, params.zero_point, INT8_MIN, INT8_MAX, torch.int8)
     values = ops.dequantize_per_tensor.default(ints, *grid)
     if expression is not INPUT:
-        values = evaluate(expression, values, lambda node: constant_value(node, constants))
+        values = evaluate(expression, values, constants.value)
     if target is not None:
         bounds = (target.quant_min, target.quant_max, target.dtype)
         values = ops.quantize_per_tensor.default(values, target.scale, target.zero_point, *bounds)

@@ -8,24 +8,24 @@ import torch
 from executorch.backends.vulkan.utils import is_choose_qparams_node
 from torch.fx import Node
 
-from .constants import Constants
+from .constants import Constants, is_computed_from, ops_behind
 from .edge_ops import (
     ADD,
     ADDMM,
     BMM,
     CAT,
-    DEQUANTIZE,
-    DEQUANTIZE_AFFINE,
-    DEQUANTIZE_PER_CHANNEL,
     EXPAND,
     LINEAR,
-    TRANSPOSE_OPS,
+    MM,
+    PERMUTE,
     QuantParams,
     activation_dequantize_params,
+    float_problem,
     is_alias,
     is_contiguous,
     is_dequantize,
     is_part,
+    is_quantize,
     moved_inputs,
     moves_elements,
     named_argument,
@@ -35,18 +35,8 @@ from .edge_ops import (
     sizes_of,
     tensor_of,
 )
-
-
-class NotInt8Error(Exception):
-    """The linear does not run in int8; the message is for the user.
-
-    Attributes:
-        is_static: input and weight are statically quantized, so the case was ours to decide.
-    """
-
-    def __init__(self, reason: str, is_static: bool = True) -> None:
-        super().__init__(reason)
-        self.is_static = is_static
+from .quantized_constant import QuantizedConstant, read_quantized_constant
+from .rejection import NotInt8Error
 
 
 @dataclass(frozen=True)
@@ -76,19 +66,31 @@ class Activation:
 
 @dataclass(frozen=True)
 class Weight:
-    """The constant int8 weight [N, K].
+    """The constant int8 weight.
 
     Attributes:
-        weight: its placeholder.
-        scales: constant float32 [N], or one scale for all channels.
-        zeros: constant [N], or None where the graph says that they are zero.
-        inner_nodes: the operators between it and the linear.
+        constant: its integers, which `moves` arrange as a matrix, and their scales.
+        is_k_n: that matrix is [K, N], not [N, K].
+        shape: (N, K).
+        repeats: ops behind it that repeat the matrix along leading dimensions.
     """
 
-    weight: Node
-    scales: Node | float
-    zeros: Node | None
-    inner_nodes: tuple[Node, ...]
+    constant: QuantizedConstant
+    is_k_n: bool
+    shape: tuple[int, int]
+    repeats: tuple[Node, ...]
+
+    def as_n_k(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor of the sizes of the integers as [N, K]."""
+        matrix = self.constant.arranged(tensor)
+        return matrix.t() if self.is_k_n else matrix
+
+    @property
+    def inner_nodes(self) -> tuple[Node, ...]:
+        constant = self.constant
+        behind = ops_behind(constant.constants.values())
+        splits = [node_argument(move, 0) for move in constant.moves if is_part(move)]
+        return (*behind, constant.dequantize, *splits, *constant.moves, *self.repeats)
 
 
 def read_operands(
@@ -116,10 +118,12 @@ def read_operands(
             "linear, or leave it out of the quantization",
             is_static,
         )
+    if problem := float_problem(linear):
+        raise NotInt8Error(problem, is_static)
     activation = _activation(dequantize, moves)
-    weight = _weight(linear, weight_arg)
-    _check_constants(constants, weight, bias)
-    _require_dtype(linear, torch.float32, "result")
+    weight = _weight(linear, weight_arg, constants)
+    if bias is not None and (problem := _bias_problem(bias, weight.shape[0], constants)):
+        raise NotInt8Error(problem)
     for name in ("alpha", "beta"):
         if linear.kwargs.get(name, 1) != 1:
             raise NotInt8Error(
@@ -153,11 +157,13 @@ def find_late_bias(linear: Node, n: int, constants: Constants | None) -> LateBia
             others = [argument for argument in user.args[:2] if argument is not node]
             if len(others) != 1 or not isinstance(others[0], Node):
                 return None
-            fits = sizes_of(others[0]) == [n] and same_sizes(sizes_of(user), sizes_of(node))
-            plain = named_argument(user, 2, "alpha", 1) == 1 and _is_float_constant(
-                others[0], constants
-            )
-            return LateBias(others[0], tuple(views), user) if fits and plain else None
+            # What is the same for all channels is part of an activation.
+            fits = same_sizes(sizes_of(others[0])[-1:], [n])
+            fits = fits and same_sizes(sizes_of(user), sizes_of(node))
+            plain = named_argument(user, 2, "alpha", 1) == 1
+            if not fits or not plain or _bias_problem(others[0], n, constants):
+                return None
+            return LateBias(others[0], tuple(views), user)
         if not is_alias(user):
             return None
         views.append(user)
@@ -165,11 +171,23 @@ def find_late_bias(linear: Node, n: int, constants: Constants | None) -> LateBia
     return None
 
 
-def _is_float_constant(node: Node, constants: Constants | None) -> bool:
-    tensor = tensor_of(node)
-    if tensor is None or tensor.dtype != torch.float32 or node.op != "placeholder":
-        return False
-    return constants is None or constants.is_constant(node)
+def _bias_problem(bias: Node, n: int, constants: Constants | None) -> str | None:
+    """Why `bias` can't be added to each row of [..., N] where it is `n`, or None.
+
+    Its value, float32, is computed ahead of time, a dequantize of integers included.
+    """
+    if not _is_constant(bias, constants):
+        return _not_constant("bias", bias)
+    *leading, last = [1, *sizes_of(bias)]
+    # A bias that an earlier fusion padded to a multiple of 4 still holds N values in front.
+    lengths = (1, n, (n + 3) // 4 * 4)
+    is_row = same_sizes(leading, [1] * len(leading))
+    if not is_row or not any(same_sizes([last], [length]) for length in lengths):
+        return f"bias has the shape {sizes_of(bias)}; give it one value for each of {n} channels"
+    dtype = _dtype_of(bias)
+    if dtype != torch.float32:
+        return f"bias dtype is {dtype}, not torch.float32; convert it with float()"
+    return None
 
 
 def _activation(dequantize: Node, moves: list[Node]) -> Activation:
@@ -183,7 +201,10 @@ def _activation(dequantize: Node, moves: list[Node]) -> Activation:
     if problem := params.int8_problem():
         raise NotInt8Error(f"activation {problem}")
     x = node_argument(dequantize, 0)
-    _require_dtype(x, torch.int8, "activation")
+    if _dtype_of(x) != torch.int8:
+        raise NotInt8Error(
+            f"activation dtype is {_dtype_of(x)}, not torch.int8; quantize it to int8"
+        )
     if not is_contiguous(x):
         raise NotInt8Error("activation is not contiguous; call contiguous() before the layer")
     return Activation(dequantize, params, tuple(moves))
@@ -196,14 +217,6 @@ def _behind_moves(node: Node) -> tuple[Node, list[Node]]:
         moves.insert(0, node)
         node = moved_inputs(node)[0]
     return node, moves
-
-
-def _behind_transpose(node: Node) -> tuple[Node, list[Node]]:
-    if node.target not in TRANSPOSE_OPS:
-        return node, []
-    if len(node.args) > 1 and [int(d) % 2 for d in node.args[1]] != [1, 0]:  # type: ignore[union-attr,arg-type]
-        return node, []
-    return node_argument(node, 0), [node]
 
 
 def _behind_broadcast(node: Node) -> tuple[Node, list[Node]]:
@@ -224,7 +237,7 @@ def _behind_broadcast(node: Node) -> tuple[Node, list[Node]]:
 
 def _check_both_quantized(dequantize_x: Node, weight_arg: Node) -> bool:
     """True where both operands are dequantized and the activation's scale is static."""
-    weight_producer = _behind_transpose(_behind_broadcast(weight_arg)[0])[0]
+    weight_producer = _behind_moves(_behind_broadcast(weight_arg)[0])[0]
     x_is, w_is = is_dequantize(dequantize_x), is_dequantize(weight_producer)
     if not x_is:
         what = (
@@ -254,90 +267,69 @@ def _is_dynamic(dequantize: Node) -> bool:
     return False
 
 
-def _weight(linear: Node, argument: Node) -> Weight:
-    node = argument
-    passed: list[Node] = []
-    if linear.target != LINEAR:
-        matrix, repeats = _behind_broadcast(argument)
-        node, passed = _behind_transpose(matrix)
-        passed = [*repeats, *passed]
-        if node is matrix:
-            raise NotInt8Error("weight is stored [K, N]; use nn.Linear, which stores [N, K]")
-    name = op_name(node)
-    weight = node_argument(node, 0)
-    zeros: Node | None = None
-    scales: Node | float
-    if node.target == DEQUANTIZE_PER_CHANNEL:
-        if node.args[3] != 0:
-            raise NotInt8Error(
-                f"weight is quantized along axis {node.args[3]} of [N, K]; quantize it along axis 0"
-            )
-        scales = node_argument(node, 1)
-        zeros = named_argument(node, 2, "zero_points")
-    elif node.target == DEQUANTIZE:
-        if not isinstance(node.args[1], float):
-            raise NotInt8Error("weight scale is not a literal; quantize weights statically")
-        scales = node.args[1]
-        if node.args[2] != 0:
-            raise NotInt8Error(
-                "weight zero points are not all zero; quantize weights symmetrically"
-            )
-    elif DEQUANTIZE_AFFINE in name or "per_channel_group" in name:
+def _weight(linear: Node, argument: Node, constants: Constants | None) -> Weight:
+    is_k_n = linear.target != LINEAR
+    matrix, repeats = _behind_broadcast(argument) if is_k_n else (argument, [])
+    dequantize, moves = _behind_moves(matrix)
+    constant = read_quantized_constant(dequantize, moves)
+    if any(len(move.all_input_nodes) != 1 for move in moves):
+        raise NotInt8Error("weight has sizes that are computed at run time; give it static ones")
+    if moves and _is_wrong_transpose(linear, moves[-1]):
+        raise NotInt8Error(f"weight is permuted by {moves[-1].args[1]}; leave that out")
+    for what, node in constant.constants.items():
+        if not _is_constant(node, constants):
+            raise NotInt8Error(_not_constant(f"weight{what}", node))
+    dtype = _dtype_of(constant.integers)
+    if dtype != torch.int8:
+        raise NotInt8Error(f"weight dtype is {dtype}, not torch.int8; quantize it to int8")
+    dtype = _dtype_of(constant.scales) if isinstance(constant.scales, Node) else torch.float64
+    # float64 scales count as the float32 that is nearest, which is what the op uses.
+    if dtype not in (torch.float32, torch.float64):
         raise NotInt8Error(
-            f"weight is quantized per group ({name}); quantize it per channel or per tensor"
+            f"weight scale dtype is {dtype}, not torch.float32; convert it with float()"
         )
-    else:
-        raise NotInt8Error(
-            f"weight is dequantized by {name}; quantize it per channel or per tensor"
-        )
-    _require_dtype(weight, torch.int8, "weight")
-    shape = sizes_of(weight)
+    shape = sizes_of(matrix)
     if len(shape) != 2 or 0 in shape:
         raise NotInt8Error(
-            f"weight has the shape {shape}; give it two dimensions [N, K], none of them empty"
+            f"weight has the shape {shape}; give it two dimensions, none of them empty"
         )
-    return Weight(weight, scales, zeros, (*passed, node))
+    n, k = reversed(shape) if is_k_n else shape
+    weight = Weight(constant, is_k_n, (n, k), tuple(repeats))
+    indices = weight.as_n_k(constant.scale_indices())
+    if indices.stride(1) != 0 and not torch.equal(indices, indices[:, :1].expand(n, k)):
+        raise NotInt8Error(
+            f"weight is quantized along axis {constant.axis}, which K = {k} is part of; quantize "
+            f"it along its output channels, N = {n}"
+        )
+    return weight
 
 
-def _require_dtype(node: Node, dtype: torch.dtype, what: str) -> None:
+def _is_wrong_transpose(linear: Node, move: Node) -> bool:
+    """True for a permute that ExecuTorch's passes take for the transpose of a linear's weight."""
+    if linear.target not in (MM, ADDMM) or move.target != PERMUTE:
+        return False
+    return [dim % 2 for dim in named_argument(move, 1, "dims")] != [1, 0]
+
+
+def _is_constant(node: Node, constants: Constants | None) -> bool:
+    if constants is None:
+        return is_computed_from(node, lambda placeholder: True)
+    return constants.is_constant(node)
+
+
+def _not_constant(what: str, node: Node) -> str:
+    source, _ = _behind_moves(node)
+    if is_dequantize(source):
+        source, _ = _behind_moves(node_argument(source, 0))
+    if is_quantize(source):
+        return (
+            f"{what} is not a constant: {source.name} quantizes it at run time; leave products of "
+            "activations out of the quantization, or make it a parameter and fold its quantize "
+            "with convert_pt2e(..., fold_quantize=True)"
+        )
+    return f"{what} is not a constant; make it a parameter, or a buffer that nothing writes"
+
+
+def _dtype_of(node: Node) -> torch.dtype | None:
     tensor = tensor_of(node)
-    found = None if tensor is None else tensor.dtype
-    if found != dtype:
-        change = "keep the layer in float32" if dtype == torch.float32 else "quantize it to int8"
-        raise NotInt8Error(f"{what} dtype is {found}, not {dtype}; {change}")
-
-
-def _check_constants(constants: Constants | None, weight: Weight, bias: Node | None) -> None:
-    n = sizes_of(weight.weight)[0]
-    named = {
-        "weight": weight.weight,
-        "weight scale": weight.scales,
-        "weight zero point": weight.zeros,
-        "bias": bias,
-    }
-    for what, node in named.items():
-        if not isinstance(node, Node):
-            continue
-        is_constant = node.op == "placeholder" if constants is None else constants.is_constant(node)
-        if not is_constant:
-            raise NotInt8Error(
-                f"{what} is not a constant; make it a parameter, or a buffer that nothing writes"
-            )
-    for what in ("weight scale", "bias"):
-        node = named[what]
-        if not isinstance(node, Node):
-            continue
-        tensor = tensor_of(node)
-        # Constants that an earlier fusion padded to a multiple of 4 still hold N values in front.
-        lengths = (n, (n + 3) // 4 * 4)
-        if tensor is None or tensor.dim() != 1 or tensor.shape[0] not in lengths:
-            raise NotInt8Error(
-                f"{what} is not a vector of {n} values; give it one for each output channel"
-            )
-        # Scales may be kept in float64; their float32 value is what the op uses.
-        if tensor.dtype != torch.float32 and not (
-            what == "weight scale" and tensor.dtype == torch.float64
-        ):
-            raise NotInt8Error(
-                f"{what} dtype is {tensor.dtype}, not torch.float32; convert it with float()"
-            )
+    return None if tensor is None else tensor.dtype

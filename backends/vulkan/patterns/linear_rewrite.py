@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from executorch.backends.vulkan.utils import get_tensor_name
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 from torch.fx.node import Argument
 
 from ..custom_ops import LINEAR_FLOAT_OUT, Q8TA_LINEAR, Q8TA_LINEAR_BOUNDED, Q8TA_LINEAR_GEMV
-from .constants import add_constant, padded_to_4, real_tensor
+from .constants import Constants, add_constant, as_placeholder
 from .edge_ops import sizes_of
 from .epilogue import FloatTail
 from .graph_edits import call_after, hand_over, redo_on
+from .linear_operands import Weight
 from .quantized_linear import QuantizedLinearMatch
 
 
@@ -49,24 +49,50 @@ def linear_inputs(
     program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
 ) -> tuple[Node, tuple[Argument, ...]]:
     """(the node behind which the op can stand, its arguments up to the weight scales)."""
-    weight_sums = _sums(program, graph_module, match)
-    weight_scales = _scales(program, graph_module, match)
+    weight = match.weight
+    integers = as_placeholder(
+        program, graph_module, "weight", weight.constant.integers, weight.as_n_k
+    )
+    # With the sums over k, kernels apply the input's zero point.
+    sums = Constants(program).value(integers).sum(dim=1, dtype=torch.int64).to(torch.int32)
+    weight_sums = _add_vector(program, graph_module, "weight_sums", sums)
+    scales = _scales(weight, Constants(program))
+    weight_scales = _add_vector(program, graph_module, "weight_scales", scales)
     place = match.anchor_node
     x = match.activation.x
     for move in match.views.before:
         x = place = redo_on(move, (x,), place)
     params = match.activation.params
     head: tuple[Argument, ...] = (x, params.scale, params.zero_point)
-    return place, (*head, match.weight.weight, weight_sums, weight_scales)
+    return place, (*head, integers, weight_sums, weight_scales)
 
 
 def padded_bias(
     program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
 ) -> Node | None:
-    """The bias with a size that is a multiple of 4, or None."""
+    """The bias as a placeholder, or None."""
     if match.bias is None:
         return None
-    return padded_to_4(program, graph_module, match.bias, match.shape[0])
+    n = match.shape[0]
+    bias = Constants(program).value(match.bias).reshape(-1)
+    bias = bias.expand(n) if len(bias) == 1 else bias[:n]
+    return _add_vector(program, graph_module, "bias", bias)
+
+
+def _scales(weight: Weight, constants: Constants) -> torch.Tensor:
+    """float32 [N]"""
+    scales = weight.constant.scales
+    values = constants.value(scales) if isinstance(scales, Node) else torch.tensor([scales])
+    of_channel = weight.as_n_k(weight.constant.scale_indices())[:, 0]
+    return values.reshape(-1).to(torch.float32)[of_channel]
+
+
+def _add_vector(
+    program: ExportedProgram, graph_module: GraphModule, what: str, values: torch.Tensor
+) -> Node:
+    """A constant of these values, with zeros up to a size that is a multiple of 4."""
+    padded = torch.nn.functional.pad(values, (0, -len(values) % 4))
+    return add_constant(program, graph_module, what, padded)
 
 
 def _stock_target(match: QuantizedLinearMatch) -> Any:
@@ -74,46 +100,3 @@ def _stock_target(match: QuantizedLinearMatch) -> Any:
     sizes = sizes_of(match.activation.x)
     rows = sizes[-2] if len(sizes) >= 2 else 1
     return Q8TA_LINEAR_GEMV if isinstance(rows, int) and rows == 1 else Q8TA_LINEAR
-
-
-def _sums(program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch) -> Node:
-    """int32 [N rounded up to 4]: sum_k w[n, k], with which kernels apply the input zero point."""
-    weight = real_tensor(program, match.weight.weight)
-
-    def make() -> torch.Tensor:
-        sums = weight.sum(dim=1, dtype=torch.int64).to(torch.int32)
-        return torch.nn.functional.pad(sums, (0, -sums.shape[0] % 4)).contiguous()
-
-    name = get_tensor_name(program, match.weight.weight)
-    return add_constant(program, graph_module, f"{name}_sums", make)
-
-
-def _scales(
-    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
-) -> Node:
-    """float32 [N rounded up to 4]; one scale for the whole weight is repeated."""
-    n, _ = match.shape
-    scales = match.weight.scales
-    name = get_tensor_name(program, match.weight.weight)
-    if not isinstance(scales, Node):
-        value = scales
-
-        def repeated() -> torch.Tensor:
-            filled = torch.full((n,), value, dtype=torch.float32)
-            return torch.nn.functional.pad(filled, (0, -n % 4)).contiguous()
-
-        # The scale is part of the name, for the same weight may be read with two scales.
-        return add_constant(
-            program, graph_module, f"{name}_scales_{value.hex().replace('+', '')}", repeated
-        )
-    values = real_tensor(program, scales)
-    if values.dtype == torch.float32:
-        return padded_to_4(program, graph_module, scales, n)
-
-    def narrowed() -> torch.Tensor:
-        narrow = values[:n].to(torch.float32)
-        return torch.nn.functional.pad(narrow, (0, -n % 4)).contiguous()
-
-    return add_constant(
-        program, graph_module, f"{get_tensor_name(program, scales)}_float32", narrowed
-    )

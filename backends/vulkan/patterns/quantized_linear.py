@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch.fx import Node
 
-from .constants import SAFE_K, Constants
+from .constants import Constants, ops_behind
 from .edge_ops import LINEAR_OPS, op_name, sizes_of
 from .epilogue import Epilogue, FloatTail, find_epilogue, find_float_tail
-from .linear_operands import Activation, NotInt8Error, Weight, find_late_bias, read_operands
+from .linear_operands import Activation, Weight, find_late_bias, read_operands
 from .linear_views import Views, plan_views
-from .rejection import Rejection
+from .rejection import NotInt8Error, Rejection
+
+# Every int8 sum over no more products than this fits int32, whatever the weights are.
+SAFE_K = 65_536
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,9 @@ class QuantizedLinearMatch:
     Attributes:
         anchor_node: the linear, mm or addmm.
         activation: the int8 input [..., K].
-        weight: the constant weight [N, K]; a match requires zero points of zero, as far as the
-            values are known (see `value_problem`).
-        bias: constant float32 [N] or None.
+        weight: the constant weight; a match requires zero points of zero, as far as the values
+            are known (see `_value_problem`).
+        bias: constant float32 [N], or of one value for all, with leading dimensions of 1; or None.
         tail: what follows, for an int8 or a float32 result.
         views: moves that are redone, and the node that a float32 result replaces.
     """
@@ -51,8 +55,7 @@ class QuantizedLinearMatch:
     @property
     def shape(self) -> tuple[int, int]:
         """(N, K)."""
-        n, k = sizes_of(self.weight.weight)
-        return n, k
+        return self.weight.shape
 
     @property
     def runs_on_stock(self) -> bool:
@@ -62,7 +65,7 @@ class QuantizedLinearMatch:
             self.epilogue is not None
             and self.epilogue.fits_stock_schema
             and self.views == Views()
-            and isinstance(self.weight.scales, Node)
+            and self.weight.constant.axis is not None
             and len(sizes_of(self.activation.x)) == 2
             and k % 4 == 0
         )
@@ -70,13 +73,19 @@ class QuantizedLinearMatch:
     @property
     def inner_nodes(self) -> tuple[Node, ...]:
         """Every operator that the op replaces, anchor included."""
-        nodes = [*self.activation.inner_nodes, *self.weight.inner_nodes, self.anchor_node]
+        nodes = [*self.activation.inner_nodes, *self.constant_nodes, self.anchor_node]
         nodes += self.tail.absorbed
         if self.epilogue is not None:
             nodes += self.epilogue.quantizes
         elif self.views.float_output is not None:
             nodes.append(self.views.float_output)
         return tuple(dict.fromkeys(nodes))
+
+    @property
+    def constant_nodes(self) -> tuple[Node, ...]:
+        """The operators that make its weight and bias of constants."""
+        bias = () if self.bias is None else ops_behind([self.bias])
+        return (*self.weight.inner_nodes, *bias)
 
     @property
     def computing_nodes(self) -> tuple[Node, ...]:
@@ -88,7 +97,7 @@ class QuantizedLinearMatch:
         ]
         if self.anchor_node not in self.output_nodes:
             own.append(self.anchor_node)
-        return (*self.weight.inner_nodes, *own)
+        return (*self.constant_nodes, *own)
 
     @property
     def absorbed(self) -> tuple[Node, ...]:
@@ -106,8 +115,7 @@ class QuantizedLinearMatch:
 
     @property
     def input_nodes(self) -> list[Node]:
-        constants = (self.weight.weight, self.weight.scales, self.weight.zeros, self.bias)
-        return [self.activation.x, *(node for node in constants if isinstance(node, Node))]
+        return [self.activation.x]
 
     @property
     def output_nodes(self) -> list[Node]:
@@ -135,7 +143,7 @@ def match_quantized_linear(
         activation, weight, bias = read_operands(node, constants)
     except NotInt8Error as error:
         return Rejection(node, str(error), error.is_static)
-    n, k = sizes_of(weight.weight)
+    n, k = weight.shape
     late = find_late_bias(node, n, constants) if bias is None else None
     bias = bias if late is None else late.bias
     start = node if late is None else late.add
@@ -147,30 +155,39 @@ def match_quantized_linear(
         return Rejection(node, f"output quantize {problem}")
     views = plan_views(activation.x, activation.moves, tail, (n, k))
     match = QuantizedLinearMatch(node, activation, weight, bias, tail, views)
-    if constants is not None and (problem := value_problem(match, constants)):
+    if constants is not None and (problem := _value_problem(match, constants)):
         return Rejection(node, problem)
     return match
 
 
-def value_problem(match: QuantizedLinearMatch, constants: Constants) -> str | None:
+def _value_problem(match: QuantizedLinearMatch, constants: Constants) -> str | None:
     """What the constants' values forbid, or None.
 
     Zero points that can't be read are taken to be zero, as symmetric quantizers make them; once
     the real program is at hand, this is asked again. A large K needs the weights now.
     """
-    if match.weight.zeros is not None and not all(
-        facts.all_zero for facts in constants.facts(match.weight.zeros)
-    ):
+    constant = match.weight.constant
+    zero_points = constant.zero_points
+    if isinstance(zero_points, Node):
+        is_zero = not any(bool(one.any()) for one in constants.values(zero_points))
+    else:
+        is_zero = not zero_points
+    if not is_zero:
         return "weight zero points are not all zero; quantize weights symmetrically"
     k = match.shape[1]
     if k <= SAFE_K:
         return None
-    row_sums = [facts.max_row_sum for facts in constants.facts(match.weight.weight)]
     zero_point = match.activation.params.zero_point
     reach = max(abs(-128 - zero_point), abs(127 - zero_point))
-    if row_sums and all(s is not None and s * reach < 2**31 for s in row_sums):
+    weights = [match.weight.as_n_k(one) for one in constants.values(constant.integers)]
+    if weights and all(_largest_row_sum(one) * reach < 2**31 for one in weights):
         return None
     return (
         f"K = {k} is above {SAFE_K} and the weights do not rule out an int32 overflow; split the "
         "layer along K"
     )
+
+
+def _largest_row_sum(weight: torch.Tensor) -> int:
+    """max over n of sum_k |w[n, k]|."""
+    return max(int(row.to(torch.int64).abs().sum()) for row in weight)

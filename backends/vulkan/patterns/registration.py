@@ -27,7 +27,7 @@ from .graph_edits import is_ours, mark_as_ours
 from .linear_rewrite import rewrite_quantized_linear
 from .node_match import NodeMatch
 from .preserve_rounding import match_requantized, rewrite_requantized
-from .quantized_linear import QuantizedLinearMatch, match_quantized_linear, value_problem
+from .quantized_linear import QuantizedLinearMatch, match_quantized_linear
 from .rejection import Rejection
 from .split_slices import match_part, rewrite_part
 from .steps import match_steps, rewrite_steps
@@ -128,11 +128,12 @@ def _register_linear() -> None:
         if not isinstance(match, QuantizedLinearMatch):
             stock_replace(program, graph_module, match)
             return
-        problem = value_problem(match, Constants(program))
-        if problem is None:
-            rewrite_quantized_linear(program, graph_module, match)
+        # The detector saw neither values nor which placeholders are constants.
+        found = match_quantized_linear(match.anchor_node, Constants(program))
+        if isinstance(found, QuantizedLinearMatch):
+            rewrite_quantized_linear(program, graph_module, found)
         else:
-            logger.debug("%s is not fused: %s", match.anchor_node.name, problem)
+            logger.debug("%s is not fused: %s", match.anchor_node.name, found.reason)
 
     register_pattern_detector(_LINEAR)(detect)
     register_pattern_replacement(_LINEAR)(replace)

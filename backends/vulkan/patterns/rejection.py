@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from torch.fx import Node
 
 
+class NotInt8Error(Exception):
+    """A layer does not run in int8; the message is for the user.
+
+    Attributes:
+        is_static: input and weight are statically quantized, so the case was ours to decide.
+    """
+
+    def __init__(self, reason: str, is_static: bool = True) -> None:
+        super().__init__(reason)
+        self.is_static = is_static
+
+
 @dataclass(frozen=True)
 class Rejection:
     """Why a node is not run on Vulkan.

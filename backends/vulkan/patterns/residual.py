@@ -19,10 +19,11 @@ from ..custom_ops import Q8TA_LINEAR_RESIDUAL
 from .activations import NO_ACTIVATION, ActivationCall
 from .arithmetic import ArithmeticMatch
 from .constants import Constants
-from .edge_ops import ADD, named_argument, node_argument, same_sizes, sizes_of
+from .edge_ops import ADD, named_argument, same_sizes, sizes_of
 from .epilogue import Epilogue, find_epilogue
 from .forms import Form, Source
 from .graph_edits import call_after, hand_over
+from .int8_tree import Int8Builder
 from .linear_rewrite import linear_inputs, padded_bias
 from .quantized_linear import QuantizedLinearMatch
 
@@ -189,7 +190,8 @@ def rewrite_residual(
     other = match.other
     args: tuple[Argument, ...] = (*head, grid.scale, grid.zero_point, bias, *activation.args)
     args += (*bounds, is_rounded)
-    args += (node_argument(other.dequantize, 0), other.params.scale, other.params.zero_point)
+    x = Int8Builder(program, graph_module, match.add).tree(other)
+    args += (x, other.params.scale, other.params.zero_point)
     args += (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
     result = call_after(graph_module.graph, match.add, Q8TA_LINEAR_RESIDUAL, args)
     hand_over(result, tail.moves, tail.quantizes)

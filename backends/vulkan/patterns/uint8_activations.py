@@ -130,12 +130,8 @@ def _converted(
 ) -> Node:
     """`x` plus or minus 128 in the other dtype. A table reads the bits of uint8 as int8."""
 
-    def make() -> torch.Tensor:
-        index = torch.arange(256)
-        if dtype == torch.uint8:
-            return index.to(torch.uint8)
-        return ((index + _SHIFT) % 256 - _SHIFT).to(torch.int8)
-
-    name = "q8ta_table_uint8_to_int8" if dtype == torch.int8 else "q8ta_table_int8_to_uint8"
-    table = add_constant(program, graph_module, name, make)
+    values = torch.arange(256)
+    if dtype == torch.int8:
+        values = (values + _SHIFT) % 256 - _SHIFT
+    table = add_constant(program, graph_module, "q8ta_table", values.to(dtype))
     return call_after(graph_module.graph, place, Q8TA_TABLE, (x, table))

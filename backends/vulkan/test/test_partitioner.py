@@ -271,7 +271,7 @@ class TestBoundaries:
         program, partitioner = lower(Shared(), 8, 8)
         assert chains(program) == []
         assert any(
-            reason.startswith("its dequantized weight has other users;")
+            reason.startswith("its dequantized weight or bias is also read by ")
             for reason in reasons(partitioner)
         )
 

@@ -60,7 +60,23 @@ class TestMatches:
         assert found.bias is None
 
     def test_per_tensor_weight(self) -> None:
-        assert match(Layer(weight=PerTensorWeight()), 4, 8).weight.scales == 0.01
+        assert match(Layer(weight=PerTensorWeight()), 4, 8).weight.constant.scales == 0.01
+
+    def test_weight_stored_by_inputs(self) -> None:
+        layer = Layer(
+            weight=StoredTransposed(8, 6),
+            linear=lambda x, w, b: torch.addmm(b, x, w),
+            bias=torch.zeros(6),
+        )
+        found = match(layer, 4, 8)
+        assert found.shape == (6, 8) and found.weight.constant.axis == 1
+        found = match(Layer(weight=PerTensorWeight(), linear=lambda x, w, b: x @ w), 4, 6)
+        assert found.shape == (8, 6)
+
+    @pytest.mark.parametrize("shape", [(1, 6), (1, 1), (1,)])
+    def test_bias_of_one_row(self, shape: tuple[int, ...]) -> None:
+        linear = lambda x, w, b: torch.addmm(b, x, w.t())  # noqa: E731
+        assert match(Layer(linear=linear, bias=torch.zeros(shape)), 4, 8).bias is not None
 
     @pytest.mark.parametrize("shape", [(8,), (1, 8), (2, 3, 8), (2, 1, 3, 8)])
     def test_any_leading_shape(self, shape: tuple[int, ...]) -> None:
@@ -166,7 +182,11 @@ class TestMatches:
 
 
 class StoredTransposed(QuantizedWeight):
-    """Weight [k, n] read by mm without a transpose."""
+    """Weight [k, n], one scale for each n, read by mm without a transpose."""
+
+    def __init__(self, k: int, n: int) -> None:
+        super().__init__(k, n)
+        self.scales, self.zeros = torch.full((n,), 0.01), torch.zeros(n, dtype=torch.int64)
 
     def forward(self) -> torch.Tensor:
         return _ops.dequantize_per_channel(
@@ -283,14 +303,15 @@ REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "weight_dtype": (with_uint8_weight, (4, 8), "weight dtype is torch.uint8"),
     "axis": (lambda: Layer(weight=AlongColumns()), (4, 8), "weight is quantized along axis 1"),
     "per_group": (lambda: Layer(weight=PerGroup()), (4, 8), "weight is quantized per group"),
-    "stored_k_n": (
-        lambda: Layer(
-            weight=StoredTransposed(8, 6),
-            linear=lambda x, w, b: x @ w,
-            bias=torch.zeros(6),
-        ),
+    "axis_of_stored_k_n": (
+        lambda: Layer(weight=QuantizedWeight(8, 6), linear=lambda x, w, b: x @ w),
         (4, 8),
-        "weight is stored [K, N]",
+        "weight is quantized along axis 0, which K = 8 is part of",
+    ),
+    "permuted_by_nothing": (
+        lambda: Layer(weight=PerTensorWeight(), linear=lambda x, w, b: x @ w.permute(0, 1)),
+        (4, 6),
+        "weight is permuted by [0, 1]",
     ),
     "weight_not_constant": (WeightFromInput, (4, 8), "weight is not a constant"),
     "activation_dtype": (lambda: Layer(x_grid=U8), (4, 8), "activation dtype is torch.uint8"),
@@ -312,9 +333,9 @@ REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
     "large_k": (with_large_k, (1, 70_000), "K = 70000 is above 65536"),
     "bias_not_constant": (BiasFromInput, (4, 8), "bias is not a constant"),
     "bias_shape": (
-        lambda: Layer(linear=lambda x, w, b: torch.addmm(b, x, w.t()), bias=torch.zeros(1, 6)),
+        lambda: Layer(linear=lambda x, w, b: torch.addmm(b, x, w.t()), bias=torch.zeros(4, 6)),
         (4, 8),
-        "bias is not a vector of 6 values",
+        "bias has the shape [4, 6]; give it one value for each of 6 channels",
     ),
     "addmm_alpha": (
         lambda: Layer(linear=lambda x, w, b: torch.addmm(b, x, w.t(), alpha=2)),
