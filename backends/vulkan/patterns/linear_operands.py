@@ -118,8 +118,9 @@ def read_operands(
             "linear, or leave it out of the quantization",
             is_static,
         )
-    if problem := float_problem(linear):
-        raise NotInt8Error(problem, is_static)
+    for node in (x_arg, weight_arg, linear):
+        if problem := float_problem(node):
+            raise NotInt8Error(problem, is_static)
     activation = _activation(dequantize, moves)
     weight = _weight(linear, weight_arg, constants)
     if bias is not None and (problem := _bias_problem(bias, weight.shape[0], constants)):

@@ -143,7 +143,8 @@ class TestValues:
 
     def test_a_partitioner_used_twice_trusts_neither_program_with_the_other(self) -> None:
         partitioner = VulkanPartitioner()
-        lower(self.bad_layer(), 4, 8, partitioner=partitioner)
+        bad = self.bad_layer()  # kept, for a partitioner keeps no values alive
+        lower(bad, 4, 8, partitioner=partitioner)
         program, _ = lower(Layer(), 4, 8, partitioner=partitioner)
         assert chains(program) == []
 
