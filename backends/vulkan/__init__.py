@@ -6,18 +6,20 @@ Importing registers the fusion rules and ops used ahead of time, and makes the d
 
 from .runtime.loader import check_executorch_version as _check_executorch_version
 
-# First, so that another series of executorch gives this error and not one of its own internals.
+# First, so that another version of executorch gives this error and not one of its own internals.
 _check_executorch_version()
 
 # Out variants of quantize and dequantize, which ExecuTorch needs where they stay on the CPU.
 import executorch.kernels.quantized as _quantized_kernels  # noqa: E402, F401
 
 from . import custom_ops as _custom_ops  # noqa: E402, F401
+from . import external_constants as _external_constants  # noqa: E402
 from . import patterns as _patterns  # noqa: E402, F401
 from .explain import explain  # noqa: E402
 from .partitioner import VulkanPartitioner  # noqa: E402
 from .runtime.loader import Device, devices, linear_kernel, load  # noqa: E402
 
+_external_constants.register()
 load()
 
 __all__ = ["Device", "VulkanPartitioner", "devices", "explain", "linear_kernel"]

@@ -26,6 +26,7 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 from torch.utils.weak import TensorWeakRef
 
+from ..external_constants import share_data_file
 from .edge_ops import is_symint, overload_of, without_copy
 
 # Values of constants by state dict name. Weak, so that a partitioner keeps no model alive.
@@ -80,6 +81,11 @@ def ops_behind(nodes: Iterable[Node]) -> list[Node]:
             found[node] = None
             queue += node.all_input_nodes
     return list(found)
+
+
+def _placeholders_behind(node: Node) -> list[Node]:
+    sources = [node, *(source for op in ops_behind([node]) for source in op.all_input_nodes)]
+    return [source for source in sources if source.op == "placeholder"]
 
 
 class Constants:
@@ -167,11 +173,13 @@ def add_constant(
     graph_module: GraphModule,
     what: str,
     values: torch.Tensor,
+    source: Node | None = None,
 ) -> Node:
     """A constant placeholder with these values, one for all that ask for the same.
 
     Args:
         what: what it is, the first part of its name; the digest of the values is the rest.
+        source: the constant that it is made of, whose data file it shares.
     """
     tensor = torch.empty(values.shape, dtype=values.dtype).copy_(values)
     digest = hashlib.sha1(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -182,13 +190,16 @@ def add_constant(
         if node.meta.get("requested_name") == name:
             return node
     with graph.inserting_before(next(iter(graph.nodes))):
-        return create_constant_placeholder(
+        constant = create_constant_placeholder(
             exp_program=program,
             graph=graph,
             name=name,
             kind=InputKind.PARAMETER,
             data=tensor,
         )
+    for placeholder in () if source is None else _placeholders_behind(source):
+        share_data_file(constant, placeholder)
+    return constant
 
 
 def as_placeholder(
@@ -213,4 +224,4 @@ def as_placeholder(
     is_whole = value.untyped_storage().nbytes() <= value.nbytes
     if node.op == "placeholder" and is_whole and arranged.is_set_to(value):
         return node
-    return add_constant(program, graph_module, what, arranged)
+    return add_constant(program, graph_module, what, arranged, node)

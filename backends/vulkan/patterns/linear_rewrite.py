@@ -55,9 +55,12 @@ def linear_inputs(
     )
     # With the sums over k, kernels apply the input's zero point.
     sums = Constants(program).value(integers).sum(dim=1, dtype=torch.int64).to(torch.int32)
-    weight_sums = _add_vector(program, graph_module, "weight_sums", sums)
+    source = weight.constant.integers
+    weight_sums = _add_vector(program, graph_module, "weight_sums", sums, source)
     scales = _scales(weight, Constants(program))
-    weight_scales = _add_vector(program, graph_module, "weight_scales", scales)
+    if isinstance(weight.constant.scales, Node):
+        source = weight.constant.scales
+    weight_scales = _add_vector(program, graph_module, "weight_scales", scales, source)
     place = match.anchor_node
     x = match.activation.x
     for move in match.views.before:
@@ -76,7 +79,7 @@ def padded_bias(
     n = match.shape[0]
     bias = Constants(program).value(match.bias).reshape(-1)
     bias = bias.expand(n) if len(bias) == 1 else bias[:n]
-    return _add_vector(program, graph_module, "bias", bias)
+    return _add_vector(program, graph_module, "bias", bias, match.bias)
 
 
 def _scales(weight: Weight, constants: Constants) -> torch.Tensor:
@@ -88,11 +91,15 @@ def _scales(weight: Weight, constants: Constants) -> torch.Tensor:
 
 
 def _add_vector(
-    program: ExportedProgram, graph_module: GraphModule, what: str, values: torch.Tensor
+    program: ExportedProgram,
+    graph_module: GraphModule,
+    what: str,
+    values: torch.Tensor,
+    source: Node,
 ) -> Node:
     """A constant of these values, with zeros up to a size that is a multiple of 4."""
     padded = torch.nn.functional.pad(values, (0, -len(values) % 4))
-    return add_constant(program, graph_module, what, padded)
+    return add_constant(program, graph_module, what, padded, source)
 
 
 def _stock_target(match: QuantizedLinearMatch) -> Any:

@@ -179,6 +179,25 @@ struct Program {
   etvk::ComputeGraph graph;
 };
 
+// Says which constant is missing, where it is kept and what to do. One of a data file is called
+// FILE.ptd/KEY (external_constants.py).
+std::string describe_missing(const std::string& name, er::ArrayRef<er::CompileSpec> specs) {
+  const size_t slash = name.rfind('/');
+  const bool in_shards = std::any_of(specs.begin(), specs.end(), [](const er::CompileSpec& spec) {
+    return std::strcmp(spec.key, "external_constants_max_data_bytes") == 0;
+  });
+  if (slash == std::string::npos && !in_shards) {
+    return "constant '" + name + "' is not in the program's named data";
+  }
+  // The stock preprocessing names shards when all of its constants have their names.
+  const bool is_named = slash != std::string::npos;
+  const std::string file = is_named ? name.substr(0, slash) : "a file vulkan_constants_*.ptd";
+  const std::string key = is_named ? name.substr(slash + 1) : name;
+  return "constant '" + key + "' is kept in " + file + ", and the program was loaded without " +
+         "it; pass that file when loading (Python: load_program(..., data_path=), C++: " +
+         "Module(program, data files), etvk_run: --data)";
+}
+
 class VulkanBackend final : public er::BackendInterface {
  public:
   // Always: without a device, init gives an error that says what to install.
@@ -186,20 +205,18 @@ class VulkanBackend final : public er::BackendInterface {
 
   er::Result<er::DelegateHandle*> init(er::BackendInitContext& context,
                                        er::FreeableBuffer* processed,
-                                       er::ArrayRef<er::CompileSpec>) const override {
+                                       er::ArrayRef<er::CompileSpec> specs) const override {
     std::unique_ptr<Program> program;
     const er::Error error = guarded("init", [&] {
       // Constants outside the blob stay loaded until they are on the device, each name once.
       std::map<std::string, er::FreeableBuffer> loaded;
       const auto named_data = [&](const std::string& name) -> etvk::ConstantDef {
         const er::NamedDataMap* map = context.get_named_data_map();
-        ETVK_CHECK(map != nullptr, kInvalidProgram,
-                   "constant '" << name << "': the program has no named data");
+        ETVK_CHECK(map != nullptr, kInvalidProgram, describe_missing(name, specs));
         auto found = loaded.find(name);
         if (found == loaded.end()) {
           er::Result<er::FreeableBuffer> data = map->get_data(name);
-          ETVK_CHECK(data.ok(), kInvalidProgram,
-                     "constant '" << name << "' is not in the program's named data");
+          ETVK_CHECK(data.ok(), kInvalidProgram, describe_missing(name, specs));
           found = loaded.emplace(name, std::move(data.get())).first;
         }
         return {static_cast<const uint8_t*>(found->second.data()), found->second.size()};
@@ -235,7 +252,8 @@ class VulkanBackend final : public er::BackendInterface {
   }
 };
 
-// A second copy of this library in the process keeps the first one's registration.
+// Who came first stays registered: another copy of this library, or an ExecuTorch that was built with
+// its own Vulkan runtime.
 er::Error register_vulkan_backend() {
   if (er::get_backend_class("VulkanBackend") != nullptr) {
     return er::Error::Ok;

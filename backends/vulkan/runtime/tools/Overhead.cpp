@@ -78,10 +78,11 @@ struct Sample {
   std::array<double, 6> delegate_us{};
 };
 
-std::vector<Sample> run(const std::string& model, const std::string& method,
-                        const std::vector<EValue>& inputs, size_t repeat, bool timed) {
+std::vector<Sample> run(const std::string& model, const std::vector<std::string>& data_files,
+                        const std::string& method, const std::vector<EValue>& inputs, size_t repeat,
+                        bool timed) {
   const ScopedVariable timestamps("ETVK_TIMESTAMPS", timed ? "1" : "0");
-  Module module(model);
+  Module module(model, data_files);
   check(module.load_method(method), "loading method " + method);
   const auto execute = [&] {
     Sample sample;
@@ -113,8 +114,8 @@ double median_of(const std::vector<Sample>& samples, Value&& value) {
 
 }  // namespace
 
-void report_overhead(const std::string& model, const std::string& method,
-                     const std::vector<EValue>& inputs, size_t repeat) {
+void report_overhead(const std::string& model, const std::vector<std::string>& data_files,
+                     const std::string& method, const std::vector<EValue>& inputs, size_t repeat) {
   const char* disabled = std::getenv("ETVK_DISABLE");
   const std::string always = disabled == nullptr ? "" : disabled;
   std::printf(
@@ -126,8 +127,8 @@ void report_overhead(const std::string& model, const std::string& method,
     const std::string both = always + (always.empty() || variant.empty() ? "" : ",") + variant;
     const ScopedVariable disable("ETVK_DISABLE", both);
     const auto wall = [](const Sample& sample) { return sample.wall_us; };
-    const double wall_us = median_of(run(model, method, inputs, repeat, false), wall);
-    const std::vector<Sample> timed = run(model, method, inputs, repeat, true);
+    const double wall_us = median_of(run(model, data_files, method, inputs, repeat, false), wall);
+    const std::vector<Sample> timed = run(model, data_files, method, inputs, repeat, true);
     std::array<double, 6> delegate_us{};
     for (size_t field = 0; field < delegate_us.size(); ++field) {
       delegate_us[field] =

@@ -33,6 +33,7 @@ constexpr const char* kUsage = R"(usage: etvk_run MODEL.pte [options]
 Loads a program, runs one of its methods and prints each output's dtype, shape and checksum (FNV-1a,
 64 bits, of its bytes), the time to load and the time of an execution.
 
+  --data FILE.ptd   weights that are kept outside of the program; once for each such file
   --method NAME     the method to run (default: forward)
   --input FILE.bin  raw bytes of one tensor input, row-major; once for each tensor input, in order.
                     Default: random values; other inputs are 1
@@ -58,6 +59,7 @@ struct RunError : std::runtime_error {
 
 struct Options {
   std::string model;
+  std::vector<std::string> data_files;
   std::string method = "forward";
   std::vector<std::string> inputs;
   uint64_t repeat = 10;
@@ -87,7 +89,9 @@ Options parse_options(int argc, char** argv) {
       }
       return argv[++i];
     };
-    if (argument == "--method") {
+    if (argument == "--data") {
+      options.data_files.push_back(value());
+    } else if (argument == "--method") {
       options.method = value();
     } else if (argument == "--input") {
       options.inputs.push_back(value());
@@ -335,7 +339,7 @@ void report_output(size_t index, const er::EValue& value, const Options& options
 
 void run(const Options& options) {
   std::printf("model     %s\ndevice    %s\n", options.model.c_str(), device_name().c_str());
-  Module module(options.model);
+  Module module(options.model, options.data_files);
   auto start = Clock::now();
   check(module.load(), "loading " + options.model);
   check(module.load_method(options.method), "loading method " + options.method);
@@ -359,7 +363,7 @@ void run(const Options& options) {
               (times_us[(times_us.size() - 1) / 2] + times_us[times_us.size() / 2]) / 2,
               times_us.front(), times_us.size());
   if (options.report_overhead) {
-    etvk::tools::report_overhead(options.model, options.method, inputs.values, options.repeat);
+    etvk::tools::report_overhead(options.model, options.data_files, options.method, inputs.values, options.repeat);
   }
 }
 
