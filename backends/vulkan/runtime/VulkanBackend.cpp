@@ -1,5 +1,6 @@
 // ExecuTorch's BackendInterface for Vulkan, registered as "VulkanBackend" when this library is
 // loaded. The only place that turns the runtime's exceptions into executorch Errors.
+#include <dlfcn.h>
 #include <executorch/runtime/backend/interface.h>
 #include <executorch/runtime/core/exec_aten/util/dim_order_util.h>
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -265,3 +267,17 @@ er::Error register_vulkan_backend() {
 [[maybe_unused]] const er::Error registered = register_vulkan_backend();
 
 }  // namespace
+
+// Writes the path of the library whose VulkanBackend this process uses; as the functions in CApi.cpp.
+extern "C" __attribute__((visibility("default"))) size_t etvk_registered_by(char* buffer,
+                                                                            size_t size) {
+  const er::BackendInterface* backend = er::get_backend_class("VulkanBackend");
+  Dl_info library{};
+  // Its table of virtual functions is the one part of a foreign object that surely lies in the
+  // library that made it.
+  if (backend == nullptr || dladdr(*reinterpret_cast<void* const*>(backend), &library) == 0) {
+    std::fprintf(stderr, "executorch_vulkan: no VulkanBackend is registered\n");
+    return 0;
+  }
+  return static_cast<size_t>(std::snprintf(buffer, size, "%s", library.dli_fname)) + 1;
+}

@@ -9,16 +9,18 @@ import ctypes
 import importlib.util
 import json
 import sys
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# The C++ runtime and the serialized format are tied to this series.
-EXECUTORCH_SERIES = "1.5"
 LIBRARY_NAME = "libexecutorch_vulkan.so"
+# Beside the library; the build writes into it which executorch it compiled against.
+VERSION_FILE = "executorch_version.txt"
 
 
 @dataclass(frozen=True)
@@ -59,25 +61,45 @@ class MemoryInUse:
     buffers: int
 
 
-def check_executorch_version(version: str | None = None) -> None:
-    """Make sure that the installed executorch is of the series that this package is built for.
+def check_executorch_version(installed: str | None = None, built_for: str | None = None) -> None:
+    """Make sure that the installed executorch is the one that the delegate was compiled against.
+
+    ExecuTorch promises no C++ ABI between releases, so nothing less than the same version will do;
+    local labels such as +cpu do not count.
 
     Args:
-        version: the version to check; the installed one by default.
+        installed: version of the installed executorch; looked up by default.
+        built_for: version that the delegate was compiled against; by default what the build noted.
 
     Raises:
-        ImportError: for another series, or where executorch is not installed.
+        ImportError: for another version, where executorch is not installed, or where this package
+            was not built.
     """
-    if version is None:
+    if built_for is None:
+        built_for = _built_for(find_library(_library_folders()))
+    if installed is None:
         try:
-            version = metadata.version("executorch")
+            installed = metadata.version("executorch")
         except metadata.PackageNotFoundError:
-            version = "no executorch"
-    if version.split("+")[0].split(".")[:2] != EXECUTORCH_SERIES.split("."):
+            installed = "no executorch"
+    needed = built_for.partition("+")[0]
+    if installed.partition("+")[0] != needed:
         raise ImportError(
-            f"executorch-vulkan needs executorch {EXECUTORCH_SERIES}.x, found {version}. "
-            f"Install it with: pip install 'executorch=={EXECUTORCH_SERIES}.*'"
+            f"executorch-vulkan needs executorch {needed}, which it was compiled against, found "
+            f"{installed}; install it with: pip install 'executorch=={needed}'"
         )
+
+
+def _built_for(library: Path) -> str:
+    note = library.resolve().with_name(VERSION_FILE)
+    try:
+        return note.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ImportError(
+            f"{note} is missing, which says for which executorch {LIBRARY_NAME} was built. From a "
+            "checkout run ./dev setup; otherwise reinstall the wheel with: pip install "
+            "--force-reinstall executorch-vulkan"
+        ) from error
 
 
 def find_library(folders: Iterable[Path]) -> Path:
@@ -111,41 +133,74 @@ def _library_folders() -> list[Path]:
 def load() -> ctypes.CDLL:
     """Load ExecuTorch's runtime, then the delegate library; a second call gives the same one.
 
+    Where another library has registered a VulkanBackend before, that one stays, with a warning.
+
     Raises:
-        ImportError: where either library is missing or can't be loaded.
+        ImportError: where either library is missing or can't be loaded, or is of another release.
     """
     check_executorch_version()
     spec = importlib.util.find_spec("executorch")
     folders = [] if spec is None else list(spec.submodule_search_locations or [])
     cores = [core for f in folders if (core := Path(f, "lib", "libexecutorch.so")).is_file()]
     if not cores:
+        version = metadata.version("executorch")
         raise ImportError(
-            f"executorch {metadata.version('executorch')} has no lib/libexecutorch.so "
-            f"(looked in {', '.join(folders)}). Its Linux wheels carry it: reinstall with "
-            f"pip install --force-reinstall 'executorch=={EXECUTORCH_SERIES}.*'"
+            f"executorch {version} has no lib/libexecutorch.so (looked in {', '.join(folders)}). "
+            f"Its Linux wheels carry it: reinstall with pip install --force-reinstall "
+            f"'executorch=={version.partition('+')[0]}'"
         )
     library = find_library(_library_folders())
     try:
         # Global, so that the delegate library finds the registry in this very copy.
         ctypes.CDLL(str(cores[0].resolve()), mode=ctypes.RTLD_GLOBAL)
+        _register_built_in_backends()
         loaded = ctypes.CDLL(str(library.resolve()))
     except OSError as error:
         raise ImportError(
-            f"{library} can't be loaded: {error}. It is built for executorch "
-            f"{EXECUTORCH_SERIES}.x and glibc of the build machine; run ./dev setup again to "
-            "rebuild it"
+            f"{library} can't be loaded: {error}. It is built for the glibc of the build machine "
+            "or a newer one; run ./dev setup to build it for this one"
         ) from error
+    _declare_functions(loaded)
+    _warn_of_another_backend(loaded)
+    return loaded
+
+
+def _register_built_in_backends() -> None:
+    """Load what executorch itself runs programs with, so that its backends come first.
+
+    Otherwise it would depend on the order of imports which VulkanBackend a program gets.
+    """
+    with suppress(ImportError):  # without Python bindings nothing but lowering is possible
+        importlib.import_module("executorch.extension.pybindings._C")
+
+
+def _warn_of_another_backend(loaded: ctypes.CDLL) -> None:
+    registered_by = Path(_text_of(loaded.etvk_registered_by))
+    # A second copy of our own library is as good as the first.
+    if registered_by.name != LIBRARY_NAME:
+        warnings.warn(
+            f"{registered_by} has registered a VulkanBackend already, so this executorch was built "
+            "with its own Vulkan runtime: lowering works as always, but programs run there, and "
+            "fail where it lacks an op of ours. To run them here, install executorch without it "
+            "(its wheels are; in a source build: -DEXECUTORCH_BUILD_VULKAN=OFF)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _declare_functions(loaded: ctypes.CDLL) -> None:
     text: list[Any] = [ctypes.c_char_p, ctypes.c_size_t]
     loaded.etvk_describe_devices.argtypes = text
     loaded.etvk_memory_in_use.argtypes = text
+    loaded.etvk_registered_by.argtypes = text
     loaded.etvk_linear_kernel.argtypes = [ctypes.c_char_p, *[ctypes.c_uint32] * 3, *text]
     for function in (
         loaded.etvk_describe_devices,
         loaded.etvk_memory_in_use,
+        loaded.etvk_registered_by,
         loaded.etvk_linear_kernel,
     ):
         function.restype = ctypes.c_size_t
-    return loaded
 
 
 def devices() -> list[Device]:
@@ -154,7 +209,7 @@ def devices() -> list[Device]:
     Raises:
         RuntimeError: for an ETVK_ variable that has no meaning; stderr says which.
     """
-    described = json.loads(_call_for_text("etvk_describe_devices"))
+    described = json.loads(_text_of(load().etvk_describe_devices))
     return [Device(**{**one, "tiers": tuple(one["tiers"])}) for one in described]
 
 
@@ -164,7 +219,7 @@ def memory_in_use() -> MemoryInUse:
     Raises:
         RuntimeError: without a Vulkan device; stderr says why.
     """
-    return MemoryInUse(**json.loads(_call_for_text("etvk_memory_in_use")))
+    return MemoryInUse(**json.loads(_text_of(load().etvk_memory_in_use)))
 
 
 def linear_kernel(m: int, n: int, k: int, op: str = "q8ta_linear") -> str:
@@ -176,17 +231,17 @@ def linear_kernel(m: int, n: int, k: int, op: str = "q8ta_linear") -> str:
     Raises:
         RuntimeError: without a Vulkan device, or for sizes that are not positive; stderr says why.
     """
-    return _call_for_text("etvk_linear_kernel", op.encode(), m, n, k)
+    return _text_of(load().etvk_linear_kernel, op.encode(), m, n, k)
 
 
-def _call_for_text(function: str, *args: Any) -> str:
-    call = getattr(load(), function)
+def _text_of(function: Any, *args: Any) -> str:
+    """What a function of the library writes."""
     size = 4096
     while True:
         buffer = ctypes.create_string_buffer(size)
-        needed = call(*args, buffer, size)
+        needed = function(*args, buffer, size)
         if needed == 0:
-            raise RuntimeError(f"{function}{args} failed; the reason is on stderr")
+            raise RuntimeError(f"{function.__name__}{args} failed; the reason is on stderr")
         if needed <= size:
             return buffer.value.decode()
         size = needed
