@@ -36,6 +36,8 @@ def external_key(tag: str, key: str) -> str:
 
 
 class _GraphBuilder(VkGraphBuilder):
+    named_data_store: NamedDataStore
+
     def maybe_add_constant_tensor(self, node: Node) -> int:
         tag = constant_tag(node)
         if tag is None:

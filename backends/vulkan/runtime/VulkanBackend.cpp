@@ -254,8 +254,8 @@ class VulkanBackend final : public er::BackendInterface {
   }
 };
 
-// Who came first stays registered: another copy of this library, or an ExecuTorch that was built with
-// its own Vulkan runtime.
+// Who came first stays registered: another copy of this library, or an ExecuTorch that was built
+// with its own Vulkan runtime.
 er::Error register_vulkan_backend() {
   if (er::get_backend_class("VulkanBackend") != nullptr) {
     return er::Error::Ok;
@@ -268,7 +268,8 @@ er::Error register_vulkan_backend() {
 
 }  // namespace
 
-// Writes the path of the library whose VulkanBackend this process uses; as the functions in CApi.cpp.
+// Writes the path of the library whose VulkanBackend this process uses; as the functions in
+// CApi.cpp.
 extern "C" __attribute__((visibility("default"))) size_t etvk_registered_by(char* buffer,
                                                                             size_t size) {
   const er::BackendInterface* backend = er::get_backend_class("VulkanBackend");

@@ -197,9 +197,7 @@ def etvk_run(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_two_data_files(tmp_path: Path) -> None:
     """From C++: ExecuTorch's Python takes one file."""
     second = weight_of("second")
-    model, files = save(
-        lower(lambda node: "b" if node.target == second else "a"), tmp_path
-    )
+    model, files = save(lower(lambda node: "b" if node.target == second else "a"), tmp_path)
     assert sorted(files) == ["a.ptd", "b.ptd"]
     _, x = tied()
     (tmp_path / "x.bin").write_bytes(x.numpy().tobytes())

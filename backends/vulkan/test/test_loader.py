@@ -29,7 +29,16 @@ def test_the_version_that_it_was_built_for(installed: str, built_for: str) -> No
 
 @pytest.mark.parametrize(
     "installed",
-    ["1.5.0", "1.5.2", "1.5.10", "1.5.1rc1", "1.5.1.post1", "1.6.0a0+cpu", "1.4.0", "no executorch"],
+    [
+        "1.5.0",
+        "1.5.2",
+        "1.5.10",
+        "1.5.1rc1",
+        "1.5.1.post1",
+        "1.6.0a0+cpu",
+        "1.4.0",
+        "no executorch",
+    ],
 )
 def test_every_other_version(installed: str) -> None:
     with pytest.raises(ImportError) as caught:

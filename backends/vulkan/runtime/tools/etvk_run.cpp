@@ -363,7 +363,8 @@ void run(const Options& options) {
               (times_us[(times_us.size() - 1) / 2] + times_us[times_us.size() / 2]) / 2,
               times_us.front(), times_us.size());
   if (options.report_overhead) {
-    etvk::tools::report_overhead(options.model, options.data_files, options.method, inputs.values, options.repeat);
+    etvk::tools::report_overhead(options.model, options.data_files, options.method, inputs.values,
+                                 options.repeat);
   }
 }
 
