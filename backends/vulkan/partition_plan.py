@@ -107,8 +107,11 @@ class PartitionPlan:
             try:
                 groups = group_by_level(self._graph, [step.inner_nodes for step in steps], singles)
             except CyclicUnitError as error:
-                cut = next(step for step in steps if step.inner_nodes == error.unit)
-                self._take_back(cut, _split_constant(cut, steps) or str(error))
+                shared = _shared_constants(steps)
+                for step in steps:
+                    if step.inner_nodes in error.reasons:
+                        reason = error.reasons[step.inner_nodes]
+                        self._take_back(step, shared.get(step.anchor_node, reason))
                 plan = self._plan_steps()
                 continue
             misplaced = _misplaced_sizes(groups)
@@ -246,13 +249,18 @@ def _shared_problem(node: Node, other: Node) -> str:
     )
 
 
-def _split_constant(step: Step, others: Sequence[Step]) -> str | None:
-    """The reason where `step` and a step of another delegate share an op on constants, or None."""
-    for other in others:
-        shared = set(_constant_nodes(step)) & set(_constant_nodes(other))
-        if shared and other is not step:
-            return _shared_problem(min(shared), other.anchor_node)
-    return None
+def _shared_constants(steps: Sequence[Step]) -> dict[Node, str]:
+    """By anchor: the reason for steps that share an op on constants with another step."""
+    readers: dict[Node, list[Node]] = defaultdict(list)
+    for step in steps:
+        for node in _constant_nodes(step):
+            readers[node].append(step.anchor_node)
+    problems: dict[Node, str] = {}
+    for node, anchors in readers.items():
+        for anchor in anchors if len(anchors) > 1 else ():
+            other = next(one for one in anchors if one is not anchor)
+            problems.setdefault(anchor, _shared_problem(node, other))
+    return problems
 
 
 def _connected(steps: Sequence[Step], candidates: Collection[Node]) -> tuple[list[Step], set[Node]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from executorch.backends.vulkan.patterns import fusable_patterns
@@ -49,6 +50,7 @@ def register() -> None:
     _registered = True
     _register_linear()
     _keep_stock_rules_out()
+    _keep_pattern_graphs()
     register_pattern_detector(WHOLE_GRAPH)(_match_whole_graph)
     register_pattern_replacement(WHOLE_GRAPH)(_rewrite_whole_graph)
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
@@ -74,6 +76,13 @@ def _keep_stock_rules_out() -> None:
             entry.detector_fn = _outside_ours(entry.detector_fn)
 
 
+def _keep_pattern_graphs() -> None:
+    """Let the engine trace its own pattern graphs once, not anew for every delegate."""
+    for entry in fusable_patterns.values():
+        if entry.get_graphs_fn is not None:
+            entry.get_graphs_fn = cache(entry.get_graphs_fn)
+
+
 def _outside_ours(detect: Callable[[Node], Any]) -> Callable[[Node], Any]:
     return lambda node: None if is_ours(node) else detect(node)
 
@@ -82,8 +91,11 @@ def _match_whole_graph(node: Node) -> NodeMatch | None:
     """`node` as a match where it is the first of a partition that our partitioner made."""
     if not is_ours(node):
         return None
-    first = next(one for one in node.graph.nodes if is_ours(one))
-    return NodeMatch(node) if first is node else None
+    # Backwards: asked of every node, and nearly all stand behind another of ours.
+    before = node.prev
+    while before.op != "root" and not is_ours(before):
+        before = before.prev
+    return NodeMatch(node) if before.op == "root" else None
 
 
 def _rewrite_whole_graph(

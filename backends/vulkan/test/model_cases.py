@@ -13,7 +13,6 @@ from functools import cache, partial
 from typing import Any, ClassVar
 
 import torch
-from executorch.backends.vulkan.patterns import fusable_patterns
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
@@ -149,14 +148,6 @@ def quantized_module(module: nn.Module, inputs: Inputs, dynamic_shapes: Any = No
 @cache
 def _exported(name: str) -> tuple[nn.Module, ExportedProgram]:
     return export_quantized(CASES[name])
-
-
-@cache
-def keep_stock_pattern_graphs() -> None:
-    """Let the stock engine export its own pattern graphs once and not at every lowering."""
-    for entry in fusable_patterns.values():
-        if entry.get_graphs_fn is not None:
-            entry.get_graphs_fn = cache(entry.get_graphs_fn)
 
 
 @cache

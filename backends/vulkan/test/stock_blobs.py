@@ -10,14 +10,16 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from executorch.backends.vulkan.partitioner.vulkan_partitioner import VulkanPartitioner
+from executorch.backends.vulkan.patterns import fusable_patterns
 from executorch.exir import to_edge_transform_and_lower
 
-from model_cases import CASES, export_quantized, keep_stock_pattern_graphs
+from model_cases import CASES, export_quantized
 
 
 def load_reader() -> ModuleType:
@@ -44,9 +46,16 @@ def describe(delegate: Any) -> list[tuple[str, list[Any]]]:
     return [(op.name, [value(arg) for arg in op.args]) for op in delegate.chain]
 
 
+def _keep_pattern_graphs() -> None:
+    """Without our package, the stock engine traces its own pattern graphs at every lowering."""
+    for entry in fusable_patterns.values():
+        if entry.get_graphs_fn is not None:
+            entry.get_graphs_fn = cache(entry.get_graphs_fn)
+
+
 def main(out: str, names: list[str]) -> None:
     reader = load_reader()
-    keep_stock_pattern_graphs()
+    _keep_pattern_graphs()
     found = {}
     for name in names:
         _, exported = export_quantized(CASES[name])

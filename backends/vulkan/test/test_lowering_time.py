@@ -1,0 +1,125 @@
+"""Work that lowering does once, or once for each node: calls are counted, not seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from executorch.backends.vulkan.patterns import fusable_patterns, rope, rope_hf
+from executorch.exir import to_edge_transform_and_lower
+from torch import nn
+from torch.fx import Graph, Node
+
+from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.partition_levels import group_by_level
+from executorch_vulkan.patterns import registration
+from executorch_vulkan.patterns.graph_edits import mark_as_ours
+from executorch_vulkan.program import read_delegates
+from quantized_graphs import Grid, QuantizedWeight
+
+OUT = Grid(0.1, 0)
+
+
+class Layers(nn.Module):
+    """Int8 linears with a softmax, which stays on the CPU, between each two."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.weights = nn.ModuleList(QuantizedWeight(8, 8, seed) for seed in range(count))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for weight in self.weights:
+            x = OUT.round_trip(nn.functional.linear(OUT.round_trip(x), weight())).softmax(-1)
+        return x
+
+
+def lower(count: int) -> int:
+    """The number of delegates."""
+    exported = torch.export.export(Layers(count).eval(), (torch.randn(2, 8),))
+    return len(
+        read_delegates(to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()]))
+    )
+
+
+@pytest.mark.parametrize(("pattern", "module"), [("export_llama_rope", rope), ("hf_rope", rope_hf)])
+def test_pattern_graphs_are_traced_once(
+    pattern: str, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = []
+    traced = module.export
+
+    def export(*args: Any, **kwargs: Any) -> Any:
+        traces.append(args)
+        return traced(*args, **kwargs)
+
+    monkeypatch.setattr(module, "export", export)
+    fusable_patterns[pattern].get_graphs_fn.cache_clear()  # type: ignore[union-attr]
+    assert lower(3) == 3
+    assert lower(1) == 1
+    assert len(traces) == 1
+
+
+def test_every_pattern_graph_is_kept() -> None:
+    entries = [entry for entry in fusable_patterns.values() if entry.get_graphs_fn is not None]
+    assert entries
+    for entry in entries:
+        first, second = entry.get_graphs_fn(), entry.get_graphs_fn()
+        assert [id(graph) for graph in first] == [id(graph) for graph in second]
+
+
+def calls_of(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    calls: list[Any] = []
+
+    def counted(*args: Any) -> Any:
+        calls.append(args)
+        return function(*args)
+
+    monkeypatch.setattr(registration, function.__name__, counted)
+    return calls
+
+
+@pytest.mark.parametrize("size", [50, 500])
+def test_a_node_does_not_look_through_the_graph(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph()
+    inputs = [graph.placeholder(f"p{index}") for index in range(size)]
+    ops = [graph.call_function(torch.relu, (one,)) for one in inputs]
+    for op in ops:
+        mark_as_ours(op)
+    calls = calls_of(registration.is_ours, monkeypatch)
+    found = [node for node in graph.nodes if registration._match_whole_graph(node) is not None]
+    assert found == ops[:1]
+    assert len(calls) <= 5 * size
+
+
+class CountedGraph:
+    """A graph that counts how often its nodes are walked through."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.walks = 0
+
+    @property
+    def nodes(self) -> Any:
+        self.walks += 1
+        return self._graph.nodes
+
+
+@pytest.mark.parametrize("delegates", [2, 40])
+def test_levels_take_a_fixed_number_of_walks(delegates: int) -> None:
+    """Each unit has a part that could come first and one that waits for the CPU."""
+    graph = Graph()
+    units: list[list[Node]] = []
+    early = [graph.call_function(torch.relu, (), name=f"early{i}") for i in range(delegates)]
+    last: tuple[Node, ...] = ()
+    for index in reversed(range(delegates)):
+        late = graph.call_function(torch.add, (*last, early[index]), name=f"late{index}")
+        units.append([early[index], late])
+        # What comes next waits for the early part alone, which waits for the late one.
+        last = (graph.call_function(torch.neg, (early[index],), name=f"cpu{index}"),)
+    graph.output(last)
+    counted = CountedGraph(graph)
+    groups = group_by_level(counted, units, [])  # type: ignore[arg-type]
+    assert len(groups) == delegates
+    assert counted.walks <= 6
