@@ -55,10 +55,11 @@ def test_pattern_graphs_are_traced_once(
         return traced(*args, **kwargs)
 
     monkeypatch.setattr(module, "export", export)
-    fusable_patterns[pattern].get_graphs_fn.cache_clear()  # type: ignore[union-attr]
-    assert lower(3) == 3
+    graphs_of: Any = fusable_patterns[pattern].get_graphs_fn
+    graphs_of.cache_clear()
+    assert lower(2) == 2
     assert lower(1) == 1
-    assert len(traces) == 1
+    assert len(traces) == len(graphs_of()) > 0
 
 
 def test_every_pattern_graph_is_kept() -> None:
