@@ -9,6 +9,11 @@ from .runtime.loader import check_executorch_version as _check_executorch_versio
 # First, so that another version of executorch gives this error and not one of its own internals.
 _check_executorch_version()
 
+from .stock_logging import import_quietly as _import_quietly  # noqa: E402
+
+# Ahead of everything else that imports the stock export code.
+_import_quietly()
+
 # Out variants of quantize and dequantize, which ExecuTorch needs where they stay on the CPU.
 import executorch.kernels.quantized as _quantized_kernels  # noqa: E402, F401
 
