@@ -9,24 +9,22 @@ from executorch.exir.lowered_backend_module import LoweredBackendModule
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from .fusion_report import (
-    Report,
-    Row,
-    is_listed,
-    rows_of_delegate,
-    rows_outside,
-)
+from .fusion_report import is_listed, rows_of_delegate, rows_outside
 from .partitioner import VulkanPartitioner
 from .patterns.edge_ops import node_argument, op_name
+from .reasons import noted, why_not
+from .report import Report, Row
+from .supported_ops import ON_THE_CPU
 
 
 def explain(
     edge_program: ExportedProgram | EdgeProgramManager,
     partitioner: VulkanPartitioner | None = None,
 ) -> Report:
-    """Say of every linear, quantize and dequantize what it becomes, or why it stays off Vulkan.
+    """Say of every layer, quantize and dequantize what it becomes, or why it stays off Vulkan.
 
     So too of every other op beside an int8 layer that stays off. Nothing is lowered or changed.
+    A program that is not lowered yet is taken to be lowered with `partitioner` alone.
 
     Args:
         edge_program: in the edge dialect, before or after it was lowered; of an
@@ -78,9 +76,10 @@ def _explain_method(
     delegated = {node for call in ours for node in (call, *call.users)}
 
     def reason(node: Node) -> str | None:
-        if node in missed:
+        note = noted(node)
+        if node in missed and (note is None or note.by_user):
             return "the program was lowered without it; lower it with VulkanPartitioner()"
-        return plan.reason(node)
+        return plan.reason(node) if note is None else note.reason
 
     rows: list[Row] = []
     index = 0
@@ -89,17 +88,27 @@ def _explain_method(
             rows += rows_of_delegate(method, modules[node].original_module, index)
             index += 1
         elif node in modules:
-            rows += _rows_of_other_backend(method, modules[node])
+            rows += _rows_of_other_backend(method, modules[node], partitioner)
         else:
             rows += rows_outside(method, node, delegated, reason)
     return rows
 
 
-def _rows_of_other_backend(method: str, module: LoweredBackendModule) -> list[Row]:
+def _rows_of_other_backend(
+    method: str, module: LoweredBackendModule, partitioner: VulkanPartitioner
+) -> list[Row]:
     name = module.backend_id
-    reason = f"{name} took it; put VulkanPartitioner before that backend's partitioner in the list"
-    return [
-        Row(method, node.name, op_name(node), name, None, reason)
-        for node in module.original_module.graph.nodes
-        if is_listed(node)
-    ]
+    nodes = [node for node in module.original_module.graph.nodes if is_listed(node)]
+    plan = partitioner.plan(module.original_module)
+    wanted = {node for partition in plan.partitions() for node in partition.nodes}
+
+    def reason(node: Node) -> str:
+        if (note := noted(node)) is not None:
+            ours = f"VulkanPartitioner left it: {note.reason}"
+        elif node in wanted:
+            ours = "put VulkanPartitioner before that backend's partitioner in the list"
+        else:
+            ours = f"VulkanPartitioner would leave it: {why_not(node, plan.reason)}"
+        return f"{name} took it; {ours.replace(ON_THE_CPU, '')}"
+
+    return [Row(method, node.name, op_name(node), name, None, reason(node)) for node in nodes]

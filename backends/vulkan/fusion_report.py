@@ -7,89 +7,26 @@ followed to the op that takes its place.
 from __future__ import annotations
 
 import copy
+import operator
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import torch
 from executorch.backends.vulkan.patterns import fusable_patterns
+from executorch.exir.memory import alloc
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from .partition_plan import PartitionPlan
 from .patterns.constants import Constants
-from .patterns.edge_ops import ALIAS_OPS, LINEAR_OPS, TRANSPOSE_OPS, is_symint, op_name
+from .patterns.edge_ops import ALIAS_OPS, is_part, is_symint, op_name, op_of
 from .patterns.graph_edits import is_ours, mark_as_ours
 from .patterns.registration import WHOLE_GRAPH
 from .patterns.steps import Step, match_steps, rewrite_steps
 from .patterns.uint8_activations import rewrite_uint8
-from .supported_ops import SUPPORTED, refusal
-
-NOT_ON_VULKAN = "not on Vulkan"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one node.
-
-    Attributes:
-        method: of the program, such as "forward".
-        node: its name in the edge graph.
-        op: its operator, such as "aten.addmm.default".
-        became: the operator that does its work in the delegate, "not on Vulkan", or the name of
-            another backend.
-        delegate: number of the Vulkan delegate in the method, None outside of them.
-        reason: for a node that is not on Vulkan: why, and what to change.
-    """
-
-    method: str
-    node: str
-    op: str
-    became: str
-    delegate: int | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """The rows of all methods in graph order; prints as a table."""
-
-    rows: tuple[Row, ...]
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def left_out(self) -> tuple[Row, ...]:
-        """The rows of nodes that are not on Vulkan."""
-        return tuple(row for row in self.rows if row.reason)
-
-    def __str__(self) -> str:
-        names = [field.name for field in fields(Row)]
-        if len({row.method for row in self.rows}) < 2:
-            names.remove("method")
-        cells = [names]
-        for row in self.rows:
-            values = (getattr(row, name) for name in names)
-            cells.append(["-" if value in (None, "") else str(value) for value in values])
-            cells[-1] = [cell.removeprefix("quantized_decomposed.") for cell in cells[-1]]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        widths[-1] = 0  # the last column may be long
-        lines = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
-        return "\n".join(lines)
-
-
-def is_listed(node: Node) -> bool:
-    """True for what a report always lists: linears, quantizes and dequantizes of any kind."""
-    if node.op != "call_function":
-        return False
-    return node.target in LINEAR_OPS or "quantize" in op_name(node).removeprefix(
-        "quantized_decomposed."
-    )
+from .reasons import is_layer, is_quantization, why_not
+from .report import NOT_ON_VULKAN, Row
 
 
 def rows_of_program(
@@ -127,12 +64,25 @@ def rows_outside(
         delegated: nodes that run in delegates, or that call one.
         reason: why the partitioner left a node out, as far as it knows.
     """
-    if node.op != "call_function" or node in delegated or is_symint(node):
+    if node.op != "call_function" or node in delegated or is_symint(node) or node.target is alloc:
         return []
-    beside = any(other in delegated for other in (*node.all_input_nodes, *node.users))
+    if node.target is operator.getitem and not is_part(node):
+        return []  # the op that it is a result of has the row
+    beside = any(one in delegated or op_of(one) in delegated for one in _neighbours(node))
     if not beside and not is_listed(node):
         return []
-    return [Row(method, node.name, op_name(node), NOT_ON_VULKAN, None, _why_not(node, reason))]
+    return [Row(method, node.name, op_name(node), NOT_ON_VULKAN, None, why_not(node, reason))]
+
+
+def is_listed(node: Node) -> bool:
+    """True for what a report always lists: layers, quantizes and dequantizes of any kind."""
+    return is_layer(node) or is_quantization(node)
+
+
+def _neighbours(node: Node) -> list[Node]:
+    """What `node` reads, and who reads it or one of its results."""
+    results = [user for user in node.users if user.target is operator.getitem]
+    return [*node.all_input_nodes, *node.users, *(user for one in results for user in one.users)]
 
 
 def rows_of_delegate(method: str, program: ExportedProgram, index: int) -> list[Row]:
@@ -149,39 +99,6 @@ def rows_of_delegate(method: str, program: ExportedProgram, index: int) -> list[
         Row(method, node.name, name, became.get(node, name), index, "")
         for node, name in names.items()
     ]
-
-
-def _why_not(node: Node, reason: Callable[[Node], str | None]) -> str:
-    if known := reason(node):
-        return known
-    if not is_listed(node) and (problem := refusal(node)):
-        return problem
-    readers, sources = _ends(node, "users"), _ends(node, "all_input_nodes")
-    for linear in (*readers, *sources):
-        if linear.target in LINEAR_OPS and (known := reason(linear)):
-            return f"it belongs to {linear.name}: {known}"
-    if node.target in SUPPORTED and (problem := refusal(node)):
-        return problem
-    others = [op_name(end) for end in (*sources, *readers) if end.op == "call_function"]
-    around = ", ".join(dict.fromkeys(others)) or "inputs and outputs of the program"
-    return (
-        f"no int8 layer is next to it, only {around}; quantize around layers that run on Vulkan, "
-        "or leave this out of the quantization"
-    )
-
-
-def _ends(node: Node, direction: str) -> list[Node]:
-    """The nodes that `node` reaches in one direction through quantizes, views and transposes."""
-    found: dict[Node, None] = {}
-    queue = list(getattr(node, direction))
-    while queue:
-        end = queue.pop(0)
-        passes = is_listed(end) and end.target not in LINEAR_OPS
-        if passes or end.target in ALIAS_OPS | TRANSPOSE_OPS:
-            queue.extend(getattr(end, direction))
-        elif end.op == "call_function":
-            found[end] = None
-    return list(found)
 
 
 def _run_rules(
@@ -252,7 +169,7 @@ def _with_stand_ins(program: ExportedProgram) -> ExportedProgram:
         graph_signature=copy.deepcopy(program.graph_signature),
         state_dict={name: stand_in(value) for name, value in program.state_dict.items()},
         range_constraints=program.range_constraints,
-        module_call_graph=copy.deepcopy(program.module_call_graph),
+        module_call_graph=program.module_call_graph,
         constants={name: stand_in(value) for name, value in program.constants.items()},
         verifiers=[program.verifier],
     )

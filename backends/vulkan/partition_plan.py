@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from executorch.backends.vulkan.utils import node_comes_from_any_nn_module_in_set
 from torch.fx import GraphModule, Node
 
+from .foreign_quantization import foreign_quantization
+from .op_filter import OpFilter
 from .partition_levels import CyclicUnitError, group_by_level
+from .partition_worth import worth_problem
 from .patterns.arithmetic import ARITHMETIC_OPS
 from .patterns.constants import Constants
 from .patterns.edge_ops import (
@@ -24,7 +25,6 @@ from .patterns.edge_ops import (
     is_symint,
     moves_elements,
     node_argument,
-    op_name,
     tensor_of,
 )
 from .patterns.quantized_linear import QuantizedLinearMatch
@@ -33,37 +33,10 @@ from .patterns.residual import ResidualMatch
 from .patterns.steps import Step, StepPlan, match_steps
 from .supported_ops import SUPPORTED, layout_problem, rank_problem, refusal
 
-
-@dataclass(frozen=True)
-class OpFilter:
-    """The user's lists of operators and modules, with the meaning they have in ExecuTorch."""
-
-    operator_blocklist: frozenset[Any]
-    operator_allowlist: frozenset[Any] | None
-    nn_module_blocklist: frozenset[str]
-    nn_module_allowlist: frozenset[str] | None
-
-    def problem(self, node: Node) -> str | None:
-        """Why the user's lists keep `node` off Vulkan, or None."""
-        names = {node.target, getattr(node.target, "_op", None), op_name(node)}
-        if names & self.operator_blocklist:
-            return f"{op_name(node)} is in operator_blocklist"
-        if self.operator_allowlist is not None and not names & self.operator_allowlist:
-            return f"{op_name(node)} is not in operator_allowlist"
-        if self._from_modules(node, self.nn_module_blocklist):
-            return "its module is in nn_module_blocklist"
-        return None
-
-    def layer_problem(self, linear: Node) -> str | None:
-        """As `problem`; the module allowlist counts for layers, not for the ops around them."""
-        allowed = self.nn_module_allowlist
-        if allowed is not None and not self._from_modules(linear, allowed):
-            return "its module is not in nn_module_allowlist"
-        return self.problem(linear)
-
-    @staticmethod
-    def _from_modules(node: Node, names: Collection[str]) -> bool:
-        return bool(names) and node_comes_from_any_nn_module_in_set(node, set(names))
+_ALONE = (
+    "it would be a delegate without a layer: ops outside of Vulkan read its result before the next "
+    "layer can run"
+)
 
 
 @dataclass(frozen=True)
@@ -82,17 +55,29 @@ class Partition:
 class PartitionPlan:
     """Decides what to delegate of one graph.
 
+    Args:
+        for_others: another backend may take what is left, so its ops keep their quantizes and
+            dequantizes.
+
     Attributes:
+        graph, constants: what the plan is for.
         steps: the int8 steps that are delegated; filled by `partitions`, as are the rejections.
         rejections: why other candidates are not.
     """
 
     def __init__(
-        self, graph_module: GraphModule, constants: Constants, op_filter: OpFilter
+        self,
+        graph_module: GraphModule,
+        constants: Constants,
+        op_filter: OpFilter,
+        for_others: bool = False,
     ) -> None:
-        self._graph = graph_module.graph
-        self._constants = constants
+        self.graph = graph_module.graph
+        self.constants = constants
         self._filter = op_filter
+        self._for_others = for_others
+        self._owners: dict[Node, Node] = {}
+        self._reasons: dict[Node, str] = {}
         self._excluded: dict[Node, str] = {}
         self._unfolded: set[Node] = set()
         self.steps: tuple[Step, ...] = ()
@@ -103,9 +88,12 @@ class PartitionPlan:
         candidates = self._candidates()
         plan = self._plan_steps()
         while True:
-            steps, singles = _connected(plan.steps, candidates)
+            inner = {node for step in plan.steps for node in step.inner_nodes}
+            if self._for_others:
+                self._owners = foreign_quantization(self.graph, candidates - inner, inner)
+            steps, singles = _connected(plan.steps, candidates - self._owners.keys())
             try:
-                groups = group_by_level(self._graph, [step.inner_nodes for step in steps], singles)
+                groups = group_by_level(self.graph, [step.inner_nodes for step in steps], singles)
             except CyclicUnitError as error:
                 shared = _shared_constants(steps)
                 for step in steps:
@@ -115,28 +103,33 @@ class PartitionPlan:
                 plan = self._plan_steps()
                 continue
             misplaced = _misplaced_sizes(groups)
-            if not misplaced:
+            if misplaced:
+                # Computed on the CPU instead, they may delay what reads them.
+                candidates -= misplaced
+                continue
+            partitions = _with_work(groups, steps)
+            if not self._take_back_unworthy(partitions):
                 break
-            # Computed on the CPU instead, they may delay what reads them.
-            candidates -= misplaced
+            plan = self._plan_steps()
         self.rejections += plan.rejections
         self.rejections += [Rejection(node, reason) for node, reason in self._excluded.items()]
         in_steps = {node for step in steps for node in step.inner_nodes}
-        partitions = []
-        for group in groups:
-            members = set(group)
-            inside = [step for step in steps if step.anchor_node in members]
-            if any(step.is_work for step in inside):
-                others = [node for node in group if node not in in_steps]
-                partitions.append(Partition(tuple(group), _runs_on_stock(inside, others)))
-                self.steps += tuple(inside)
-        return partitions
+        found = []
+        for group, inside in partitions:
+            others = [node for node in group if node not in in_steps]
+            found.append(Partition(tuple(group), _runs_on_stock(inside, others)))
+            self.steps += tuple(inside)
+        delegated = {node for group, _ in partitions for node in group}
+        self._reasons = {one: _ALONE for group in groups for one in group if one not in delegated}
+        self._reasons |= {one.node: one.reason for one in reversed(self.rejections)}
+        return found
 
     def reason(self, node: Node) -> str | None:
         """Why `partitions` left `node` out, or None where it does not say."""
-        for rejection in self.rejections:
-            if rejection.node is node:
-                return rejection.reason
+        if (owner := self._owners.get(node)) is not None:
+            return f"it belongs to {owner.name}: {self.reason(owner) or refusal(owner)}"
+        if node in self._reasons:
+            return self._reasons[node]
         return self._filter.problem(node)
 
     def _take_back(self, step: Step, reason: str) -> None:
@@ -146,10 +139,21 @@ class PartitionPlan:
         else:
             self._excluded[step.anchor_node] = reason
 
+    def _take_back_unworthy(self, partitions: Sequence[tuple[list[Node], list[Step]]]) -> bool:
+        """Do without the steps of partitions that are not worth a delegate; True if there are."""
+        found = False
+        for group, inside in partitions:
+            if problem := worth_problem(group, self.constants.is_constant):
+                found = True
+                for step in inside:
+                    if step.is_work:
+                        self._take_back(step, problem)
+        return found
+
     def _plan_steps(self) -> StepPlan:
         """The steps that can be made whole, with what the user's lists allow."""
         while True:
-            plan = match_steps(self._graph, self._constants, self._excluded, self._unfolded)
+            plan = match_steps(self.graph, self.constants, self._excluded, self._unfolded)
             taken_back = False
             for step in plan.steps:
                 if problem := self._problem(step):
@@ -184,7 +188,7 @@ class PartitionPlan:
     def _candidates(self) -> set[Node]:
         """Ops outside layers that our runtime could run."""
         found: set[Node] = set()
-        for node in reversed(self._graph.nodes):
+        for node in reversed(self.graph.nodes):
             if node.op != "call_function" or node.target not in SUPPORTED:
                 continue
             problem = self._filter.problem(node) if not is_symint(node) else None
@@ -296,6 +300,19 @@ def _connected(steps: Sequence[Step], candidates: Collection[Node]) -> tuple[lis
             found.discard(node)
             singles.discard(node)
     return kept, singles
+
+
+def _with_work(
+    groups: Sequence[list[Node]], steps: Sequence[Step]
+) -> list[tuple[list[Node], list[Step]]]:
+    """The groups in which a step is work, with their steps."""
+    found = []
+    for group in groups:
+        members = set(group)
+        inside = [step for step in steps if step.anchor_node in members]
+        if any(step.is_work for step in inside):
+            found.append((group, inside))
+    return found
 
 
 def _misplaced_sizes(groups: Sequence[Sequence[Node]]) -> set[Node]:

@@ -16,13 +16,20 @@ from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
-from .fusion_report import Report, Row, rows_of_program
-from .partition_plan import OpFilter, Partition, PartitionPlan
+from .coverage_warning import warn_of_little
+from .fusion_report import rows_of_program
+from .later_partitioners import another_may_follow
+from .op_filter import OpFilter
+from .partition_plan import Partition, PartitionPlan
+from .patterns.aten_dequantizes import own_dequantizes
 from .patterns.aten_splits import slices_for_splits
 from .patterns.constants import Constants, KnownValues, known_values
+from .patterns.edge_ops import is_symint
 from .patterns.graph_edits import mark_as_ours
 from .patterns.rejection import Rejection
 from .patterns.uint8_activations import has_uint8, plan_as_int8
+from .reasons import LeftOut, note_left_out, why_not
+from .report import Report, Row
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +86,11 @@ class VulkanPartitioner(Partitioner):
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
-        and turn splits into slices, whose dynamic sizes the edge program keeps."""
+        turn splits into slices, whose dynamic sizes the edge program keeps; and give what another
+        backend may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
+        if another_may_follow(self):
+            exported_program = own_dequantizes(exported_program)
         return slices_for_splits(exported_program)
 
     def ops_to_not_decompose(
@@ -90,10 +100,13 @@ class VulkanPartitioner(Partitioner):
         return [], None
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
-        """Tag the nodes to delegate; the graph itself is not changed."""
-        plan = self.plan(exported_program)
+        """Tag the nodes to delegate, and note of others why they are not; the graph itself is not
+        changed."""
+        for_others = another_may_follow(self)
+        plan = self.plan(exported_program, for_others=for_others)
         originals = {node.name: node for node in exported_program.graph.nodes}
         tags: dict[str, DelegationSpec] = {}
+        delegated: set[Node] = set()
         for index, partition in enumerate(plan.partitions()):
             tag = f"vulkan{index}"
             for planned in partition.nodes:
@@ -101,20 +114,36 @@ class VulkanPartitioner(Partitioner):
                 node.meta["delegation_tag"] = tag
                 mark_as_ours(node)
             tags[tag] = self._delegation_spec(partition)
+            delegated.update(partition.nodes)
         tag_constant_data(exported_program)
         self.rejections = tuple(plan.rejections)
+        left_out = self._left_out(plan, delegated)
+        for planned, why in left_out.items():
+            note_left_out(originals[planned.name], why)
+        warn_of_little(plan.graph.nodes, delegated, left_out, plan.constants.is_constant)
         if logger.isEnabledFor(logging.DEBUG):
-            report = Report(tuple(self.explain("forward", exported_program)))
+            report = Report(tuple(self.explain("forward", exported_program, for_others)))
             logger.debug("what becomes of the program:\n%s", report)
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
 
+    def _left_out(self, plan: PartitionPlan, delegated: set[Node]) -> dict[Node, LeftOut]:
+        return {
+            node: LeftOut(why_not(node, plan.reason), self._filter.layer_problem(node) is not None)
+            for node in plan.graph.nodes
+            if node.op == "call_function" and node not in delegated and not is_symint(node)
+        }
+
     def plan(
-        self, exported_program: ExportedProgram, graph_module: GraphModule | None = None
+        self,
+        exported_program: ExportedProgram,
+        graph_module: GraphModule | None = None,
+        for_others: bool = False,
     ) -> PartitionPlan:
         """What to delegate of the program, which is not changed.
 
         Args:
             graph_module: a copy of the program's, to plan for that; it may be changed.
+            for_others: another backend may take what is left.
 
         Returns:
             A plan whose nodes have the names of the program's, but may be those of a copy.
@@ -125,12 +154,14 @@ class VulkanPartitioner(Partitioner):
             if has_uint8(graph_module.graph):
                 graph_module = copy.deepcopy(graph_module)
         plan_as_int8(graph_module.graph, constants.is_constant)
-        return PartitionPlan(graph_module, constants, self._filter)
+        return PartitionPlan(graph_module, constants, self._filter, for_others)
 
-    def explain(self, method: str, exported_program: ExportedProgram) -> list[Row]:
-        """What becomes of each linear, quantize and dequantize of a program without delegates."""
+    def explain(
+        self, method: str, exported_program: ExportedProgram, for_others: bool = False
+    ) -> list[Row]:
+        """What becomes of each layer, quantize and dequantize of a program without delegates."""
         return rows_of_program(
-            method, exported_program, lambda copy: self.plan(exported_program, copy)
+            method, exported_program, lambda copy: self.plan(exported_program, copy, for_others)
         )
 
     def _delegation_spec(self, partition: Partition) -> DelegationSpec:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from executorch.exir.delegate import executorch_call_delegate
 from torch.fx import Node
 
+from .patterns.arithmetic import ARITHMETIC_OPS
 from .patterns.edge_ops import (
     CLONE_OPS,
     DEQUANTIZE,
@@ -24,6 +26,7 @@ from .patterns.edge_ops import (
     VIEW,
     float_problem,
     is_contiguous,
+    is_float32,
     is_part,
     is_symint,
     largest_size,
@@ -31,12 +34,16 @@ from .patterns.edge_ops import (
     named_argument,
     node_argument,
     op_name,
+    op_of,
     sizes_of,
     static_quant_params,
     tensor_of,
 )
+from .patterns.expressions import is_pointwise
 
 _MAX_RANK = 8
+# What becomes of an op without a kernel where no other backend takes it.
+ON_THE_CPU = ", so it runs on the CPU and parts the layers around it"
 
 # A check gives the reason for refusing a node, or None.
 Check = Callable[[Node], "str | None"]
@@ -77,7 +84,12 @@ def _check_move(node: Node) -> str | None:
 
 
 def _check_part(node: Node) -> str | None:
-    return _check_move(node) if is_part(node) else "it is no part of a split of known sizes"
+    if is_part(node):
+        return _check_move(node)
+    op = op_of(node)
+    if op.target in SPLIT_OPS:
+        return "it is a part of a split whose sizes are computed at run time"
+    return f"it is a result of {readable_name(op)}, which is not on Vulkan"
 
 
 def _check_split(node: Node) -> str | None:
@@ -151,12 +163,34 @@ SUPPORTED: Mapping[Any, Check] = {
 }
 
 
+def readable_name(node: Node) -> str:
+    """The name of an op as a user knows it."""
+    return "another delegate" if node.target is executorch_call_delegate else op_name(node)
+
+
 def refusal(node: Node) -> str | None:
     """Why our runtime can't run `node` outside a layer, or None where it can."""
     check = SUPPORTED.get(node.target)
-    if check is None:
+    if check is not None:
+        return check(node)
+    operands = _int8_operands(node)
+    if operands:
+        names = ", ".join(operand.name for operand in operands)
         return (
-            f"{op_name(node)} has no kernel here, so it runs on the CPU and parts the layers "
-            "around it; README lists the ops that have one"
+            f"{op_name(node)} runs here in int8 only, and this one is float; quantize what it "
+            f"reads ({names}) and its result"
         )
-    return check(node)
+    return (
+        f"{readable_name(node)} has no kernel here{ON_THE_CPU}; README lists the ops that have one"
+    )
+
+
+def _int8_operands(node: Node) -> list[Node]:
+    """What a float op reads that has a kernel in int8; empty for all others."""
+    if node.op != "call_function" or not is_float32(node):
+        return []
+    operands = [one for one in node.all_input_nodes if tensor_of(one) is not None]
+    if not all(map(is_float32, operands)):
+        return []
+    is_function = is_pointwise(node) and len(operands) == 1
+    return operands if is_function or node.target in ARITHMETIC_OPS else []

@@ -6,12 +6,13 @@ fixes that tensor's leading dimension to the example's size. Slices keep it dyna
 
 from __future__ import annotations
 
-import copy
 import operator
 
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Graph, Node
+
+from .graph_edits import copy_program
 
 _aten = torch.ops.aten
 _SPLITS = frozenset(
@@ -24,9 +25,7 @@ def slices_for_splits(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has no split, or else a copy without those of static sizes."""
     if not any(_is_split(node) for node in program.graph.nodes):
         return program
-    # Everything is copied but the values of weights.
-    tensors = (*program.state_dict.values(), *program.constants.values())
-    copied = copy.deepcopy(program, {id(tensor): tensor for tensor in tensors})
+    copied = copy_program(program)
     graph = copied.graph
     for node in list(graph.nodes):
         if _is_split(node):

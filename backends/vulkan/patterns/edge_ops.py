@@ -101,6 +101,13 @@ def without_copy(target: Any) -> Any:
     return getattr(packet, op._overloadname)
 
 
+def op_of(node: Node) -> Node:
+    """The op that `node` is a result of: itself, or what a getitem reads."""
+    while node.target is operator.getitem:
+        node = node_argument(node, 0)
+    return node
+
+
 def named_argument(node: Node, index: int, name: str, default: Any = None) -> Any:
     """Argument `index`, also when it was passed as the keyword `name`."""
     if index < len(node.args):

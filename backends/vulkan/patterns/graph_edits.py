@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from torch._dispatch.python import enable_python_dispatcher
 from torch._guards import detect_fake_mode
+from torch.export import ExportedProgram
 from torch.fx import Graph, Node
 from torch.fx.node import Argument, map_arg
 
@@ -24,6 +26,12 @@ def mark_as_ours(node: Node) -> None:
 
 def is_ours(node: Node) -> bool:
     return bool(node.meta.get(_OURS, False))
+
+
+def copy_program(program: ExportedProgram) -> ExportedProgram:
+    """A copy of everything but the values of weights."""
+    tensors = (*program.state_dict.values(), *program.constants.values())
+    return copy.deepcopy(program, {id(tensor): tensor for tensor in tensors})
 
 
 def fake_result(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -111,7 +111,7 @@ def read_operands(
         x_arg, weight_arg = node_argument(linear, 0), node_argument(linear, 1)
         bias = named_argument(linear, 2, "bias") if linear.target == LINEAR else None
     dequantize, moves = _behind_moves(x_arg)
-    is_static = _check_both_quantized(dequantize, weight_arg)
+    is_static = _check_both_quantized(dequantize, weight_arg, constants)
     if linear.target == BMM and not _behind_broadcast(weight_arg)[1]:
         raise NotInt8Error(
             f"bmm of batch {sizes_of(linear)[0]}: only a 2-D weight runs as an int8 layer; use "
@@ -236,10 +236,18 @@ def _behind_broadcast(node: Node) -> tuple[Node, list[Node]]:
     return source, passed
 
 
-def _check_both_quantized(dequantize_x: Node, weight_arg: Node) -> bool:
+def _check_both_quantized(
+    dequantize_x: Node, weight_arg: Node, constants: Constants | None
+) -> bool:
     """True where both operands are dequantized and the activation's scale is static."""
     weight_producer = _behind_moves(_behind_broadcast(weight_arg)[0])[0]
     x_is, w_is = is_dequantize(dequantize_x), is_dequantize(weight_producer)
+    if not x_is and not w_is and not _is_constant(_behind_moves(weight_arg)[0], constants):
+        raise NotInt8Error(
+            "it multiplies two activations, for which there is no kernel here, quantized or not; "
+            "leave it out of the quantization",
+            is_static=False,
+        )
     if not x_is:
         what = (
             "only the weight is quantized; quantize its input statically as well"

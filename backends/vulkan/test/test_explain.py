@@ -15,6 +15,7 @@ from torch import nn
 
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
+from executorch_vulkan.report import Report, Row
 from model_cases import CASES, DEQUANTIZE, LINEAR, QUANTIZE, ModelCase, quantize_and_lower
 from quantized_graphs import Grid, Layer, QuantizedWeight
 from test_quantized_linear import NOT_STATIC, REFUSED
@@ -85,6 +86,63 @@ def test_lowered_and_not_lowered_programs_give_the_same() -> None:
         assert before == sorted(map(str, map(key, explain(lowered(Two(between), 4, 8)))))
 
 
+class Beside(nn.Module):
+    """A layer that becomes a delegate, and beside it what stays outside."""
+
+    def __init__(self, other: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.other = Layer(weight=QuantizedWeight(8, 8)), other
+
+    def forward(self, x: torch.Tensor, *more: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = self.layer(x.flatten()[:8].reshape(1, 8))
+        return y, on_cpu(y), self.other(x)
+
+
+class On(nn.Module):
+    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+def quantized_bmm(x: torch.Tensor) -> torch.Tensor:
+    return Grid().round_trip(torch.bmm(Grid().round_trip(x), Grid(0.1).round_trip(x)))
+
+
+OUTSIDE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "norm": (On(lambda x: Grid().round_trip(nn.functional.layer_norm(x, (8,)))), (4, 8)),
+    "float_mean": (On(lambda x: on_cpu(x).mean(-1)), (4, 8)),
+    "bmm": (On(lambda x: torch.bmm(x, x)), (2, 8, 8)),
+    "quantized_bmm": (On(quantized_bmm), (2, 8, 8)),
+    "foreign": (On(lambda x: Grid().round_trip(on_cpu(Grid(0.1).round_trip(x)))), (4, 8)),
+    "cheap": (
+        On(lambda x: on_cpu(Grid(0.1).round_trip(torch.sin(Grid().round_trip(on_cpu(x)))))),
+        (4, 8),
+    ),
+    "conv": (nn.Conv1d(4, 4, 3), (4, 8)),
+    **{name: (build(), shape) for name, (build, shape, _) in REFUSED.items()},
+    **{name: (build(), (4, 8)) for name, (build, _) in NOT_STATIC.items()},
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_reasons_do_not_change_by_lowering(name: str) -> None:
+    module, shape = OUTSIDE[name]
+
+    def key(row: Any) -> tuple[Any, ...]:
+        return row.node, row.op, row.became, row.delegate, row.reason
+
+    before = explain(edge(Beside(module), *shape))
+    assert before.left_out
+    program = lowered(Beside(module), *shape)
+    assert sorted(map(str, map(key, before))) == sorted(map(str, map(key, explain(program))))
+    # Also where to_executorch has changed the graph in place.
+    program.to_executorch()
+    assert {row.reason for row in before} == {row.reason for row in explain(program)}
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_layers_are_those_of_the_delegates(case: ModelCase) -> None:
     """What the report says of the linears is what the blobs hold, in the same delegates."""
@@ -140,6 +198,62 @@ def test_reason_of_a_linear(name: str) -> None:
     rows = [row for row in explain(edge(build(), *shape)) if "quantize" not in row.op]
     linears = [row for row in rows if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
     assert [(row.became, row.reason) for row in linears] == [(OFF, REASONS[name])]
+
+
+FLOAT_REASONS: dict[str, tuple[Callable[[torch.Tensor], Any], str, str]] = {
+    "bmm": (
+        lambda x: torch.bmm(x, on_cpu(x)),
+        "aten.bmm.default",
+        "it multiplies two activations, for which there is no kernel here, quantized or not; leave "
+        "it out of the quantization",
+    ),
+    "mean": (
+        lambda x: Grid().round_trip(on_cpu(x).mean(-1)),
+        "aten.mean.dim",
+        "aten.mean.dim runs here in int8 only, and this one is float; quantize what it reads "
+        "(aten__softmax_default) and its result",
+    ),
+    "relu": (
+        torch.relu,
+        "aten.relu.default",
+        "aten.relu.default runs here in int8 only, and this one is float; quantize what it reads "
+        "(aten__softmax_default) and its result",
+    ),
+    "norm": (
+        lambda x: nn.functional.layer_norm(x, (8,)),
+        "aten.native_layer_norm.default",
+        NO_SOFTMAX.replace("_softmax", "native_layer_norm"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOAT_REASONS)
+def test_reason_of_a_float_op(name: str) -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = Layer(weight=QuantizedWeight(8, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if name == "relu":
+                return self.layer(torch.relu(on_cpu(x)))
+            return function(self.layer(x))
+
+    function, op, reason = FLOAT_REASONS[name]
+    for report in (explain(edge(Model(), 2, 8, 8)), explain(lowered(Model(), 2, 8, 8))):
+        rows = [row for row in report if row.op == op]
+        assert [(row.became, row.reason) for row in rows] == [(OFF, reason)]
+        assert not [row for row in report if row.op == "getitem"]
+        assert "executorch_call_delegate" not in str(report)
+
+
+def test_a_layer_outside_has_its_own_row() -> None:
+    modules = [nn.Conv1d(4, 4, 3), nn.LayerNorm(6), nn.MaxPool1d(2), nn.Softmax(-1)]
+    report = explain(edge(nn.Sequential(*modules), 4, 8))
+    words = ("convolution", "layer_norm", "max_pool")
+    for word in words:
+        [row] = [row for row in report if word in row.op]
+        assert row.became == OFF and f"{row.op} has no kernel here" in row.reason
 
 
 def test_its_quantizes_name_the_linear() -> None:
@@ -212,7 +326,51 @@ def test_printed() -> None:
         ["aten_addmm_default", ADDMM, LINEAR, "0"],
     ]
     assert lines[7].split(maxsplit=6)[5:] == ["-", NO_SOFTMAX]
-    assert len(lines) == 14
+    assert lines[14:] == [
+        "",
+        "12 of 13 nodes are on Vulkan, in 2 delegates; 1 is not:",
+        f"  1  {NO_SOFTMAX}",
+    ]
+
+
+def test_a_long_report_is_readable() -> None:
+    rows = [
+        row
+        for index in range(80)
+        for row in (
+            Row("forward", f"aten_addmm_default_{index}", ADDMM, LINEAR, index, ""),
+            Row("forward", f"aten_cat_{index}", "aten.cat.default", OFF, None, f"dtype {index}"),
+            Row("forward", f"q_{index}", QUANTIZE, OFF, None, f"it belongs to a_{index}: r" * 90),
+            *([Row("forward", "c", "aten.convolution.default", OFF, None, "no kernel")][index:]),
+            Row("forward", f"q_{index}", DEQUANTIZE, OFF, None, f"it belongs to a_{index}: rest"),
+        )
+    ]
+    report = Report(tuple(rows))
+    assert len(report) > 300 and len(report.table().splitlines()) == 1 + len(rows)
+    table, note, summary = str(report).split("\n\n")
+    assert len(table.splitlines()) == 1 + 5 and max(map(len, table.splitlines())) < 200
+    assert any(
+        line.split()[:3] == ["1", "c", "aten.convolution.default"] for line in table.splitlines()
+    )
+    assert "0 to 79" in table and "report.table()" in note
+    assert summary.splitlines()[0] == "80 of 321 nodes are on Vulkan, in 80 delegates; 241 are not:"
+    counts = [int(line.split()[0]) for line in summary.splitlines()[1:]]
+    assert counts == [80, 80, 80, 1]
+    assert report.reasons[0] == ("dtype 0", 80) and ("rest", 80) in report.reasons
+
+
+def test_reasons_are_counted_by_kind() -> None:
+    module = nn.Sequential(
+        *(Layer(weight=QuantizedWeight(8, 8, seed=1)) for _ in range(2)), nn.Linear(8, 8)
+    )
+    for layer in module[:2]:
+        layer.weight.zeros[0] = 1
+    report = explain(edge(module, 4, 8))
+    # Six nodes a layer.
+    assert report.reasons == (
+        (REASONS["zero_points"], 12),
+        (REASONS["float"], 1),
+    )
 
 
 def test_nothing_is_changed() -> None:

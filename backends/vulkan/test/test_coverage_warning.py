@@ -1,0 +1,104 @@
+"""The one warning where Vulkan gets nothing of a program, or less than half of its linears."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import torch
+from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+from torch import nn
+
+from executorch_vulkan import VulkanPartitioner
+from quantized_graphs import Layer, QuantizedWeight
+
+
+def warnings_of(
+    caplog: pytest.LogCaptureFixture, module: nn.Module, *shape: int, **options: Any
+) -> list[str]:
+    exported = torch.export.export(module.eval(), (torch.zeros(shape),))
+    with caplog.at_level(logging.WARNING):
+        to_edge_transform_and_lower(
+            exported,
+            partitioner=[VulkanPartitioner(**options)],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
+    return [r.message for r in caplog.records if r.name.startswith("executorch_vulkan")]
+
+
+def good() -> Layer:
+    return Layer(weight=QuantizedWeight(8, 8))
+
+
+def bad() -> Layer:
+    weight = QuantizedWeight(8, 8)
+    weight.zeros[1] = 2
+    return Layer(weight=weight)
+
+
+FLOAT = "it is not quantized; quantize its input and weight to run it on Vulkan"
+ZEROS = "weight zero points are not all zero; quantize weights symmetrically"
+SEE = "print(executorch_vulkan.explain(program)) says it of each node"
+
+
+def test_nothing_of_a_float_model(caplog: pytest.LogCaptureFixture) -> None:
+    module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.LayerNorm(8))
+    assert warnings_of(caplog, module, 4, 8) == [
+        f"nothing of the program was delegated to Vulkan. 2 of its 3 layers: {FLOAT}; {SEE}"
+    ]
+
+
+def test_nothing_of_a_quantized_model(caplog: pytest.LogCaptureFixture) -> None:
+    assert warnings_of(caplog, bad(), 4, 8) == [
+        f"nothing of the program was delegated to Vulkan. 1 of its 1 layers: {ZEROS}; {SEE}"
+    ]
+
+
+def test_nothing_because_of_a_list(caplog: pytest.LogCaptureFixture) -> None:
+    [message] = warnings_of(caplog, good(), 4, 8, nn_module_allowlist=["Attention"])
+    assert "1 of its 1 layers: its module is not in nn_module_allowlist" in message
+
+
+def test_fewer_than_half_of_the_linears(caplog: pytest.LogCaptureFixture) -> None:
+    module = nn.Sequential(good(), bad(), bad(), nn.Linear(8, 8))
+    assert warnings_of(caplog, module, 4, 8) == [
+        "only 1 of the program's 4 linear layers were delegated to Vulkan. 2 of the others: "
+        f"{ZEROS}; {SEE}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        (nn.Sequential(good(), bad()), {}),
+        (nn.Sequential(good(), nn.LayerNorm(8), nn.LayerNorm(8)), {}),
+        (nn.Sequential(nn.ReLU(), nn.Softmax(-1)), {}),
+        (nn.Sequential(good(), bad(), bad()), {"nn_module_allowlist": ["Sequential.0"]}),
+    ],
+    ids=["half", "other_layers", "no_layers", "listed"],
+)
+def test_silent(
+    caplog: pytest.LogCaptureFixture, module: nn.Module, options: dict[str, Any]
+) -> None:
+    if options:
+
+        class Wanted(Layer):
+            pass
+
+        module[0] = Wanted(weight=QuantizedWeight(8, 8))
+        options = {"nn_module_allowlist": ["Wanted"]}
+    assert not warnings_of(caplog, module, 4, 8, **options)
+
+
+def test_products_of_activations_are_no_linears(caplog: pytest.LogCaptureFixture) -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = good()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.layer(x)
+            return torch.mm(torch.mm(y, y), y)
+
+    assert not warnings_of(caplog, Model(), 8, 8)
