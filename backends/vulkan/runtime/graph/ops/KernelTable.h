@@ -45,8 +45,8 @@ struct KernelRow {
   uint32_t coopmat_m;  // shape of one cooperative matrix, 0 on other paths
   uint32_t coopmat_n;
   uint32_t coopmat_k;
-  uint32_t max_m;          // largest M that it is meant for, 0: any (right for every M)
-  uint32_t binding_count;  // storage buffers, bindings 0 .. count-1 of set 0
+  uint32_t max_m;             // largest M that it is meant for, 0: any (right for every M)
+  uint32_t binding_count;     // storage buffers, bindings 0 .. count-1 of set 0
   uint32_t written_bindings;  // bit i: the kernel writes binding i, which it may read as well
   uint32_t push_constant_bytes;
   const uint32_t* spirv;
