@@ -23,7 +23,10 @@ from .patterns.edge_ops import (
 )
 from .supported_ops import SUPPORTED, readable_name, refusal
 
-_LAYERS = re.compile("conv|norm|pool|embedding|attention|lstm|gru|rnn|upsample")
+# By name, for to_executorch turns ops into out variants.
+_LAYERS = re.compile(
+    r"linear|\b(add|b)?mm\b|conv|norm|pool|embedding|attention|lstm|gru|rnn|upsample"
+)
 _KEY = "executorch_vulkan_left_out"
 
 
@@ -56,9 +59,7 @@ def is_quantization(node: Node) -> bool:
 
 def is_layer(node: Node) -> bool:
     """True for linears, convolutions, norms, pooling, embeddings and the like."""
-    if node.op != "call_function":
-        return False
-    return node.target in LINEAR_OPS or _LAYERS.search(op_name(node)) is not None
+    return node.op == "call_function" and _LAYERS.search(op_name(node)) is not None
 
 
 def has_constant_weight(linear: Node, is_constant: Callable[[Node], bool]) -> bool:
