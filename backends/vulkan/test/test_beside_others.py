@@ -14,7 +14,9 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from executorch.exir import EdgeCompileConfig, to_edge, to_edge_transform_and_lower
+from executorch.exir.backend.partitioner import Partitioner, PartitionResult
 from torch import nn
+from torch.export import ExportedProgram
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from executorch_vulkan import VulkanPartitioner, explain
@@ -149,11 +151,11 @@ def ops_outside(program: Any) -> list[str]:
     ]
 
 
-class Nothing(XnnpackPartitioner):
+class Nothing(Partitioner):
     """Another partitioner that takes nothing, so that what ours left is to be seen."""
 
-    def __init__(self) -> None:
-        super().__init__(configs=[])
+    def partition(self, exported_program: ExportedProgram) -> PartitionResult:
+        return PartitionResult(tagged_exported_program=exported_program, partition_tags={})
 
 
 @pytest.mark.parametrize("ops", [1, 2])
