@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "Random.h"
 #include "vk/Error.h"
 
 // The build compiles this file without contraction of a * b + c, so the reference below is exact.
@@ -19,38 +20,6 @@ namespace etvk::testing {
 namespace {
 
 // ---- Random operands.
-
-// SplitMix64: the same numbers from the same seed with every standard library.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-
-  uint64_t bits() {
-    state_ += 0x9e3779b97f4a7c15u;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-
-  float uniform(float low, float high) {
-    return low + (high - low) * (static_cast<float>(bits() >> 40) * 0x1p-24f);
-  }
-
-  int32_t integer(int32_t low, int32_t high) {
-    return low + static_cast<int32_t>(bits() % static_cast<uint64_t>(high - low + 1));
-  }
-
-  void fill(std::vector<int8_t>& values) {
-    for (size_t i = 0; i < values.size(); i += sizeof(uint64_t)) {
-      const uint64_t next = bits();
-      std::memcpy(&values[i], &next, std::min(sizeof(next), values.size() - i));
-    }
-  }
-
- private:
-  uint64_t state_;
-};
 
 void fill_rows_with_extremes(Random& random, std::vector<int8_t>& values, int64_t row_length) {
   for (auto row = values.begin(); row != values.end(); row += row_length) {

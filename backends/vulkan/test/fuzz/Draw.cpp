@@ -1,0 +1,82 @@
+#include "Draw.h"
+
+#include <algorithm>
+
+#include "Draft.h"
+#include "Lies.h"
+
+namespace etvk::fuzz {
+
+namespace {
+
+void add_calls(Draft& draft) {
+  testing::Random& random = draft.random();
+  const auto& ops = all_ops();
+  int wanted = random.integer(1, 8);
+  for (int attempts = 4 * wanted; wanted > 0 && attempts > 0; --attempts) {
+    wanted -= draft.add(random.pick(ops).second) ? 1 : 0;
+  }
+  if (draft.tensors().empty() && draft.symints().empty()) {
+    draft.new_input(DType::kInt8, 1);
+  }
+}
+
+// Mostly what was drawn last, which depends on what was drawn before; sometimes an input, a
+// constant or the same one again.
+std::vector<ValueId> draw_outputs(Draft& draft) {
+  testing::Random& random = draft.random();
+  std::vector<ValueId> outputs;
+  const auto& tensors = draft.tensors();
+  const auto& symints = draft.symints();
+  for (size_t i = tensors.size(); i-- > 0 && outputs.size() < 4;) {
+    if (random.chance(60)) {
+      outputs.push_back(tensors[i]);
+    }
+  }
+  if (!symints.empty() && random.chance(50)) {
+    outputs.push_back(random.pick(symints));
+  }
+  if (!outputs.empty() && random.chance(8)) {
+    outputs.push_back(random.pick(outputs));
+  }
+  if (outputs.empty()) {
+    outputs.push_back(tensors.empty() ? symints.back() : tensors.back());
+  }
+  return outputs;
+}
+
+// Inputs of any sizes within the bounds, so that the program may have a result or not.
+Execution any_execution(testing::Random& random, const Program& program) {
+  Execution execution = program.executions[0];
+  for (InputSetting& setting : execution) {
+    for (int64_t& size : setting.sizes) {
+      size = random.chance(50) ? size : random.integer(0, static_cast<int32_t>(size));
+    }
+    if (random.chance(50)) {
+      setting.integer = random.integer(-3, 70);
+    }
+  }
+  return execution;
+}
+
+}  // namespace
+
+Program draw_program(uint64_t seed) {
+  Draft draft(seed);
+  testing::Random random(draft.random().bits());
+  add_calls(draft);
+  std::vector<ValueId> outputs = draw_outputs(draft);
+  Program program = draft.take();
+  program.def.outputs = std::move(outputs);
+  program.as_blob = random.chance(30);
+  for (int i = random.integer(0, 2); i > 0; --i) {
+    program.executions.push_back(any_execution(random, program));
+  }
+  program.executions.push_back(program.executions[0]);
+  if (random.chance(50)) {
+    tell_lies(program, random);
+  }
+  return program;
+}
+
+}  // namespace etvk::fuzz

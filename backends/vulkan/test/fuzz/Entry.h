@@ -1,0 +1,34 @@
+// The fuzzer's table of ops: for each op of the registry one entry, which says what a valid call
+// looks like and what its exact result is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "Draft.h"
+#include "Machine.h"
+
+namespace etvk::fuzz {
+
+struct Entry {
+  const char* name;  // as in the registry's row
+  // Gives arguments of a call that should be valid; false where there is nothing to give. Those
+  // that it does not give are drawn by their kinds.
+  bool (*draw)(Draft& draft);
+  // The result by the op's definition.
+  Result (*evaluate)(const Arguments& arguments);
+  // Whether its kernels have so many variants that not every block of programs can afford them.
+  bool many_pipelines = false;
+};
+
+// Throws std::logic_error that says where to add it when there is no entry of this name.
+const Entry& entry_of(const std::string& name);
+
+// One list a family of ops, each in a file of its own.
+std::vector<Entry> linear_entries();    // LinearOps.cpp
+std::vector<Entry> quantize_entries();  // QuantizeOps.cpp
+std::vector<Entry> move_entries();      // MoveOps.cpp
+std::vector<Entry> shape_entries();     // ShapeOps.cpp
+std::vector<Entry> symbolic_entries();  // SymbolicOps.cpp
+
+}  // namespace etvk::fuzz

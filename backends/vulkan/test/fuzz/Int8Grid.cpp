@@ -1,0 +1,57 @@
+#include "Int8Grid.h"
+
+#include <algorithm>
+#include <cmath>
+
+// The build compiles this folder without contraction of a * b + c.
+#if defined(__FAST_MATH__)
+#error "the reference needs IEEE arithmetic"
+#endif
+
+namespace etvk::fuzz {
+
+Int8Grid read_grid(const Arguments& arguments, const std::string& prefix) {
+  const double scale = arguments.number((prefix + "scale").c_str());
+  Int8Grid grid;
+  grid.scale = static_cast<float>(scale);
+  grid.inverse_scale = static_cast<float>(1.0 / scale);
+  if (!(scale > 0.0) || !std::isnormal(grid.scale) || !std::isnormal(grid.inverse_scale)) {
+    throw Meaningless("a scale of " + std::to_string(scale));
+  }
+  grid.zero_point = arguments.integer((prefix + "zero_point").c_str());
+  if (grid.zero_point < -128 || grid.zero_point > 127) {
+    throw Meaningless("a zero point of " + std::to_string(grid.zero_point));
+  }
+  return grid;
+}
+
+Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
+                   const std::string& range_prefix) {
+  Int8Grid grid = read_grid(arguments, prefix);
+  grid.quant_min = arguments.integer((range_prefix + "quant_min").c_str());
+  grid.quant_max = arguments.integer((range_prefix + "quant_max").c_str());
+  if (grid.quant_min < -128 || grid.quant_max > 127 || grid.quant_min > grid.quant_max) {
+    throw Meaningless("a range that is none of int8");
+  }
+  return grid;
+}
+
+int8_t quantize(float f, const Int8Grid& grid) {
+  if (std::isnan(f)) {
+    return 0;
+  }
+  const float steps = std::nearbyint(f * grid.inverse_scale);  // half to even
+  const float q = steps + static_cast<float>(grid.zero_point);
+  return static_cast<int8_t>(std::min(std::max(q, static_cast<float>(grid.quant_min)),
+                                      static_cast<float>(grid.quant_max)));
+}
+
+float dequantize(int8_t q, const Int8Grid& grid) {
+  return static_cast<float>(q - grid.zero_point) * grid.scale;
+}
+
+Accuracy computed_of(Accuracy accuracy) {
+  return accuracy == Accuracy::kExact ? Accuracy::kExact : Accuracy::kUnknown;
+}
+
+}  // namespace etvk::fuzz

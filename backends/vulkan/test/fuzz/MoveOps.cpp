@@ -1,0 +1,333 @@
+// Ops that move elements, of types of one or four bytes: permute, transpose, slice, select, expand
+// and cat.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "Entry.h"
+
+namespace etvk::fuzz {
+
+namespace {
+
+const std::vector<DType> kMovable = {DType::kInt8,  DType::kInt8, DType::kFloat32,
+                                     DType::kUint8, DType::kBool, DType::kInt32};
+
+// ---- Results.
+
+void check_movable(const Tensor& x) {
+  const size_t bytes = dtype_bytes(x.dtype);
+  if (bytes != 1 && bytes != 4) {
+    throw Meaningless("elements of " + std::to_string(bytes) + " bytes");
+  }
+}
+
+// Elements of a contiguous tensor that one step of each dimension is.
+Sizes strides_of(const Sizes& sizes) {
+  Sizes strides(sizes.size(), 1);
+  for (size_t i = sizes.size(); i-- > 1;) {
+    strides[i - 1] = strides[i] * sizes[i];
+  }
+  return strides;
+}
+
+// y of these sizes, with y[i0, i1, ...] = x[offset + i0 * strides[0] + i1 * strides[1] + ...].
+Tensor gather(const Tensor& x, const Sizes& sizes, const Sizes& strides, int64_t offset) {
+  check_movable(x);
+  Tensor y = zeros(x.dtype, sizes);
+  y.accuracy = x.accuracy;
+  const size_t bytes = dtype_bytes(x.dtype);
+  for (size_t i = 0; i < y.count(); ++i) {
+    auto rest = static_cast<int64_t>(i);
+    int64_t from = offset;
+    for (size_t dim = sizes.size(); dim-- > 0;) {
+      from += rest % sizes[dim] * strides[dim];
+      rest /= sizes[dim];
+    }
+    std::memcpy(&y.bytes[i * bytes], &x.bytes[static_cast<size_t>(from) * bytes], bytes);
+  }
+  return y;
+}
+
+Tensor permuted(const Tensor& x, const std::vector<size_t>& dims) {
+  const Sizes own = strides_of(x.sizes);
+  Sizes sizes;
+  Sizes strides;
+  for (size_t dim : dims) {
+    sizes.push_back(x.sizes[dim]);
+    strides.push_back(own[dim]);
+  }
+  return gather(x, sizes, strides, 0);
+}
+
+Result permute(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  std::vector<size_t> dims;
+  for (int64_t dim : arguments.fixed_integers("dims")) {
+    dims.push_back(wrap_dim(dim, x.sizes.size()));
+  }
+  std::vector<size_t> sorted = dims;
+  std::sort(sorted.begin(), sorted.end());
+  if (sorted.size() != x.sizes.size() ||
+      std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    throw Meaningless("dims that are no permutation");
+  }
+  return permuted(x, dims);
+}
+
+Result transpose(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  std::vector<size_t> dims(x.sizes.size());
+  std::iota(dims.begin(), dims.end(), size_t{0});
+  std::swap(dims[arguments.dim("dim0", dims.size())], dims[arguments.dim("dim1", dims.size())]);
+  return permuted(x, dims);
+}
+
+// A position within [0, size], counted from the end where it is negative.
+int64_t position(int64_t value, int64_t size) {
+  return std::min(std::max<int64_t>(value < 0 ? value + size : value, 0), size);
+}
+
+Result slice(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  const size_t dim = arguments.dim("dim", x.sizes.size());
+  const int64_t size = x.sizes[dim];
+  const int64_t start = position(arguments.optional_symint("start").value_or(0), size);
+  const int64_t end = position(arguments.optional_symint("end").value_or(size), size);
+  const int64_t step = arguments.symint("step");
+  if (step <= 0) {
+    throw Meaningless("a step of " + std::to_string(step));
+  }
+  Sizes sizes = x.sizes;
+  Sizes strides = strides_of(x.sizes);
+  sizes[dim] = 0;
+  for (int64_t at = start; at < end; at += std::min(step, size)) {
+    ++sizes[dim];
+  }
+  const int64_t offset = start * strides[dim];
+  strides[dim] *= std::min(step, size);
+  return gather(x, sizes, strides, offset);
+}
+
+Result select(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  const size_t dim = arguments.dim("dim", x.sizes.size());
+  const int64_t size = x.sizes[dim];
+  const int64_t index = arguments.symint("index");
+  if (index < -size || index >= size) {
+    throw Meaningless("index " + std::to_string(index) + " of " + std::to_string(size));
+  }
+  Sizes sizes = x.sizes;
+  Sizes strides = strides_of(x.sizes);
+  const int64_t offset = (index < 0 ? index + size : index) * strides[dim];
+  sizes.erase(sizes.begin() + static_cast<std::ptrdiff_t>(dim));
+  strides.erase(strides.begin() + static_cast<std::ptrdiff_t>(dim));
+  return gather(x, sizes, strides, offset);
+}
+
+Result expand(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  Sizes sizes = arguments.integers("size");
+  if (sizes.size() < x.sizes.size()) {
+    throw Meaningless("an expand to fewer dimensions");
+  }
+  const size_t added = sizes.size() - x.sizes.size();
+  const Sizes own = strides_of(x.sizes);
+  Sizes strides(sizes.size(), 0);
+  for (size_t i = 0; i < x.sizes.size(); ++i) {
+    int64_t& wanted = sizes[added + i];
+    wanted = wanted == -1 ? x.sizes[i] : wanted;
+    if (wanted != x.sizes[i] && x.sizes[i] != 1) {
+      throw Meaningless("an expand of a size that is not 1");
+    }
+    strides[added + i] = x.sizes[i] == 1 ? 0 : own[i];
+  }
+  return gather(x, sizes, strides, 0);
+}
+
+Result cat(const Arguments& arguments) {
+  const auto parts = arguments.tensors("tensors");
+  const size_t rank = parts[0]->sizes.size();
+  const size_t dim = arguments.dim("dim", rank);
+  Sizes sizes = parts[0]->sizes;
+  sizes[dim] = 0;
+  Accuracy accuracy = Accuracy::kExact;
+  for (const Tensor* part : parts) {
+    check_movable(*part);
+    if (part->dtype != parts[0]->dtype || part->sizes.size() != rank) {
+      throw Meaningless("parts of other types or ranks");
+    }
+    for (size_t i = 0; i < rank; ++i) {
+      if (i != dim && part->sizes[i] != sizes[i]) {
+        throw Meaningless("parts of other shapes");
+      }
+    }
+    sizes[dim] += part->sizes[dim];
+    accuracy = std::max(accuracy, part->accuracy);
+  }
+  Tensor y = zeros(parts[0]->dtype, sizes);
+  y.accuracy = accuracy;
+  // Rows of all parts, one behind the other.
+  size_t rows = 1;
+  for (size_t i = 0; i < dim; ++i) {
+    rows *= static_cast<size_t>(sizes[i]);
+  }
+  auto to = y.bytes.begin();
+  for (size_t row = 0; row < rows; ++row) {
+    for (const Tensor* part : parts) {
+      const size_t length = part->bytes.size() / rows;
+      const auto from = part->bytes.begin() + static_cast<std::ptrdiff_t>(row * length);
+      to = std::copy_n(from, length, to);
+    }
+  }
+  return y;
+}
+
+// ---- Draws.
+
+int64_t some_dim(Draft& draft, ValueId x) {
+  const auto rank = static_cast<int32_t>(draft.rank(x));
+  return draft.random().integer(-rank, rank - 1);
+}
+
+bool draw_permute(Draft& draft) {
+  const ValueId x = draft.some_tensor(kMovable);
+  if (x < 0) {
+    return false;
+  }
+  Sizes dims(draft.rank(x));
+  std::iota(dims.begin(), dims.end(), int64_t{0});
+  for (size_t i = dims.size(); i > 1; --i) {
+    std::swap(dims[i - 1], dims[draft.random().below(i)]);
+  }
+  for (int64_t& dim : dims) {
+    dim -= draft.random().chance(20) ? static_cast<int64_t>(dims.size()) : 0;
+  }
+  draft.give("self", x);
+  draft.give_fixed_integers("dims", dims);
+  return true;
+}
+
+bool draw_transpose(Draft& draft) {
+  const ValueId x = draft.some_tensor(kMovable, 1);
+  if (x < 0) {
+    return false;
+  }
+  draft.give("self", x);
+  draft.give_integer("dim0", some_dim(draft, x));
+  draft.give_integer("dim1", some_dim(draft, x));
+  return true;
+}
+
+bool draw_slice(Draft& draft) {
+  const ValueId x = draft.some_tensor(kMovable, 1);
+  if (x < 0) {
+    return false;
+  }
+  testing::Random& random = draft.random();
+  const int64_t dim = some_dim(draft, x);
+  const auto size = static_cast<int32_t>(draft.sizes(x)[wrap_dim(dim, draft.rank(x))]);
+  draft.give("self", x);
+  draft.give_integer("dim", dim);
+  for (const char* name : {"start", "end"}) {
+    if (random.chance(30)) {
+      draft.give_none(name);
+    } else if (random.chance(20)) {
+      draft.give(name, draft.some_symbol());
+    } else {
+      const int32_t at = random.integer(-size - 1, size + 1);
+      draft.give_integer(name, random.chance(10) ? INT64_MAX : at);
+    }
+  }
+  draft.give_integer("step", random.chance(60) ? 1 : random.integer(2, 5));
+  if (random.chance(10)) {
+    draft.give("step", draft.some_symbol());
+  }
+  return true;
+}
+
+bool draw_select(Draft& draft) {
+  const ValueId x = draft.some_tensor(kMovable, 1);
+  if (x < 0) {
+    return false;
+  }
+  testing::Random& random = draft.random();
+  const int64_t dim = some_dim(draft, x);
+  const auto size = static_cast<int32_t>(draft.sizes(x)[wrap_dim(dim, draft.rank(x))]);
+  draft.give("self", x);
+  draft.give_integer("dim", dim);
+  if (random.chance(15)) {
+    draft.give("index", draft.some_symbol());
+  } else {
+    draft.give_integer("index", random.chance(50) ? -1 : random.integer(0, size / 2));
+  }
+  return true;
+}
+
+bool draw_expand(Draft& draft) {
+  const ValueId x = draft.some_tensor(kMovable);
+  if (x < 0) {
+    return false;
+  }
+  testing::Random& random = draft.random();
+  ByExecution<Sizes> sizes = draft.all_sizes(x);
+  for (size_t dim = 0; dim < sizes[0].size(); ++dim) {
+    const int64_t wanted = random.integer(1, 5);
+    const bool repeat = random.chance(70);
+    for (Sizes& own : sizes) {
+      own[dim] = own[dim] == 1 && repeat ? wanted : own[dim];
+    }
+  }
+  for (int added = random.integer(0, 2); added > 0; --added) {
+    const int64_t wanted = random.integer(1, 4);
+    for (Sizes& own : sizes) {
+      own.insert(own.begin(), wanted);
+    }
+  }
+  draft.give("self", x);
+  return draft.give_integers("size", sizes, sizes[0].size() == draft.rank(x));
+}
+
+bool draw_cat(Draft& draft) {
+  const ValueId x = draft.some_tensor(kMovable, 1);
+  if (x < 0) {
+    return false;
+  }
+  testing::Random& random = draft.random();
+  const int64_t dim = some_dim(draft, x);
+  const size_t along = wrap_dim(dim, draft.rank(x));
+  std::vector<ValueId> parts = {x};
+  for (int more = random.integer(0, 3); more > 0; --more) {
+    ByExecution<Sizes> sizes = draft.all_sizes(x);
+    const bool other = random.chance(60);
+    const int64_t length = random.integer(0, 6);
+    for (Sizes& own : sizes) {
+      own[along] = other ? length : own[along];
+    }
+    const ValueId same = draft.find_tensor(
+        {draft.dtype(x)}, [&](ValueId id) { return draft.all_sizes(id) == sizes; });
+    const ValueId part =
+        same >= 0 && random.chance(60) ? same : draft.new_input(draft.dtype(x), sizes);
+    if (part >= 0) {
+      parts.push_back(part);
+    }
+  }
+  draft.give_list("tensors", parts);
+  draft.give_integer("dim", dim);
+  return true;
+}
+
+}  // namespace
+
+std::vector<Entry> move_entries() {
+  return {
+      {"aten.permute_copy.default", draw_permute, permute},
+      {"aten.transpose_copy.int", draw_transpose, transpose},
+      {"aten.slice_copy.Tensor", draw_slice, slice},
+      {"aten.select_copy.int", draw_select, select},
+      {"aten.expand_copy.default", draw_expand, expand},
+      {"aten.cat.default", draw_cat, cat},
+  };
+}
+
+}  // namespace etvk::fuzz
