@@ -28,14 +28,6 @@ fingerprint() {
   } | sha256sum
 }
 
-# CMake refuses a build folder that was made for another place.
-drop_moved_tree() {
-  local cache=$TREE/CMakeCache.txt
-  if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$ROOT" "$cache"; then
-    rm -rf "$TREE"
-  fi
-}
-
 # A path as one word of a command line. Not in quotes: CMake takes them off a cache entry.
 command_word() { printf '%s\n' "$1" | sed "s/[ '\"\\\\]/\\\\&/g"; }
 
@@ -59,7 +51,7 @@ main() {
   if stamp_matches "$STAMP" "$stamp" && [[ -d $TREE ]]; then
     return
   fi
-  drop_moved_tree
+  drop_moved_tree "$TREE"
   step "Building the delegate and installing the package" build \
     "Fix what the compiler reports; './dev clean' starts from nothing." install_editable
   write_stamp "$STAMP" "$stamp"

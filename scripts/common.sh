@@ -86,3 +86,11 @@ write_stamp() { mkdir -p "$(dirname "$1")" && printf '%s\n' "$2" >"$1"; }
 # A failed download is remembered for a day, so that setup stays quick on a machine without it.
 # failed_lately FILE: true, with FILE holding the reason.
 failed_lately() { [[ -f $1 && -n $(find "$1" -mtime -1 -print) ]]; }
+
+# drop_moved_tree FOLDER: CMake refuses a build folder that was made for another place.
+drop_moved_tree() {
+  local cache=$1/CMakeCache.txt
+  if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$ROOT" "$cache"; then
+    rm -rf "$1"
+  fi
+}
