@@ -10,6 +10,14 @@
 
 namespace etvk::fuzz {
 
+int64_t read_zero_point(const Arguments& arguments, const std::string& prefix) {
+  const int64_t zero_point = arguments.integer((prefix + "zero_point").c_str());
+  if (zero_point < -128 || zero_point > 127) {
+    throw Meaningless("a zero point of " + std::to_string(zero_point));
+  }
+  return zero_point;
+}
+
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix) {
   const double scale = arguments.number((prefix + "scale").c_str());
   Int8Grid grid;
@@ -18,10 +26,7 @@ Int8Grid read_grid(const Arguments& arguments, const std::string& prefix) {
   if (!(scale > 0.0) || !std::isnormal(grid.scale) || !std::isnormal(grid.inverse_scale)) {
     throw Meaningless("a scale of " + std::to_string(scale));
   }
-  grid.zero_point = arguments.integer((prefix + "zero_point").c_str());
-  if (grid.zero_point < -128 || grid.zero_point > 127) {
-    throw Meaningless("a zero point of " + std::to_string(grid.zero_point));
-  }
+  grid.zero_point = read_zero_point(arguments, prefix);
   return grid;
 }
 

@@ -22,6 +22,9 @@ Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
                    const std::string& range_prefix);
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix);
 
+// The zero point alone; throws Meaningless where it is none of int8.
+int64_t read_zero_point(const Arguments& arguments, const std::string& prefix);
+
 // NaN gives 0.
 int8_t quantize(float f, const Int8Grid& grid);
 float dequantize(int8_t q, const Int8Grid& grid);

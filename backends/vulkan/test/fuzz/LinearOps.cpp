@@ -105,6 +105,17 @@ Weights read_weights(const Arguments& arguments, float input_scale) {
   return w;
 }
 
+// Only a float32 x is divided by its scale; that of an int8 x has to be fit for products alone.
+Int8Grid read_input_grid(const Arguments& arguments) {
+  if (arguments.tensor("x").dtype == DType::kFloat32) {
+    return read_grid(arguments, "input_");
+  }
+  Int8Grid grid;
+  grid.scale = static_cast<float>(arguments.number("input_scale"));
+  grid.zero_point = read_zero_point(arguments, "input_");
+  return grid;
+}
+
 // x as int8: a float32 x is quantized first.
 Tensor read_x(const Arguments& arguments, const Int8Grid& grid, int64_t K) {
   const Tensor& x = arguments.tensor("x");
@@ -130,7 +141,7 @@ using Finish = std::function<void(Tensor& y, size_t at, float f)>;
 
 // y = finish(activation(acc * scale + bias)).
 Tensor linear(const Arguments& arguments, DType dtype, const Finish& finish) {
-  const Int8Grid input = read_grid(arguments, "input_");
+  const Int8Grid input = read_input_grid(arguments);
   const Weights w = read_weights(arguments, input.scale);
   const Tensor x = read_x(arguments, input, w.K);
   const std::string activation =
