@@ -168,12 +168,14 @@ REASONS = {
     "zero_points": "weight zero points are not all zero; quantize weights symmetrically",
     "per_tensor_zero_point": "weight zero points are not all zero; quantize weights symmetrically",
     "weight_dtype": "weight dtype is torch.uint8, not torch.int8; quantize it to int8",
-    "axis": "weight is quantized along axis 1 of [N, K]; quantize it along axis 0",
+    "axis": "weight is quantized along axis 1, which K = 8 is part of; quantize it along its "
+    "output channels, N = 8",
     "per_group": "weight is quantized per group (torchao.dequantize_affine.default); quantize it "
     "per channel or per tensor",
-    "stored_k_n": "weight is stored [K, N]; use nn.Linear, which stores [N, K]",
-    "weight_not_constant": "weight is not a constant; make it a parameter, or a buffer that "
-    "nothing writes",
+    "weight_not_constant": "weight is not a constant: "
+    "quantized_decomposed_quantize_per_tensor_default_1 quantizes it at run time; leave products "
+    "of activations out of the quantization, or make it a parameter and fold its quantize with "
+    "convert_pt2e(..., fold_quantize=True)",
     "activation_scale": "activation scale 1e-40 is not a positive normal float32; calibrate with "
     "inputs that are finite and not all zero",
     "output_range": "output quantize dtype is torch.int16, not int8; quantize activations to int8",
@@ -181,7 +183,7 @@ REASONS = {
     "the layer along K",
     "bias_not_constant": "bias is not a constant; make it a parameter, or a buffer that nothing "
     "writes",
-    "bias_shape": "bias is not a vector of 6 values; give it one for each output channel",
+    "bias_shape": "bias has the shape [4, 6]; give it one value for each of 6 channels",
     "addmm_alpha": "addmm with alpha = 2; multiply the weight or bias by it",
     "bmm": "bmm of batch 2: only a 2-D weight runs as an int8 layer; use linear, or leave it out "
     "of the quantization",
