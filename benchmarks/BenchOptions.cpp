@@ -30,7 +30,7 @@ int64_t parse_integer(const std::string& option, const std::string& text, int64_
   return value;
 }
 
-Shape parse_shape(const std::string& text) {
+Shape parse_linear_shape(const std::string& text) {
   const size_t first = text.find('x');
   const size_t second = first == std::string::npos ? first : text.find('x', first + 1);
   ETVK_CHECK(second != std::string::npos, kInvalidArgument,
@@ -39,6 +39,14 @@ Shape parse_shape(const std::string& text) {
     return parse_integer("--shape", text.substr(begin, end - begin), 1, kMaxSize);
   };
   return {part(0, first), part(first + 1, second), part(second + 1, text.size())};
+}
+
+std::vector<int64_t> parse_op_shape(const std::string& text) {
+  const size_t by = text.find('x');
+  ETVK_CHECK(by != std::string::npos, kInvalidArgument,
+             "--shape '" << text << "': with --op expected ROWSxCOLUMNS, for example 4096x4096");
+  return {parse_integer("--shape", text.substr(0, by), 1, kMaxSize),
+          parse_integer("--shape", text.substr(by + 1), 1, kMaxSize)};
 }
 
 testing::Operands parse_operands(const std::string& text) {
@@ -66,6 +74,7 @@ testing::LinearCase linear_case(const BenchOptions& options, const Shape& shape)
 
 BenchOptions parse_options(int argc, char** argv) {
   BenchOptions options;
+  std::vector<std::string> shapes;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const auto value = [&]() -> std::string {
@@ -73,7 +82,9 @@ BenchOptions parse_options(int argc, char** argv) {
       return argv[++i];
     };
     if (argument == "--shape") {
-      options.shapes.push_back(parse_shape(value()));
+      shapes.push_back(value());
+    } else if (argument == "--op") {
+      options.ops.push_back(value());
     } else if (argument == "--all") {
       options.all = true;
     } else if (argument == "--kernel") {
@@ -104,6 +115,15 @@ BenchOptions parse_options(int argc, char** argv) {
       ETVK_FAIL(kInvalidArgument, "unknown argument '" << argument << "'; see --help");
     }
   }
+  for (const std::string& shape : shapes) {
+    if (options.ops.empty()) {
+      options.shapes.push_back(parse_linear_shape(shape));
+    } else {
+      options.op_shapes.push_back(parse_op_shape(shape));
+    }
+  }
+  ETVK_CHECK(!options.tune || options.ops.empty(), kInvalidArgument,
+             "--tune is for linear kernels; leave --op out");
   ETVK_CHECK(!options.tune || options.kernel.empty(), kInvalidArgument,
              "--tune measures every kernel; leave --kernel out");
   return options;
@@ -112,11 +132,13 @@ BenchOptions parse_options(int argc, char** argv) {
 const char* usage() {
   return R"(usage: etvk_bench [options]
 
-Times the int8 linear kernels. Every result is compared with an exact reference on the CPU before
+Times the int8 linear kernels, or with --op the memory-bound ones. Every result is compared with an exact reference on the CPU before
 it is timed; if one differs, it is not timed and the exit code is 1.
 
   --shape MxKxN        x [M, K] times weights [N, K]; may be given again. Default: a fixed list, on
                        a CPU device only as far as it takes seconds
+  --op NAME|all        this op instead of linear layers, on tensors [ROWS, COLUMNS]; --shape is then
+                       ROWSxCOLUMNS. May be given again; a wrong name lists them all
   --all                the whole default list, on a CPU device too
   --kernel NAME|all    run this kernel, or every one that fits, instead of the one that is chosen
   --float-output       linear_q8ta_q8csw (float32 output) instead of q8ta_linear
@@ -141,8 +163,22 @@ timestamps behind the first dispatch and behind the last.
 TOPS counts 2 * M * N * K operations. GB/s is weight bytes over time, shown up to M = 32; weights
 that fit in the device's cache are read from there unless --distinct-weights is given.
 
+With --op, GB/s counts every operand and the result once, and "of copy" compares it with what a copy
+reads and writes on this device in the same run. The default size is 64 MiB in the largest tensor, on
+a CPU 1 MiB.
+
 Environment: ETVK_DEVICE, ETVK_DISABLE and ETVK_VALIDATION, as for the package.
 )";
+}
+
+double warmup_ms(const DeviceCaps& caps, const BenchOptions& options, bool is_first) {
+  if (options.warmup_ms >= 0.0) {
+    return options.warmup_ms;
+  }
+  if (caps.type == DeviceType::kCpu) {
+    return 0.0;
+  }
+  return is_first ? 2000.0 : 500.0;
 }
 
 const std::vector<Shape>& default_shapes() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "LinearCase.h"
+#include "vk/DeviceCaps.h"
 
 namespace etvk::bench {
 
@@ -20,8 +21,10 @@ struct Shape {
 std::string shape_text(const Shape& shape);  // "1024x2048x2048", M x K x N
 
 struct BenchOptions {
-  std::vector<Shape> shapes;  // empty: the default list
-  bool all = false;           // on a CPU too
+  std::vector<Shape> shapes;                    // empty: the default list
+  std::vector<std::string> ops;                 // memory-bound ops instead of linear kernels
+  std::vector<std::vector<int64_t>> op_shapes;  // [rows, columns] of them; empty: the default
+  bool all = false;                             // on a CPU too
   std::string kernel;         // a row's name, "all", or empty: the one that would be chosen
   bool float_output = false;  // linear_q8ta_q8csw instead of q8ta_linear
   bool distinct_weights = false;
@@ -47,6 +50,9 @@ BenchOptions parse_options(int argc, char** argv);
 
 // What --help prints.
 const char* usage();
+
+// Before measuring: as asked for, or by the type of the device.
+double warmup_ms(const DeviceCaps& caps, const BenchOptions& options, bool is_first);
 
 // The shapes that are measured when none is asked for.
 const std::vector<Shape>& default_shapes();

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <memory>
 #include <numeric>
+#include <utility>
 
 namespace etvk::bench {
 
@@ -14,13 +14,18 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kSubmissionUs = 2000.0;  // worth of dispatches in one submission
 constexpr size_t kMinDispatches = 2;      // GPU time starts behind the first one
-constexpr size_t kMaxDispatches = 100;
 constexpr size_t kMaxWeightCopyBytes = size_t{1} << 30;
 constexpr size_t kMinSubmissions = 3;
 constexpr size_t kMaxSamples = 100000;
 
 double elapsed_us(Clock::time_point since) {
   return std::chrono::duration<double, std::micro>(Clock::now() - since).count();
+}
+
+}  // namespace
+
+bool has_timestamps(const Context& context) {
+  return context.device.caps().timestamp_period_ns > 0.0f;
 }
 
 TimeStats stats_of(std::vector<double> times_us) {
@@ -38,9 +43,7 @@ TimeStats stats_of(std::vector<double> times_us) {
   return stats;
 }
 
-bool has_timestamps(const Context& context) {
-  return context.device.caps().timestamp_period_ns > 0.0f;
-}
+namespace {
 
 // Of a whole submission; the GPU's time leaves the first dispatch out.
 struct TimedRun {
@@ -66,14 +69,10 @@ std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase&
   return graph;
 }
 
-size_t dispatches_for(const testing::LinearCase& linear, double time_us, bool distinct_weights) {
+size_t dispatches_for(double time_us, size_t most) {
   const double wanted = kSubmissionUs / std::max(time_us, 1e-3);
-  const size_t limit = distinct_weights
-                           ? std::clamp<size_t>(kMaxWeightCopyBytes / linear.weights.size(),
-                                                kMinDispatches, kMaxDispatches)
-                           : kMaxDispatches;
   return static_cast<size_t>(
-      std::clamp(wanted, static_cast<double>(kMinDispatches), static_cast<double>(limit)));
+      std::clamp(wanted, static_cast<double>(kMinDispatches), static_cast<double>(most)));
 }
 
 }  // namespace
@@ -95,7 +94,25 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
                     const std::vector<uint8_t>& expected, const std::string& kernel,
                     const MeasureOptions& options) {
   const testing::ForcedKernel forced(kernel);
-  std::unique_ptr<ComputeGraph> graph = build(context, linear, kMinDispatches, false);
+  const size_t most = options.distinct_weights
+                          ? std::clamp<size_t>(kMaxWeightCopyBytes / linear.weights.size(),
+                                               kMinDispatches, kMaxDispatches)
+                          : kMaxDispatches;
+  // The first program only finds out how many dispatches there will be.
+  bool is_first = true;
+  const auto build_chain = [&](size_t dispatches) {
+    return build(context, linear, dispatches,
+                 options.distinct_weights && !std::exchange(is_first, false));
+  };
+  const auto compare = [&](ComputeGraph& graph) {
+    return testing::describe_mismatch(linear, expected, graph.output_data(0));
+  };
+  return measure_chain(context, build_chain, compare, most, options);
+}
+
+Measurement measure_chain(const Context& context, const BuildChain& build, const Compare& compare,
+                          size_t max_dispatches, const MeasureOptions& options) {
+  std::unique_ptr<ComputeGraph> graph = build(kMinDispatches);
   graph->run();
   Measurement result;
   result.kernel = graph->kernels().at(0);
@@ -107,8 +124,8 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
   }
   const TimedRun pair = run_once(context, *graph);
   const double estimate_us = pair.gpu_us > 0.0 ? pair.gpu_us : pair.wall_us / kMinDispatches;
-  result.dispatches = dispatches_for(linear, estimate_us, options.distinct_weights);
-  graph = build(context, linear, result.dispatches, options.distinct_weights);
+  result.dispatches = dispatches_for(estimate_us, max_dispatches);
+  graph = build(result.dispatches);
   graph->run();
 
   std::vector<double> gpu_us;
@@ -124,7 +141,7 @@ Measurement measure(Context& context, const testing::LinearCase& linear,
       gpu_us.push_back(run.gpu_us / (dispatches - 1));
     }
   }
-  result.mismatch = testing::describe_mismatch(linear, expected, graph->output_data(0));
+  result.mismatch = compare(*graph);
   if (result.mismatch.empty()) {
     result.gpu = stats_of(std::move(gpu_us));
     result.wall = stats_of(std::move(wall_us));

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,7 @@ struct Measurement {
   const TimeStats& best() const { return gpu.samples > 0 ? gpu : wall; }
 };
 
+constexpr size_t kMaxDispatches = 100;    // in one submission
 constexpr double kWarmupOfNextMs = 20.0;  // of the kernels behind the first one on a shape
 
 struct MeasureOptions {
@@ -37,6 +40,17 @@ struct MeasureOptions {
   double warmup_ms = 0.0;
   double target_ms = 200.0;
 };
+
+// What measure_chain() times: the same call so many times in one program, its inputs filled in.
+using BuildChain = std::function<std::unique_ptr<ComputeGraph>(size_t dispatches)>;
+// Empty where the result of an execution is right.
+using Compare = std::function<std::string(ComputeGraph&)>;
+
+Measurement measure_chain(const Context& context, const BuildChain& build, const Compare& compare,
+                          size_t max_dispatches, const MeasureOptions& options);
+
+bool has_timestamps(const Context& context);
+TimeStats stats_of(std::vector<double> times_us);
 
 // Both run `kernel`, or what selection chooses if it is empty, and compare the result with
 // `expected`, the bytes of reference_output(linear). They throw Error when the kernel cannot run

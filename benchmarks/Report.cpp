@@ -35,17 +35,6 @@ double weight_gb_per_s(const Result& result) {
          (result.measured.best().median_us * 1e3);
 }
 
-std::string stats_json(const TimeStats& stats) {
-  if (stats.samples == 0) {
-    return "null";
-  }
-  std::ostringstream json;
-  json << "{\"samples\": " << stats.samples << ", \"median_us\": " << stats.median_us
-       << ", \"min_us\": " << stats.min_us << ", \"p90_us\": " << stats.p90_us
-       << ", \"mean_us\": " << stats.mean_us << "}";
-  return json.str();
-}
-
 std::string result_json(const Result& result) {
   const Measurement& measured = result.measured;
   const bool exact = measured.mismatch.empty();
@@ -74,6 +63,17 @@ const char* timing_text(const DeviceCaps& caps) {
 
 }  // namespace
 
+std::string stats_json(const TimeStats& stats) {
+  if (stats.samples == 0) {
+    return "null";
+  }
+  std::ostringstream json;
+  json << "{\"samples\": " << stats.samples << ", \"median_us\": " << stats.median_us
+       << ", \"min_us\": " << stats.min_us << ", \"p90_us\": " << stats.p90_us
+       << ", \"mean_us\": " << stats.mean_us << "}";
+  return json.str();
+}
+
 int sm_clock_mhz(const DeviceCaps& caps) {
   if (caps.name.find("NVIDIA") == std::string::npos) {
     return 0;
@@ -93,13 +93,17 @@ int sm_clock_mhz(const DeviceCaps& caps) {
   return highest;
 }
 
-void print_header(const DeviceCaps& caps, const BenchOptions& options) {
+void print_device(const DeviceCaps& caps) {
   const std::string disabled = environment("ETVK_DISABLE");
   std::printf("device  %s\ndriver  %s\ncommit  %s\ndate    %s\ntime    %s\n", caps.name.c_str(),
               caps.driver.c_str(), ETVK_COMMIT, utc_time().c_str(), timing_text(caps));
   if (!disabled.empty()) {
     std::printf("without %s\n", disabled.c_str());
   }
+}
+
+void print_header(const DeviceCaps& caps, const BenchOptions& options) {
+  print_device(caps);
   std::printf("\n%-16s %-64s %11s %11s %11s %8s %7s", "M x K x N", "kernel", "us (median)", "min",
               "p90", "TOPS", "GB/s");
   if (options.wall) {
@@ -136,23 +140,36 @@ void print_result(const Result& result, const BenchOptions& options) {
   std::fflush(stdout);
 }
 
-void write_json(const std::string& path, const DeviceCaps& caps, const BenchOptions& options,
-                const std::vector<Result>& results) {
-  std::ofstream file(path);
-  file << "{\n  \"device\": " << json_quoted(caps.name)
+std::string device_json(const DeviceCaps& caps) {
+  std::ostringstream json;
+  json << "  \"device\": " << json_quoted(caps.name)
        << ",\n  \"driver\": " << json_quoted(caps.driver)
        << ",\n  \"commit\": " << json_quoted(ETVK_COMMIT)
        << ",\n  \"date\": " << json_quoted(utc_time())
        << ",\n  \"disabled\": " << json_quoted(environment("ETVK_DISABLE"))
-       << ",\n  \"timing\": " << json_quoted(timing_text(caps))
+       << ",\n  \"timing\": " << json_quoted(timing_text(caps));
+  return json.str();
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  ETVK_CHECK(file.good(), kInvalidArgument, "--json '" << path << "' cannot be written");
+}
+
+void write_json(const std::string& path, const DeviceCaps& caps, const BenchOptions& options,
+                const std::vector<Result>& results) {
+  std::ostringstream json;
+  json << "{\n"
+       << device_json(caps)
        << ",\n  \"distinct_weights\": " << (options.distinct_weights ? "true" : "false")
        << ",\n  \"target_ms\": " << options.target_ms << ",\n  \"results\": [";
   for (size_t i = 0; i < results.size(); ++i) {
-    file << (i == 0 ? "\n    " : ",\n    ") << result_json(results[i]);
+    json << (i == 0 ? "\n    " : ",\n    ") << result_json(results[i]);
   }
-  file << "\n  ]\n}\n";
-  file.close();
-  ETVK_CHECK(file.good(), kInvalidArgument, "--json '" << path << "' cannot be written");
+  json << "\n  ]\n}\n";
+  write_file(path, json.str());
 }
 
 }  // namespace etvk::bench

@@ -1,4 +1,4 @@
-// etvk_bench: checks and times the int8 linear kernels. Shaders are inside, so the program runs on
+// etvk_bench: checks and times the int8 kernels. Shaders are inside, so the program runs on
 // a machine without Python; see usage() in BenchOptions.cpp for what is measured.
 #include <algorithm>
 #include <cstdio>
@@ -7,6 +7,7 @@
 
 #include "BenchOptions.h"
 #include "Measure.h"
+#include "OpBench.h"
 #include "Report.h"
 #include "Tune.h"
 #include "graph/ops/KernelSelect.h"
@@ -69,16 +70,6 @@ std::vector<Shape> shapes_to_run(const DeviceCaps& caps, const BenchOptions& opt
         shapes.end());
   }
   return shapes;
-}
-
-double warmup_ms(const DeviceCaps& caps, const BenchOptions& options, bool is_first) {
-  if (options.warmup_ms >= 0.0) {
-    return options.warmup_ms;
-  }
-  if (caps.type == DeviceType::kCpu) {
-    return 0.0;
-  }
-  return is_first ? 2000.0 : 500.0;
 }
 
 // All kernels on one shape. Every result is checked before anything is timed, so that the timed
@@ -144,7 +135,9 @@ int run(int argc, char** argv) {
     list_kernels(context->device.caps(), options);
     return 0;
   }
-  return run_benchmarks(*context, options) ? 0 : 1;
+  const bool exact = options.ops.empty() ? run_benchmarks(*context, options)
+                                         : run_op_benchmarks(*context, options);
+  return exact ? 0 : 1;
 }
 
 }  // namespace

@@ -305,6 +305,68 @@ void test_grids() {
   expect(elementwise_grid(flat, h200(), UINT32_MAX).x == 65535, "largest grid");
 }
 
+struct ElementwiseChoice {
+  DeviceCaps caps;
+  std::vector<ElementwiseWork> works;
+  const char* kernel;
+};
+
+void test_elementwise_choices() {
+  constexpr uint64_t kMany = 1 << 26;
+  const std::vector<ElementwiseWork> copy = {{"strided_copy_words", kMany / 4},
+                                             {"strided_copy_groups", kMany / 16}};
+  const std::vector<ElementwiseWork> transpose = {{"strided_copy_bytes", 4096},
+                                                  {"transpose_bytes", 4096}};
+  const std::vector<ElementwiseChoice> choices = {
+      {h200(),
+       {{"quantize_per_tensor", kMany}},
+       "quantize_per_tensor__elementwise__m1n2048k1__wg128"},
+      {h200(), {{"quantize_per_tensor", 1000}}, "quantize_per_tensor__elementwise__m1n256k1__wg64"},
+      {adreno(), {{"q8ta_table", 1 << 20}}, "q8ta_table__elementwise__m1n4096k1__wg128"},
+      {h200(), {{"q8ta_table", 1 << 20}}, "q8ta_table__elementwise__m1n256k1__wg64"},
+      {lavapipe(), {{"q8ta_table", kMany}}, "q8ta_table__elementwise__m1n256k1__wg64"},
+      {h200(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n2048k1__wg512"},
+      {minimal(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n256k1__wg64"},
+      {swiftshader(), {{"q8ta_binary", kMany}}, "q8ta_binary__elementwise__m1n256k1__wg64"},
+      {h200(), copy, "strided_copy_groups__elementwise__m1n256k1__wg256"},
+      {minimal(), copy, "strided_copy_words__elementwise__m1n512k1__wg128"},
+      {lavapipe(), copy, "strided_copy_words__elementwise__m1n64k1__wg64"},
+      {h200(), {{"strided_copy_bytes", kMany}}, "strided_copy_bytes__elementwise__m1n64k1__wg64"},
+      {h200(), transpose, "transpose_bytes__transpose__m128n64k1__wg256"},
+      {minimal(), transpose, "strided_copy_bytes__elementwise__m1n64k1__wg64"},
+      {lavapipe(), transpose, "strided_copy_bytes__elementwise__m1n64k1__wg64"},
+  };
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  for (const ElementwiseChoice& choice : choices) {
+    const std::string got = select_elementwise_kernel(rows, count, choice.caps, choice.works).name;
+    expect(got == choice.kernel, choice.caps.name + ": expected " + choice.kernel + ", got " + got);
+  }
+  try {
+    select_elementwise_kernel(rows, count, h200(), {{"no_such_op", 1}});
+    expect(false, "an op without rows is an error");
+  } catch (const Error& error) {
+    expect(error.code() == ErrorCode::kInternal, "an op without rows");
+  }
+  setenv("ETVK_KERNEL", "strided_copy_words__elementwise__m1n512k1__wg128", 1);
+  expect(choose_elementwise_kernel(lavapipe(), copy).tile_n == 512, "ETVK_KERNEL chooses the row");
+  expect(choose_elementwise_kernel(lavapipe(), {{"q8ta_mean", 1}}).tile_n == 256,
+         "a row of another op changes nothing");
+  unsetenv("ETVK_KERNEL");
+}
+
+void test_mean_lanes() {
+  const KernelRow& small = row_named("q8ta_mean__elementwise__m1n256k1__wg64");
+  const KernelRow& large = row_named("q8ta_mean__elementwise__m1n2048k1__wg512");
+  expect(mean_lanes(small, true, 1, 1) == 1, "one step needs one lane");
+  expect(mean_lanes(small, true, 1, 5) == 8, "lanes for each of few steps");
+  expect(mean_lanes(small, true, 1 << 20, 1000) == 32, "along rows, many sums");
+  expect(mean_lanes(small, true, 1, 1000) == 64, "along rows, one sum");
+  expect(mean_lanes(small, false, 1, 1000) == 8, "along columns, whole sectors");
+  expect(mean_lanes(large, false, 2048, 8192) == 64, "along columns, few sums");
+  expect(mean_lanes(large, false, 1 << 20, 8192) == 8, "along columns, many sums");
+}
+
 std::string choose_with(const char* forced, const DeviceCaps& caps) {
   setenv("ETVK_KERNEL", forced, 1);
   std::string result;
@@ -474,6 +536,8 @@ int main() {
   test_coopmat_shape();
   test_limits();
   test_grids();
+  test_elementwise_choices();
+  test_mean_lanes();
   test_forced_kernel();
   test_tuned_selection();
   test_tuned_file();

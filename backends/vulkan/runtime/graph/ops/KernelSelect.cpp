@@ -303,6 +303,56 @@ const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, ui
   return *best;
 }
 
+const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
+                                           const DeviceCaps& caps,
+                                           const std::vector<ElementwiseWork>& works) {
+  const KernelRow* best = nullptr;
+  for (const ElementwiseWork& work : works) {
+    for (const KernelRow* row = rows; row != rows + count; ++row) {
+      if (std::strcmp(row->op, work.op) != 0) {
+        continue;
+      }
+      // A tile is better than strided access however few there are.
+      const double wanted =
+          row->path == KernelPath::kTranspose ? 0 : 8 * concurrent_workgroups(caps.type);
+      const auto passes =
+          static_cast<double>(ceil_div(work.count, uint64_t{row->tile_m} * row->tile_n));
+      const bool is_better =
+          caps.type != DeviceType::kCpu && kernel_fits(*row, caps) && passes >= wanted;
+      best = best == nullptr || is_better ? row : best;
+    }
+  }
+  ETVK_CHECK(best != nullptr, kInternal, "no kernel of " << works.at(0).op);
+  return *best;
+}
+
+const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
+                                           const std::vector<ElementwiseWork>& works) {
+  for (const ElementwiseWork& work : works) {
+    if (const KernelRow* forced = forced_kernel(caps, work.op, 1, 1)) {
+      return *forced;
+    }
+  }
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return select_elementwise_kernel(rows, count, caps, works);
+}
+
+uint32_t mean_lanes(const KernelRow& row, bool along_rows, uint32_t words, uint32_t steps) {
+  // Along columns at most so many that the threads beside each other still read whole sectors of
+  // memory: 8 words. Beyond 8 or 32 lanes, only until the device is full of threads.
+  constexpr uint64_t kManyThreads = 1 << 18;
+  constexpr uint32_t kSectorWords = 8;
+  const uint32_t usual = along_rows ? 32 : 8;
+  const uint32_t most = along_rows ? row.workgroup_size : row.workgroup_size / kSectorWords;
+  uint32_t lanes = 1;
+  while (lanes < most && lanes < steps &&
+         (lanes < usual || uint64_t{lanes} * words < kManyThreads)) {
+    lanes *= 2;
+  }
+  return lanes;
+}
+
 WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N) {
   return {static_cast<uint32_t>(ceil_div(N, row.tile_n)),
           static_cast<uint32_t>(ceil_div(M, row.tile_m)), 1};

@@ -1,11 +1,12 @@
 // Which row of the kernel table runs an op, and over how many workgroups. The choice is a pure
 // function of device, shape and rows, so it is tested for devices that are not in the machine;
-// only choose_linear_kernel() reads the environment.
+// only the functions that choose read the environment.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "graph/ops/KernelTable.h"
 #include "vk/DeviceCaps.h"
@@ -33,6 +34,29 @@ const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, ui
 
 // M, N >= 1; the row has been selected for them.
 WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N);
+
+// A memory-bound op that can do some work, and how many of its units (of which a workgroup makes
+// tile_m * tile_n in a pass) that is.
+struct ElementwiseWork {
+  const char* op;
+  uint64_t count;
+};
+
+// A row of ops that do the same, both listed the least of a pass first: on a CPU the first row of
+// all; elsewhere the last one that fits and whose passes keep the whole device busy. The first one
+// runs on every device.
+const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
+                                           const DeviceCaps& caps,
+                                           const std::vector<ElementwiseWork>& works);
+
+// The same on the built-in table, or the row of these ops that ETVK_KERNEL names. Throws Error
+// where that one cannot run.
+const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
+                                           const std::vector<ElementwiseWork>& works);
+
+// Lanes of a team of q8ta_mean: threads that share the `steps` of each of `words` sums, on a row of
+// the table.
+uint32_t mean_lanes(const KernelRow& row, bool along_rows, uint32_t words, uint32_t steps);
 
 // count >= 1. Elementwise kernels stride over what the largest allowed grid does not cover.
 WorkgroupCount elementwise_grid(const KernelRow& row, const DeviceCaps& caps, uint32_t count);

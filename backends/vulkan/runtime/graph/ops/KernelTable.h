@@ -19,6 +19,7 @@ enum class KernelPath : uint8_t {
   kGemvScalar,
   kCpu,
   kElementwise,
+  kTranspose,
 };
 
 // Device features a row needs; a bit set.

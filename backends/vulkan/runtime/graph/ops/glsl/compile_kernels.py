@@ -43,6 +43,7 @@ PATH_ENUM = {
     "cpu": "kCpu",
     "cpu_shuffle": "kCpu",
     "elementwise": "kElementwise",
+    "transpose": "kTranspose",
 }
 FEATURE_ENUM = {
     "dot4": "kFeatureDot4",

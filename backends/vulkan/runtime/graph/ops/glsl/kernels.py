@@ -19,6 +19,7 @@ PATHS = (
     "cpu",
     "cpu_shuffle",
     "elementwise",
+    "transpose",
 )
 FEATURES = ("dot4", "coopmat", "int8_storage", "subgroup_shuffle")
 QUAD_BYTES = 16  # operands are read and kept in shared memory 16 bytes along K at a time
@@ -259,7 +260,14 @@ def cpu(op: Op, m: int, threads: int, step_words: int, shuffle: bool = False) ->
     )
 
 
-def elementwise(op: Op, shader: str, workgroup_size: int, per_thread: int) -> Kernel:
+def elementwise(
+    op: Op,
+    shader: str,
+    workgroup_size: int,
+    per_thread: int,
+    macros: tuple[tuple[str, int], ...] = (),
+    shared_bytes: int = 0,
+) -> Kernel:
     """Grid-stride shaders over a flat tensor; tile_n is what one pass of a workgroup covers."""
     return Kernel(
         op=op,
@@ -269,12 +277,53 @@ def elementwise(op: Op, shader: str, workgroup_size: int, per_thread: int) -> Ke
         tile_n=workgroup_size * per_thread,
         tile_k=1,
         workgroup_size=workgroup_size,
-        macros=(),
+        macros=macros,
+        shared_bytes=shared_bytes,
     )
 
 
-def mean(op: Op, workgroup_size: int) -> Kernel:
-    """q8ta_mean.comp; tile_n is what a workgroup makes where one thread makes a word of y."""
+def flat(op: Op, shader: str) -> list[Kernel]:
+    """A word per pass of a thread for CPUs and small tensors, and four for large ones on GPUs."""
+    return [elementwise(op, shader, 64, 4), elementwise(op, shader, 128, 16)]
+
+
+def table(op: Op) -> list[Kernel]:
+    """q8ta_table.comp, with the table in shared memory for large tensors on GPUs."""
+    large = elementwise(
+        *(op, "q8ta_table.comp", 128, 32),
+        macros=(("SHARED_TABLE", 1),),
+        shared_bytes=256 * 4,
+    )
+    return [elementwise(op, "q8ta_table.comp", 64, 4), large]
+
+
+def copy(op: Op, workgroup_size: int, per_thread: int) -> Kernel:
+    """strided_copy.comp; what one pass covers is counted in its units."""
+    return elementwise(op, "strided_copy.comp", workgroup_size, per_thread)
+
+
+def transpose(op: Op, element_bytes: int, m: int, n: int, workgroup_size: int) -> Kernel:
+    """transpose.comp: tiles of m rows and n columns of y."""
+    divide(m * n, workgroup_size, f"{op.name} elements of a tile")
+    divide(m, 4, f"{op.name} tile_m")
+    divide(n, 4, f"{op.name} tile_n")
+    line_words = m if element_bytes == 4 else m // 4 + 1
+    return Kernel(
+        op=op,
+        path="transpose",
+        shader="transpose.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(),
+        shared_bytes=n * (line_words | 1) * 4,
+    )
+
+
+def mean(op: Op, workgroup_size: int, steps: int) -> Kernel:
+    """q8ta_mean.comp; tile_n is what a workgroup makes where one thread makes a word of y, steps
+    the words of x that a thread has in flight."""
     return Kernel(
         op=op,
         path="elementwise",
@@ -283,7 +332,7 @@ def mean(op: Op, workgroup_size: int) -> Kernel:
         tile_n=workgroup_size * 4,
         tile_k=1,
         workgroup_size=workgroup_size,
-        macros=(),
+        macros=(("STEPS", steps),),
         shared_bytes=workgroup_size * 16,
     )
 
@@ -369,20 +418,20 @@ def linear_kernels(op: Op) -> list[Kernel]:
 
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
-    elementwise(Op("quantize_per_tensor", 2, 20), "quantize_per_tensor.comp", 64, 4),
-    elementwise(Op("dequantize_per_tensor", 2, 12), "dequantize_per_tensor.comp", 64, 4),
-    elementwise(Op("q8ta_table", 3, 4), "q8ta_table.comp", 64, 4),
-    elementwise(
-        Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),)), "q8ta_table.comp", 64, 4
-    ),
-    elementwise(
-        Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), "strided_copy.comp", 64, 1
-    ),
-    elementwise(
-        Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), "strided_copy.comp", 64, 1
-    ),
-    elementwise(Op("q8ta_binary", 3, 128), "q8ta_binary.comp", 64, 4),
-    mean(Op("q8ta_mean", 2, 100), 64),
+    *flat(Op("quantize_per_tensor", 2, 20), "quantize_per_tensor.comp"),
+    *flat(Op("dequantize_per_tensor", 2, 12), "dequantize_per_tensor.comp"),
+    *table(Op("q8ta_table", 3, 4)),
+    *table(Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),))),
+    *flat(Op("q8ta_binary", 3, 128), "q8ta_binary.comp"),
+    copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
+    copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
+    copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
+    copy(Op("strided_copy_groups", 2, 88, macros=(("ELEMENT_BYTES", 16),)), 256, 1),
+    transpose(Op("transpose_bytes", 2, 104, macros=(("ELEMENT_BYTES", 1),)), 1, 128, 64, 256),
+    transpose(Op("transpose_words", 2, 104, macros=(("ELEMENT_BYTES", 4),)), 4, 32, 32, 256),
+    mean(Op("q8ta_mean", 2, 100), 64, 1),
+    mean(Op("q8ta_mean", 2, 100), 256, 8),
+    mean(Op("q8ta_mean", 2, 100), 512, 8),
 )
 
 

@@ -13,6 +13,9 @@
 //                 neighbouring threads are the lanes of a team
 //   ALONG_ROWS 0, a step is one element for each of the four outputs, which mostly are neighbours
 //                 in x as well; neighbouring threads are the same lane of neighbouring teams
+//   WHOLE_WORDS 1, the four elements of each of these are a word of x
+//
+// STEPS is how many words a lane has in flight.
 //
 // Preconditions: LANES is a power of two that divides WORKGROUP_SIZE; KEPT and REDUCED at least 1,
 // together at most 8; reduced * 255 fits int32. Features: none.
@@ -27,6 +30,7 @@ layout(constant_id = 0) const uint KEPT = 1;
 layout(constant_id = 1) const uint REDUCED = 1;
 layout(constant_id = 2) const uint LANES = 1;
 layout(constant_id = 3) const uint ALONG_ROWS = 0;
+layout(constant_id = 4) const uint WHOLE_WORDS = 0;
 
 layout(set = 0, binding = 0) buffer OutputY { uint y_words[]; };
 layout(set = 0, binding = 1) readonly buffer InputX { uint x_words[]; };
@@ -52,6 +56,9 @@ int byte_at(uint at) {
 
 // Four bytes from `at` on; those behind x repeat some of it.
 uint four_from(uint at) {
+  if (WHOLE_WORDS != 0) {
+    return x_words[at >> 2];
+  }
   const uint shift = (at & 3) * 8;
   const uint word = x_words[at >> 2];
   if (shift == 0) {
@@ -76,38 +83,62 @@ uint element_at(uint step, uint first, uint count, uint inner_size, uint inner_s
   return at + outer * p.strides[first];
 }
 
-// The sums of this lane for the outputs that start at x elements `base`.
+ivec4 signed_bytes(uint word) {
+  const int w = int(word);
+  return ivec4(
+      bitfieldExtract(w, 0, 8),
+      bitfieldExtract(w, 8, 8),
+      bitfieldExtract(w, 16, 8),
+      bitfieldExtract(w, 24, 8));
+}
+
+// The sums of this lane for the outputs that start at x elements `base`. Steps behind the last one
+// load it again and count nothing.
 ivec4 sum_along_rows(uvec4 base, uint lane) {
+  const uint at_once = (STEPS + 3) / 4;
   const uint row = p.sizes[KEPT + REDUCED - 1];
   const uint row_steps = (row + 3) / 4;
   ivec4 sum = ivec4(0);
-  for (uint step = lane; step < p.steps; step += LANES) {
-    const uint at = element_at(step, KEPT, REDUCED, row_steps, 4);
-    const uint mask = byte_mask(row - step % row_steps * 4);
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-      const int four = int(four_from(base[i] + at) & mask);
-      sum[i] += bitfieldExtract(four, 0, 8) + bitfieldExtract(four, 8, 8) +
-          bitfieldExtract(four, 16, 8) + bitfieldExtract(four, 24, 8);
+  for (uint step = lane; step < p.steps; step += at_once * LANES) {
+    uvec4 words[at_once];
+    [[unroll]] for (uint s = 0; s < at_once; ++s) {
+      const uint own = s == 0 ? step : min(step + s * LANES, p.steps - 1);
+      const uvec4 at = base + element_at(own, KEPT, REDUCED, row_steps, 4);
+      words[s] = uvec4(four_from(at.x), four_from(at.y), four_from(at.z), four_from(at.w));
+    }
+    [[unroll]] for (uint s = 0; s < at_once; ++s) {
+      const uint own = step + s * LANES;
+      const uint left = own >= p.steps ? 0 : WHOLE_WORDS != 0 ? 4 : row - own % row_steps * 4;
+      const uvec4 masked = words[s] & byte_mask(left);
+      [[unroll]] for (uint i = 0; i < 4; ++i) {
+        const ivec4 four = signed_bytes(masked[i]);
+        sum[i] += four.x + four.y + four.z + four.w;
+      }
     }
   }
   return sum;
 }
 
 ivec4 sum_columns(uvec4 base, uint lane) {
-  const bool neighbours = base.w == base.x + 3 && base.z == base.x + 2 && base.y == base.x + 1;
+  const uint row = p.sizes[KEPT + REDUCED - 1];
+  const bool neighbours = WHOLE_WORDS != 0 ||
+      (base.w == base.x + 3 && base.z == base.x + 2 && base.y == base.x + 1);
   ivec4 sum = ivec4(0);
-  for (uint step = lane; step < p.steps; step += LANES) {
-    const uint at = element_at(step, KEPT, REDUCED, p.sizes[KEPT + REDUCED - 1], 1);
-    if (neighbours) {
-      const int four = int(four_from(base.x + at));
-      sum += ivec4(
-          bitfieldExtract(four, 0, 8),
-          bitfieldExtract(four, 8, 8),
-          bitfieldExtract(four, 16, 8),
-          bitfieldExtract(four, 24, 8));
-    } else {
-      sum += ivec4(
-          byte_at(base.x + at), byte_at(base.y + at), byte_at(base.z + at), byte_at(base.w + at));
+  if (!neighbours) {
+    for (uint step = lane; step < p.steps; step += LANES) {
+      const uvec4 at = base + element_at(step, KEPT, REDUCED, row, 1);
+      sum += ivec4(byte_at(at.x), byte_at(at.y), byte_at(at.z), byte_at(at.w));
+    }
+    return sum;
+  }
+  for (uint step = lane; step < p.steps; step += STEPS * LANES) {
+    uint words[STEPS];
+    [[unroll]] for (uint s = 0; s < STEPS; ++s) {
+      const uint own = s == 0 ? step : min(step + s * LANES, p.steps - 1);
+      words[s] = four_from(base.x + element_at(own, KEPT, REDUCED, row, 1));
+    }
+    [[unroll]] for (uint s = 0; s < STEPS; ++s) {
+      sum += signed_bytes(s == 0 || step + s * LANES < p.steps ? words[s] : 0);
     }
   }
   return sum;
@@ -115,10 +146,9 @@ ivec4 sum_columns(uvec4 base, uint lane) {
 
 void store(uint word, ivec4 sum) {
   precise vec4 f = vec4(sum - p.correction) * p.scale;
-  const ivec4 q =
-      quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
+  const uint bytes = quantize_to_word(
+      f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, false);
   const uint mask = byte_mask(p.count - word * 4);
-  const uint bytes = pack_bytes(q);
   y_words[word] = mask == 0xffffffffu ? bytes : (bytes & mask) | (y_words[word] & ~mask);
 }
 

@@ -24,6 +24,25 @@ uint pack_bytes(ivec4 q) {
   return b.x | (b.y << 8) | (b.z << 16) | (b.w << 24);
 }
 
+// pack_bytes(quantize(...)) in half of the instructions: the mantissas' low bits are shifted and
+// added as they are, and what they are too large by is taken off the word. Where `may_be_nan` is a
+// constant false, no value of f is NaN.
+uint quantize_to_word(vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max,
+                      bool may_be_nan) {
+  precise vec4 scaled = f * inv_scale;
+  const vec4 low = vec4(quant_min - zero_point);
+  const vec4 high = vec4(quant_max - zero_point);
+  precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
+  const uint zero = 0x4b400000u - uint(zero_point);  // of the value 0
+  uvec4 bits = floatBitsToUint(rounded);
+  if (may_be_nan) {
+    const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
+    bits = mix(bits, uvec4(zero), greaterThan(magnitude, uvec4(0x7f800000u)));
+  }
+  const uint sum = bits.x + (bits.y << 8) + (bits.z << 16) + (bits.w << 24);
+  return (sum - (zero - 128u) * 0x01010101u) ^ 0x80808080u;
+}
+
 // The four signed bytes of a word.
 ivec4 unpack_bytes(uint word) {
   return ivec4(word << 24, word << 16, word << 8, word) >> 24;

@@ -18,6 +18,12 @@ bool is_one_loop(const Loops& loops, size_t outer, size_t inner) {
   return true;
 }
 
+// Up to whole units of so many bytes.
+Binding bind_units(const ComputeGraph& graph, ValueId id, uint64_t count, uint64_t unit_bytes) {
+  const uint64_t bytes = count * dtype_bytes(graph.dtype(id));
+  return graph.bind(id, (bytes + unit_bytes - 1) / unit_bytes * unit_bytes);
+}
+
 }  // namespace
 
 Sizes contiguous_strides(const Sizes& sizes) {
@@ -70,9 +76,11 @@ uint64_t element_end(const Loops& loops, size_t operand) {
 }
 
 Binding bind_elements(const ComputeGraph& graph, ValueId id, uint64_t count) {
-  constexpr uint64_t kWordBytes = 4;
-  const uint64_t bytes = count * dtype_bytes(graph.dtype(id));
-  return graph.bind(id, (bytes + kWordBytes - 1) / kWordBytes * kWordBytes);
+  return bind_units(graph, id, count, 4);
+}
+
+Binding bind_groups(const ComputeGraph& graph, ValueId id, uint64_t count) {
+  return bind_units(graph, id, count, 16);
 }
 
 uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id) {

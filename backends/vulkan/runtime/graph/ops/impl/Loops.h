@@ -35,6 +35,9 @@ uint64_t element_end(const Loops& loops, size_t operand);
 // Binds a tensor of which a kernel touches elements 0 to count - 1, and the rest of their words.
 Binding bind_elements(const ComputeGraph& graph, ValueId id, uint64_t count);
 
+// The same up to whole groups of four words, for kernels that read the last one as a whole.
+Binding bind_groups(const ComputeGraph& graph, ValueId id, uint64_t count);
+
 // Elements of a tensor; throws kNotSupported naming `op` for more than kernels can count.
 uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id);
 

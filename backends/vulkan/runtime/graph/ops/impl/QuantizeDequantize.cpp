@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-#include "Kernels.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
@@ -38,19 +37,19 @@ void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DT
              op << ": input and output differ in rank");
 }
 
-// One thread an element group, whatever the shape.
+// Whatever the shape. `kernels` is the op of the kernel table.
 template <typename Push>
 void add_elementwise_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
-                          KernelId kernel, Push push) {
-  const auto record = [&graph, op, x, y, kernel, push](Commands& commands) mutable {
+                          const char* kernels, Push push) {
+  const auto record = [&graph, op, x, y, kernels, push](Commands& commands) mutable {
     graph.set_sizes(y, graph.sizes(x));
     push.count = element_count(graph, op, y);
     if (push.count == 0) {
       return;
     }
-    const KernelRow& row = kernel_row(kernel);
+    const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{kernels, push.count}});
     commands.dispatch(graph.context().pipelines.get(row, {}),
-                      {bind_elements(graph, y, push.count), bind_elements(graph, x, push.count)},
+                      {bind_elements(graph, y, push.count), bind_groups(graph, x, push.count)},
                       push, elementwise_grid(row, graph.caps(), push.count));
   };
   graph.add_node({op, {x}, {y}, record});
@@ -62,7 +61,7 @@ void add_dequantize_node(ComputeGraph& graph, const std::string& op, ValueId x, 
   check_int8_range(op, zero_point, -128, 127);
   inverse_scale(op, scale);
   add_elementwise_node(
-      graph, op, x, y, KernelId::dequantize_per_tensor__elementwise__m1n256k1__wg64,
+      graph, op, x, y, "dequantize_per_tensor",
       DequantizePush{0, static_cast<float>(scale), static_cast<int32_t>(zero_point)});
 }
 
@@ -90,7 +89,7 @@ void add_quantize_node(ComputeGraph& graph, const std::string& op, ValueId x, Va
                        const QuantizeParams& params) {
   check_types(graph, op, x, DType::kFloat32, y, DType::kInt8);
   check_int8_range(op, params.zero_point, params.quant_min, params.quant_max);
-  add_elementwise_node(graph, op, x, y, KernelId::quantize_per_tensor__elementwise__m1n256k1__wg64,
+  add_elementwise_node(graph, op, x, y, "quantize_per_tensor",
                        QuantizePush{0, inverse_scale(op, params.scale), params.zero_point,
                                     params.quant_min, params.quant_max});
 }

@@ -3,8 +3,9 @@
 //   y = clamp(round_half_even(g * fl32(1 / output_scale)) + output_zero_point, quant_min,
 //   quant_max)
 #include <algorithm>
+#include <array>
+#include <cmath>
 
-#include "Kernels.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
@@ -101,6 +102,39 @@ Sizes broadcast_strides(const Sizes& operand, size_t rank) {
   return strides;
 }
 
+// What the four elements of a word of y are in an operand; as in the shader.
+enum Form : uint32_t { kGathered, kWord, kRepeated };
+
+// With whole words, the loops are made to count words.
+std::array<uint32_t, 2> forms_of(Loops& loops) {
+  std::array<uint32_t, 2> forms{};
+  for (size_t i = 0; i < 2; ++i) {
+    const Sizes& strides = loops.strides[i];
+    const bool whole =
+        strides.back() == 1 && std::all_of(strides.begin(), strides.end() - 1,
+                                           [](int64_t stride) { return stride % 4 == 0; });
+    forms[i] = strides.back() == 0 ? kRepeated : whole ? kWord : kGathered;
+  }
+  // Of a single loop, the last word may be a part of one.
+  const bool whole_words = loops.sizes.size() == 1 || loops.sizes.back() % 4 == 0;
+  if (!whole_words || forms[0] == kGathered || forms[1] == kGathered) {
+    return {kGathered, kGathered};
+  }
+  loops.sizes.back() = (loops.sizes.back() + 3) / 4;
+  for (size_t i = 0; i < 2; ++i) {
+    for (size_t d = 0; d + 1 < loops.sizes.size() && forms[i] == kWord; ++d) {
+      loops.strides[i][d] /= 4;
+    }
+  }
+  return forms;
+}
+
+// Whether infinities can meet zeros or each other: a dequantized value is up to 255 steps from
+// zero.
+bool may_be_nan(const BinaryPush& push) {
+  return !std::isfinite(255.0f * push.a_scale) || !std::isfinite(255.0f * push.b_scale);
+}
+
 void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
   const BinaryArgs args = read_arguments(graph, call);
   const auto record = [&graph, args](Commands& commands) {
@@ -111,19 +145,21 @@ void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
     if (push.count == 0) {
       return;
     }
-    const Loops loops =
-        merge_loops(args.op, {sizes,
-                              {broadcast_strides(graph.sizes(args.a), sizes.size()),
-                               broadcast_strides(graph.sizes(args.b), sizes.size())}});
+    Loops loops = merge_loops(args.op, {sizes,
+                                        {broadcast_strides(graph.sizes(args.a), sizes.size()),
+                                         broadcast_strides(graph.sizes(args.b), sizes.size())}});
+    const uint64_t a_end = element_end(loops, 0);
+    const uint64_t b_end = element_end(loops, 1);
+    const std::array<uint32_t, 2> forms = forms_of(loops);
     std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
     std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.a_strides);
     std::copy(loops.strides[1].begin(), loops.strides[1].end(), push.b_strides);
-    const KernelRow& row = kernel_row(KernelId::q8ta_binary__elementwise__m1n256k1__wg64);
+    const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{"q8ta_binary", push.count}});
     const auto rank = static_cast<uint32_t>(loops.sizes.size());
-    commands.dispatch(graph.context().pipelines.get(row, {rank, args.operation}),
+    commands.dispatch(graph.context().pipelines.get(row, {rank, args.operation, forms[0], forms[1],
+                                                          may_be_nan(push) ? 1u : 0u}),
                       {bind_elements(graph, args.y, push.count),
-                       bind_elements(graph, args.a, element_end(loops, 0)),
-                       bind_elements(graph, args.b, element_end(loops, 1))},
+                       bind_elements(graph, args.a, a_end), bind_elements(graph, args.b, b_end)},
                       push, elementwise_grid(row, graph.caps(), push.count));
   };
   graph.add_node({args.op, {args.a, args.b}, {args.y}, record});

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "Kernels.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
@@ -111,6 +110,23 @@ void check_sum(const MeanArgs& args, int64_t count) {
                      << " elements is not a normal float32");
 }
 
+// Whether the loop of stride 1, the last summed one or the last kept one, takes whole words of x.
+bool takes_whole_words(const MeanLoops& loops, bool along_rows) {
+  const Loops& inner = along_rows ? loops.reduced : loops.kept;
+  const Loops& other = along_rows ? loops.kept : loops.reduced;
+  const auto starts_at_words = [](const Loops& some, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      if (some.sizes[i] > 1 && some.strides[0][i] % 4 != 0) {
+        return false;
+      }
+    }
+    return true;
+  };
+  return inner.strides[0].back() == 1 && inner.sizes.back() % 4 == 0 &&
+         starts_at_words(inner, inner.sizes.size() - 1) &&
+         starts_at_words(other, other.sizes.size());
+}
+
 void append(const Loops& loops, size_t at, MeanPush& push) {
   std::copy(loops.sizes.begin(), loops.sizes.end(), push.sizes + at);
   std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.strides + at);
@@ -140,26 +156,22 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   append(loops.kept, 0, push);
   append(loops.reduced, kept, push);
 
-  const KernelRow& row = kernel_row(KernelId::q8ta_mean__elementwise__m1n256k1__wg64);
-  // Lanes of a team: enough for the steps, and along columns at most so many that the threads
-  // beside each other still read whole sectors of memory.
-  const uint32_t most = along_rows ? 32 : 8;
-  uint32_t lanes = 1;
-  while (lanes < most && lanes < push.steps) {
-    lanes *= 2;
-  }
+  const KernelRow& row = choose_elementwise_kernel(
+      graph.caps(), {{"q8ta_mean", static_cast<uint64_t>(graph.numel(args.x))}});
   const uint32_t words = push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
+  const uint32_t lanes = mean_lanes(row, along_rows, words, push.steps);
   const uint32_t teams = row.workgroup_size / lanes;
   const uint32_t groups =
       std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
   // The last element of the last sum, or what last_word lets a lane read behind it.
   const uint64_t x_end = std::max<uint64_t>(
       element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1, graph.numel(args.x));
-  commands.dispatch(graph.context().pipelines.get(
-                        row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()),
-                              lanes, along_rows ? 1u : 0u}),
-                    {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)},
-                    push, {groups, 1, 1});
+  commands.dispatch(
+      graph.context().pipelines.get(
+          row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()), lanes,
+                along_rows ? 1u : 0u, takes_whole_words(loops, along_rows) ? 1u : 0u}),
+      {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)}, push,
+      {groups, 1, 1});
 }
 
 Sizes output_sizes(const MeanArgs& args, const Sizes& from) {

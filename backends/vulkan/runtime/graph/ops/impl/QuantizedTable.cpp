@@ -1,7 +1,6 @@
 // et_vk.q8ta_table: y = table[x + 128], any function of one int8 value as its 256 results, which
 // are int8 or float32. uint8 x is taken for the int8 of the same bits, and the results may be
 // uint8: so a table converts between the two.
-#include "Kernels.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
@@ -27,15 +26,14 @@ void q8ta_table(ComputeGraph& graph, const OpArgs& args) {
              op << ": the table must be " << dtype_name(dtype) << " [256], got "
                 << dtype_name(graph.dtype(table)) << " " << shape_text(graph.dims(table)));
 
-  const KernelId kernel = is_integer ? KernelId::q8ta_table__elementwise__m1n256k1__wg64
-                                     : KernelId::q8ta_table_float__elementwise__m1n256k1__wg64;
-  const auto record = [&graph, op, x, table, y, kernel](Commands& commands) {
+  const char* kernels = is_integer ? "q8ta_table" : "q8ta_table_float";
+  const auto record = [&graph, op, x, table, y, kernels](Commands& commands) {
     graph.set_sizes(y, graph.sizes(x));
     const uint32_t count = element_count(graph, op, y);
     if (count == 0) {
       return;
     }
-    const KernelRow& row = kernel_row(kernel);
+    const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{kernels, count}});
     commands.dispatch(graph.context().pipelines.get(row, {}),
                       {bind_elements(graph, y, count), bind_elements(graph, x, count),
                        bind_elements(graph, table, 256)},

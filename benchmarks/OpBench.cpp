@@ -1,0 +1,185 @@
+#include "OpBench.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "JsonText.h"
+#include "Measure.h"
+#include "OpCase.h"
+#include "Report.h"
+#include "vk/Buffer.h"
+#include "vk/Commands.h"
+#include "vk/Error.h"
+
+namespace etvk::bench {
+
+namespace {
+
+struct OpResult {
+  std::string op;
+  std::vector<int64_t> shape;
+  size_t moved_bytes = 0;
+  Measurement measured;
+
+  double gb_per_s() const {
+    return static_cast<double>(moved_bytes) / (measured.best().median_us * 1e3);
+  }
+};
+
+// vkCmdCopyBuffer from one buffer to another, in GB/s read and written; 0 without timestamps. Each
+// copy waits for the one before it, as the dispatches of a chain do.
+double driver_copy_gb_per_s(Context& context, uint64_t bytes) {
+  constexpr size_t kCopies = 20;
+  constexpr size_t kRuns = 20;
+  if (!has_timestamps(context)) {
+    return 0.0;
+  }
+  const Buffer from(context.device, bytes, MemoryUse::kDevice);
+  const Buffer to(context.device, bytes, MemoryUse::kDevice);
+  Commands commands(context.device, true);
+  commands.begin();
+  for (size_t i = 0; i < kCopies; ++i) {
+    commands.copy({{{&from, 0, bytes}, {&to, 0, bytes}}});
+  }
+  commands.end();
+  std::vector<double> times_us;
+  for (size_t i = 0; i < kRuns; ++i) {
+    commands.submit_and_wait();
+    times_us.push_back(commands.times().gpu_us / kCopies);
+  }
+  return 2.0 * static_cast<double>(bytes) / (stats_of(times_us).median_us * 1e3);
+}
+
+std::vector<std::string> names_to_run(const BenchOptions& options) {
+  const bool all = std::count(options.ops.begin(), options.ops.end(), "all") != 0;
+  return all ? op_case_names() : options.ops;
+}
+
+std::vector<std::vector<int64_t>> shapes_to_run(const DeviceCaps& caps, const BenchOptions& options,
+                                                const std::string& name) {
+  if (!options.op_shapes.empty()) {
+    return options.op_shapes;
+  }
+  const bool on_cpu = caps.type == DeviceType::kCpu && !options.all;
+  const int64_t size = on_cpu ? 1024 : 8192;
+  return {{is_float_case(name) ? size / 2 : size, is_float_case(name) ? size / 2 : size}};
+}
+
+Measurement run_case(Context& context, const BenchOptions& options, const OpCase& made,
+                     double warmup) {
+  const testing::ForcedKernel forced(options.kernel);
+  const auto build = [&](size_t calls) {
+    auto graph =
+        std::make_unique<ComputeGraph>(context, made.program(calls), has_timestamps(context));
+    for (size_t i = 0; i < made.inputs.size(); ++i) {
+      std::memcpy(graph->input_data(i), made.inputs[i].data(), made.inputs[i].size());
+    }
+    return graph;
+  };
+  const auto compare = [&made](ComputeGraph& graph) -> std::string {
+    const uint8_t* y = graph.output_data(0);
+    const auto [expected, got] = std::mismatch(made.expected.begin(), made.expected.end(), y);
+    if (expected == made.expected.end()) {
+      return "";
+    }
+    return "byte " + std::to_string(got - y) + " of y is " + std::to_string(*got) + ", expected " +
+           std::to_string(*expected);
+  };
+  const std::unique_ptr<ComputeGraph> once = build(1);
+  once->run();
+  Measurement result;
+  result.kernel = once->kernels().at(0);
+  result.mismatch = compare(*once);
+  if (!result.mismatch.empty()) {
+    return result;
+  }
+  return measure_chain(context, build, compare, kMaxDispatches, {false, warmup, options.target_ms});
+}
+
+// How fast this device copies 64 MiB: the driver's copy or that of a kernel, whichever is faster,
+// for on NVIDIA's compute queue the driver's is a third as fast.
+double copy_gb_per_s(Context& context, const BenchOptions& options, double warmup) {
+  const bool on_cpu = context.device.caps().type == DeviceType::kCpu;
+  const int64_t size = on_cpu ? 1024 : 8192;
+  const OpCase made = make_op_case("copy", {size, size}, options.seed);
+  BenchOptions own = options;
+  own.kernel.clear();
+  const OpResult kernel{"copy", made.shape, made.moved_bytes, run_case(context, own, made, warmup)};
+  ETVK_CHECK(kernel.measured.mismatch.empty(), kInternal, "copy: " << kernel.measured.mismatch);
+  const double driver = driver_copy_gb_per_s(context, static_cast<uint64_t>(size * size));
+  std::printf("copy    %.1f GB/s read and written by a kernel, %.1f by the driver, %lld MiB\n\n",
+              kernel.gb_per_s(), driver, static_cast<long long>(size * size >> 20));
+  return std::max(kernel.gb_per_s(), driver);
+}
+
+void print_op_result(const OpResult& result, double copy) {
+  const Measurement& measured = result.measured;
+  const std::string shape = std::to_string(result.shape[0]) + "x" + std::to_string(result.shape[1]);
+  std::printf("%-16s %-12s %-56s ", result.op.c_str(), shape.c_str(), measured.kernel.c_str());
+  if (!measured.mismatch.empty()) {
+    std::printf("MISMATCH: %s\n", measured.mismatch.c_str());
+  } else {
+    const TimeStats& time = measured.best();
+    std::printf("%11.1f %11.1f %11.1f %8.1f", time.median_us, time.min_us, time.p90_us,
+                result.gb_per_s());
+    std::printf(" %7.0f%%  exact\n", 100 * result.gb_per_s() / copy);
+  }
+  std::fflush(stdout);
+}
+
+void write_op_json(const std::string& path, const DeviceCaps& caps, double copy,
+                   const std::vector<OpResult>& results) {
+  std::ostringstream json;
+  json << "{\n" << device_json(caps) << ",\n  \"copy_gb_per_s\": " << copy << ",\n  \"results\": [";
+  for (size_t i = 0; i < results.size(); ++i) {
+    const OpResult& result = results[i];
+    const bool exact = result.measured.mismatch.empty();
+    json << (i == 0 ? "\n    " : ",\n    ") << "{\"op\": " << json_quoted(result.op)
+         << ", \"shape\": [" << result.shape[0] << ", " << result.shape[1]
+         << "], \"kernel\": " << json_quoted(result.measured.kernel)
+         << ", \"exact\": " << (exact ? "true" : "false");
+    if (exact) {
+      json << ", \"moved_bytes\": " << result.moved_bytes
+           << ", \"gpu\": " << stats_json(result.measured.gpu)
+           << ", \"wall\": " << stats_json(result.measured.wall)
+           << ", \"gb_per_s\": " << result.gb_per_s() << "}";
+    } else {
+      json << ", \"mismatch\": " << json_quoted(result.measured.mismatch) << "}";
+    }
+  }
+  json << "\n  ]\n}\n";
+  write_file(path, json.str());
+}
+
+}  // namespace
+
+bool run_op_benchmarks(Context& context, const BenchOptions& options) {
+  const DeviceCaps& caps = context.device.caps();
+  print_device(caps);
+  const double copy = copy_gb_per_s(context, options, warmup_ms(caps, options, true));
+  std::printf("%-16s %-12s %-56s %11s %11s %11s %8s %8s  result\n", "op", "x", "kernel",
+              "us (median)", "min", "p90", "GB/s", "of copy");
+  std::vector<OpResult> results;
+  for (const std::string& name : names_to_run(options)) {
+    for (const std::vector<int64_t>& shape : shapes_to_run(caps, options, name)) {
+      const OpCase made = make_op_case(name, shape, options.seed);
+      OpResult result{name, shape, made.moved_bytes, {}};
+      result.measured = run_case(context, options, made, warmup_ms(caps, options, false));
+      print_op_result(result, copy);
+      results.push_back(std::move(result));
+    }
+  }
+  if (!options.json_path.empty()) {
+    write_op_json(options.json_path, caps, copy, results);
+  }
+  return std::all_of(results.begin(), results.end(),
+                     [](const OpResult& result) { return result.measured.mismatch.empty(); });
+}
+
+}  // namespace etvk::bench

@@ -1,0 +1,386 @@
+#include "OpCase.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+
+#include "vk/Error.h"
+
+namespace etvk::bench {
+
+namespace {
+
+// The numbers of all cases. Scales are no powers of two, so that rounding happens.
+constexpr double kScaleA = 0.021;
+constexpr double kScaleB = 0.017;
+constexpr double kOutputScale = 0.04;
+constexpr int kZeroA = 3;
+constexpr int kZeroB = -7;
+constexpr int kZeroY = 11;
+constexpr int64_t kHeadSize = 64;
+
+using Bytes = std::vector<uint8_t>;
+using Shape = std::vector<int64_t>;
+
+int64_t numel(const Shape& shape) {
+  int64_t count = 1;
+  for (const int64_t size : shape) {
+    count *= size;
+  }
+  return count;
+}
+
+const int8_t* int8s(const Bytes& bytes) { return reinterpret_cast<const int8_t*>(bytes.data()); }
+
+void set_float(Bytes& bytes, int64_t at, float value) {
+  std::memcpy(&bytes[static_cast<size_t>(at) * 4], &value, 4);
+}
+
+float float_at(const Bytes& bytes, int64_t at) {
+  float value = 0.0f;
+  std::memcpy(&value, &bytes[static_cast<size_t>(at) * 4], 4);
+  return value;
+}
+
+int8_t quantize(float f, double scale) {
+  const float q = std::nearbyint(f * static_cast<float>(1.0 / scale)) + static_cast<float>(kZeroY);
+  return static_cast<int8_t>(std::clamp(q, -128.0f, 127.0f));
+}
+
+// Builds an OpCase argument by argument.
+class Builder {
+ public:
+  Builder(std::string name, Shape shape, uint64_t seed) : random_(seed) {
+    made_.name = std::move(name);
+    made_.shape = std::move(shape);
+  }
+
+  void op(const char* name) { made_.call.name = name; }
+
+  ValueId add(const ValueDef& value) {
+    made_.base.values.push_back(value);
+    return static_cast<ValueId>(made_.base.values.size() - 1);
+  }
+  void argument(const ValueDef& value) { made_.call.args.push_back(add(value)); }
+  void integers(const std::vector<int64_t>& values) { argument(values); }
+
+  // A random input; its bytes, until the next input.
+  const Bytes& input(DType dtype, const Shape& shape, bool is_argument = true) {
+    const ValueId id = add(TensorDef{dtype, shape, -1});
+    made_.base.inputs.push_back(id);
+    if (is_argument) {
+      made_.call.args.push_back(id);
+    }
+    Bytes& bytes = made_.inputs.emplace_back(random_bytes(dtype, numel(shape)));
+    made_.moved_bytes += bytes.size();
+    return bytes;
+  }
+  ValueId last_input() const { return made_.base.inputs.back(); }
+
+  const Bytes& table(DType dtype) {
+    made_.table = random_bytes(dtype, 256);
+    made_.base.constants = {{made_.table.data(), made_.table.size()}};
+    argument(TensorDef{dtype, {256}, 0});
+    return made_.table;
+  }
+
+  // The bytes of y, to be filled.
+  Bytes& output(DType dtype, const Shape& shape) {
+    made_.y = TensorDef{dtype, shape, -1};
+    made_.expected.resize(static_cast<size_t>(numel(shape)) * dtype_bytes(dtype));
+    made_.moved_bytes += made_.expected.size();
+    return made_.expected;
+  }
+
+  OpCase done() { return std::move(made_); }
+  OpCase& made() { return made_; }
+
+ private:
+  Bytes random_bytes(DType dtype, int64_t count) {
+    Bytes bytes(static_cast<size_t>(count) * dtype_bytes(dtype));
+    if (dtype == DType::kFloat32) {
+      for (int64_t i = 0; i < count; ++i) {
+        set_float(bytes, i,
+                  static_cast<float>(static_cast<int32_t>(random_() & 0xffff) - 32768) / 7000);
+      }
+      return bytes;
+    }
+    for (size_t i = 0; i < bytes.size(); i += 8) {
+      const uint64_t next = random_();
+      std::memcpy(&bytes[i], &next, std::min<size_t>(8, bytes.size() - i));
+    }
+    return bytes;
+  }
+
+  OpCase made_;
+  std::mt19937_64 random_;
+};
+
+// ---- Elementwise.
+
+void make_quantize(Builder& b, const Shape& shape) {
+  b.op("quantized_decomposed.quantize_per_tensor.default");
+  const Bytes& x = b.input(DType::kFloat32, shape);
+  b.argument(kOutputScale);
+  for (const int64_t value : {int64_t{kZeroY}, int64_t{-128}, int64_t{127}, int64_t{1}}) {
+    b.argument(value);
+  }
+  Bytes& y = b.output(DType::kInt8, shape);
+  for (int64_t i = 0; i < numel(shape); ++i) {
+    y[static_cast<size_t>(i)] = static_cast<uint8_t>(quantize(float_at(x, i), kOutputScale));
+  }
+}
+
+void make_dequantize(Builder& b, const Shape& shape) {
+  b.op("et_vk.q8ta_dequantize.default");
+  const Bytes& x = b.input(DType::kInt8, shape);
+  b.argument(kScaleA);
+  b.argument(int64_t{kZeroA});
+  Bytes& y = b.output(DType::kFloat32, shape);
+  for (int64_t i = 0; i < numel(shape); ++i) {
+    set_float(y, i, static_cast<float>(int8s(x)[i] - kZeroA) * static_cast<float>(kScaleA));
+  }
+}
+
+void make_table(Builder& b, const Shape& shape, DType dtype) {
+  b.op("et_vk.q8ta_table.default");
+  const Bytes& x = b.input(DType::kInt8, shape);
+  const Bytes& table = b.table(dtype);
+  const size_t bytes = dtype_bytes(dtype);
+  Bytes& y = b.output(dtype, shape);
+  for (int64_t i = 0; i < numel(shape); ++i) {
+    std::memcpy(&y[static_cast<size_t>(i) * bytes],
+                &table[static_cast<size_t>(int8s(x)[i] + 128) * bytes], bytes);
+  }
+}
+
+void make_binary(Builder& b, const Shape& shape, const std::string& operation, const Shape& other) {
+  b.op("et_vk.q8ta_binary.default");
+  b.input(DType::kInt8, shape);
+  b.argument(kScaleA);
+  b.argument(int64_t{kZeroA});
+  b.input(DType::kInt8, other);
+  b.argument(kScaleB);
+  b.argument(int64_t{kZeroB});
+  b.argument(operation);
+  b.argument(kOutputScale);
+  for (const int64_t value : {kZeroY, -128, 127}) {
+    b.argument(value);
+  }
+  const bool by_row = other.back() != 1;                      // has a value for each column
+  const bool by_column = other.size() == 2 && other[0] != 1;  // has a value for each row
+  Bytes& y = b.output(DType::kInt8, shape);
+  const int8_t* a_bytes = int8s(b.made().inputs[0]);
+  const int8_t* b_bytes = int8s(b.made().inputs[1]);
+  for (int64_t r = 0; r < shape[0]; ++r) {
+    for (int64_t c = 0; c < shape[1]; ++c) {
+      const int64_t at = (by_column ? r * (by_row ? shape[1] : 1) : 0) + (by_row ? c : 0);
+      const float f =
+          static_cast<float>(a_bytes[r * shape[1] + c] - kZeroA) * static_cast<float>(kScaleA);
+      const float g = static_cast<float>(b_bytes[at] - kZeroB) * static_cast<float>(kScaleB);
+      const float result = operation == "add" ? f + g : operation == "sub" ? f - g : f * g;
+      y[static_cast<size_t>(r * shape[1] + c)] =
+          static_cast<uint8_t>(quantize(result, kOutputScale));
+    }
+  }
+}
+
+// ---- Copies.
+
+// y[i, j, k] = x[offset + i * steps[0] + j * steps[1] + k * steps[2]], elements.
+void fill_copy(const Bytes& x, Bytes& y, size_t bytes, const Shape& sizes, const Shape& steps,
+               int64_t offset) {
+  size_t at = 0;
+  for (int64_t i = 0; i < sizes[0]; ++i) {
+    for (int64_t j = 0; j < sizes[1]; ++j) {
+      for (int64_t k = 0; k < sizes[2]; ++k, at += bytes) {
+        const int64_t from = offset + i * steps[0] + j * steps[1] + k * steps[2];
+        std::memcpy(&y[at], &x[static_cast<size_t>(from) * bytes], bytes);
+      }
+    }
+  }
+}
+
+void make_slice(Builder& b, const Shape& shape, int64_t start) {
+  ETVK_CHECK(shape[1] > start, kInvalidArgument,
+             "slice of " << shape_text(shape) << ": needs more than " << start << " columns");
+  b.op("aten.slice_copy.Tensor");
+  const Bytes& x = b.input(DType::kInt8, shape);
+  for (const int64_t value : {int64_t{1}, start, shape[1], int64_t{1}}) {
+    b.argument(value);
+  }
+  const Shape sizes = {shape[0], shape[1] - start};
+  Bytes& y = b.output(DType::kInt8, sizes);
+  b.made().moved_bytes = 2 * y.size();
+  fill_copy(x, y, 1, {1, sizes[0], sizes[1]}, {0, shape[1], 1}, start);
+}
+
+void make_cat(Builder& b, const Shape& shape) {
+  const int64_t half = shape[1] / 2;
+  ETVK_CHECK(shape[1] % 2 == 0, kInvalidArgument,
+             "cat of " << shape_text(shape) << ": columns must be even");
+  b.op("aten.cat.default");
+  ValueList parts;
+  for (int i = 0; i < 2; ++i) {
+    b.input(DType::kInt8, {shape[0], half}, false);
+    parts.items.push_back(b.last_input());
+  }
+  b.argument(parts);
+  b.argument(int64_t{1});
+  Bytes& y = b.output(DType::kInt8, shape);
+  for (int64_t r = 0; r < shape[0]; ++r) {
+    for (int64_t i = 0; i < 2; ++i) {
+      std::memcpy(&y[static_cast<size_t>(r * shape[1] + i * half)],
+                  &b.made().inputs[static_cast<size_t>(i)][static_cast<size_t>(r * half)],
+                  static_cast<size_t>(half));
+    }
+  }
+}
+
+// x as [rows, heads, 64] with its dimensions in another order, or [rows, columns] transposed.
+void make_permute(Builder& b, const Shape& shape, DType dtype, const std::vector<int64_t>& dims) {
+  Shape from = shape;
+  if (dims.size() == 3) {
+    ETVK_CHECK(shape[1] % kHeadSize == 0, kInvalidArgument,
+               "heads of " << shape_text(shape) << ": columns must be a multiple of " << kHeadSize);
+    from = {shape[0], shape[1] / kHeadSize, kHeadSize};
+  }
+  b.op("aten.permute_copy.default");
+  const Bytes& x = b.input(dtype, from);
+  b.integers(dims);
+  Shape sizes(3 - dims.size(), 1);
+  Shape steps(3 - dims.size(), 0);
+  Shape to;
+  for (const int64_t dim : dims) {
+    to.push_back(from[static_cast<size_t>(dim)]);
+    steps.push_back(numel(Shape(from.begin() + dim + 1, from.end())));
+  }
+  sizes.insert(sizes.end(), to.begin(), to.end());
+  Bytes& y = b.output(dtype, to);
+  fill_copy(x, y, dtype_bytes(dtype), sizes, steps, 0);
+}
+
+// ---- Reductions.
+
+void make_mean(Builder& b, const Shape& shape, int64_t dim) {
+  b.op("et_vk.q8ta_mean.default");
+  const Bytes& x = b.input(DType::kInt8, shape);
+  const double output_scale = kScaleA / 16;
+  b.argument(kScaleA);
+  b.argument(int64_t{kZeroA});
+  b.integers({dim});
+  b.argument(false);
+  b.argument(output_scale);
+  for (const int64_t value : {kZeroY, -128, 127}) {
+    b.argument(value);
+  }
+  const int64_t kept = shape[dim == 0 ? 1 : 0];
+  const int64_t summed = shape[static_cast<size_t>(dim)];
+  std::vector<int32_t> sums(static_cast<size_t>(kept), 0);
+  for (int64_t r = 0; r < shape[0]; ++r) {
+    for (int64_t c = 0; c < shape[1]; ++c) {
+      sums[static_cast<size_t>(dim == 0 ? c : r)] += int8s(x)[r * shape[1] + c] - kZeroA;
+    }
+  }
+  const auto scale = static_cast<float>(kScaleA / static_cast<double>(summed));
+  Bytes& y = b.output(DType::kInt8, {kept});
+  for (size_t i = 0; i < sums.size(); ++i) {
+    y[i] = static_cast<uint8_t>(quantize(static_cast<float>(sums[i]) * scale, output_scale));
+  }
+}
+
+// ---- By name.
+
+struct Maker {
+  std::string name;
+  bool is_float;
+  std::function<void(Builder&, const Shape&)> make;
+};
+
+const std::vector<Maker>& makers() {
+  constexpr DType kI8 = DType::kInt8;
+  constexpr DType kF32 = DType::kFloat32;
+  const auto binary = [](const char* operation, bool row, bool column) {
+    return [=](Builder& b, const Shape& s) {
+      make_binary(b, s, operation, {column ? s[0] : 1, row ? s[1] : 1});
+    };
+  };
+  const auto permute = [](DType dtype, std::vector<int64_t> dims) {
+    return [=](Builder& b, const Shape& s) { make_permute(b, s, dtype, dims); };
+  };
+  static const std::vector<Maker> all = {
+      {"quantize", true, make_quantize},
+      {"dequantize", true, make_dequantize},
+      {"table", false, [](Builder& b, const Shape& s) { make_table(b, s, kI8); }},
+      {"table_float", true, [](Builder& b, const Shape& s) { make_table(b, s, kF32); }},
+      {"add", false, binary("add", true, true)},
+      {"sub", false, binary("sub", true, true)},
+      {"mul", false, binary("mul", true, true)},
+      {"add_row", false, binary("add", true, false)},
+      {"add_column", false, binary("add", false, true)},
+      {"add_scalar", false, binary("add", false, false)},
+      {"copy", false, [](Builder& b, const Shape& s) { make_slice(b, s, 0); }},
+      {"slice", false, [](Builder& b, const Shape& s) { make_slice(b, s, 16); }},
+      {"slice_unaligned", false, [](Builder& b, const Shape& s) { make_slice(b, s, 1); }},
+      {"cat", false, make_cat},
+      {"transpose", false, permute(kI8, {1, 0})},
+      {"transpose_float", true, permute(kF32, {1, 0})},
+      {"heads", false, permute(kI8, {1, 0, 2})},
+      {"heads_float", true, permute(kF32, {1, 0, 2})},
+      {"keys", false, permute(kI8, {1, 2, 0})},
+      {"keys_float", true, permute(kF32, {1, 2, 0})},
+      {"mean_rows", false, [](Builder& b, const Shape& s) { make_mean(b, s, 1); }},
+      {"mean_columns", false, [](Builder& b, const Shape& s) { make_mean(b, s, 0); }},
+  };
+  return all;
+}
+
+const Maker& maker_of(const std::string& name) {
+  const auto found = std::find_if(makers().begin(), makers().end(),
+                                  [&name](const Maker& one) { return one.name == name; });
+  std::string known;
+  for (const Maker& one : makers()) {
+    known += (known.empty() ? "" : ", ") + one.name;
+  }
+  ETVK_CHECK(found != makers().end(), kInvalidArgument,
+             "--op '" << name << "': expected all or one of " << known);
+  return *found;
+}
+
+}  // namespace
+
+GraphDef OpCase::program(size_t calls) const {
+  GraphDef def = base;
+  for (size_t i = 0; i < calls; ++i) {
+    def.values.push_back(y);
+    OpCall one = call;
+    one.args.push_back(static_cast<ValueId>(def.values.size() - 1));
+    def.outputs = {one.args.back()};
+    def.chain.push_back(std::move(one));
+  }
+  return def;
+}
+
+const std::vector<std::string>& op_case_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Maker& one : makers()) {
+      all.push_back(one.name);
+    }
+    return all;
+  }();
+  return names;
+}
+
+bool is_float_case(const std::string& name) { return maker_of(name).is_float; }
+
+OpCase make_op_case(const std::string& name, const std::vector<int64_t>& shape, uint64_t seed) {
+  const Maker& maker = maker_of(name);
+  Builder builder(name, shape, seed);
+  maker.make(builder, shape);
+  return builder.done();
+}
+
+}  // namespace etvk::bench

@@ -1,0 +1,38 @@
+// One call of a memory-bound op for the benchmark: its program, its operands, and its exact result
+// in plain C++. Knows nothing of devices or kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graph/GraphDef.h"
+
+namespace etvk::bench {
+
+struct OpCase {
+  std::string name;            // "table"
+  std::vector<int64_t> shape;  // of x, [rows, columns]
+  GraphDef base;               // inputs, constants and arguments; no call yet
+  OpCall call;                 // without its output
+  TensorDef y;
+  std::vector<std::vector<uint8_t>> inputs;
+  std::vector<uint8_t> table;  // what constants of `base` point at
+  std::vector<uint8_t> expected;
+  size_t moved_bytes = 0;  // all operands and the result once
+
+  // A program that makes the call `calls` times; the last result is its output.
+  GraphDef program(size_t calls) const;
+};
+
+// Every name that make_op_case() knows.
+const std::vector<std::string>& op_case_names();
+
+// Elements of 4 bytes are in the largest tensor, not of 1.
+bool is_float_case(const std::string& name);
+
+// Random operands. Throws kInvalidArgument for an unknown name or a shape that the op cannot have.
+OpCase make_op_case(const std::string& name, const std::vector<int64_t>& shape, uint64_t seed);
+
+}  // namespace etvk::bench
