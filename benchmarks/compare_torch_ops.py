@@ -38,9 +38,7 @@ def add(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def mul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return quantize(
-        (a.float() - ZERO_A) * SCALE_A * ((b.float() - ZERO_B) * SCALE_B), OUTPUT_SCALE
-    )
+    return quantize((a.float() - ZERO_A) * SCALE_A * ((b.float() - ZERO_B) * SCALE_B), OUTPUT_SCALE)
 
 
 def sub(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -133,7 +131,7 @@ def our_results(bench: Path, ops: list[str]) -> dict[str, Any]:
         report = Path(folder, "bench.json")
         named = [argument for op in ops for argument in ("--op", op)]
         subprocess.run(
-            [str(bench), *named, "--json", str(report)], check=True, stdout=subprocess.DEVNULL
+            [str(bench.resolve()), *named, "--json", str(report)], check=True, stdout=subprocess.DEVNULL
         )
         document: dict[str, Any] = json.loads(report.read_text())
     return document

@@ -13,8 +13,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
-from linear_fixture import check, library
+from linear_fixture import check, glsl_module, kernels, library
+
+
+def each_row(*ops: str) -> pytest.MarkDecorator:
+    """Runs a test, by its parameter `row`, with every row of the kernel table for these ops."""
+    rows = [row for row in glsl_module("kernels").KERNELS if row.op.name in ops]
+    assert rows, f"the kernel table has none of {ops}"
+    return pytest.mark.parametrize("row", rows, ids=lambda row: row.name)
+
+
+def force_row(monkeypatch: pytest.MonkeyPatch, row: Any) -> None:
+    """Ops that this row can run, run it, however small they are; skips where the device cannot."""
+    if refusal := kernels()[row.name].refusal:
+        pytest.skip(f"{row.name} {refusal}")
+    monkeypatch.setenv("ETVK_KERNEL", row.name)
+
+
+def edges(tile: int) -> list[int]:
+    """Sizes around the edges of words, of groups of words, and of a tile."""
+    around = [tile - 1, tile, tile + 1, 2 * tile + 3]
+    return sorted({1, 2, 3, 4, 5, 15, 16, 17, *(size for size in around if size > 0)})
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,22 @@ def test_every_kernel_that_fits(tmp_path: Path) -> None:
     }
 
 
+def test_memory_bound_ops(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    arguments = ("--op", "all", "--shape", "33x128", "--target-ms", "0", "--warmup-ms", "0")
+    run = bench(*arguments, "--json", str(path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = json.loads(path.read_text())
+    assert report["copy_gb_per_s"] > 0 and len(report["results"]) >= 20
+    for result in report["results"]:
+        assert result["exact"] is True and result["kernel"] in kernels(), result
+        assert result["shape"] == [33, 128] and result["gb_per_s"] > 0
+    moved = {result["op"]: result["moved_bytes"] for result in report["results"]}
+    size = 33 * 128
+    assert (moved["quantize"], moved["table"], moved["add"]) == (5 * size, 2 * size, 3 * size)
+    assert (moved["add_row"], moved["mean_rows"]) == (2 * size + 128, size + 33)
+
+
 def test_list() -> None:
     run = bench("--list")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -58,6 +74,10 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         (("--shape", "1x8"), "--shape '1x8'"),
         (("--shape", "0x8x8"), "--shape '0'"),
         (("--target-ms", "soon"), "--target-ms 'soon'"),
+        (("--op", "no_such_op"), "--op 'no_such_op'"),
+        (("--op", "add", "--shape", "1x8x8"), "--shape '8x8'"),
+        (("--op", "keys", "--shape", "8x65"), "columns must be a multiple of 64"),
+        (("--op", "add", "--tune"), "leave --op out"),
         (("--fast",), "unknown argument '--fast'"),
         (("--json",), "--json needs a value"),
         (("--shape", "1x8x8", "--json", str(tmp_path / "no" / "x.json")), "cannot be written"),

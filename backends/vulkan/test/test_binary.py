@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import reference
 from linear_fixture import OpError, assert_same_bytes
-from op_fixture import Constant, Dynamic, Output, run_op
+from op_fixture import Constant, Dynamic, Output, each_row, edges, force_row, run_op
 
 OP = "et_vk.q8ta_binary.default"
 FUNCTIONS = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
@@ -59,6 +59,38 @@ def numbers(shape: tuple[int, ...], seed: int) -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 15, 16, 33, 257, 100_003])
 def test_same_shape(count: int, name: str) -> None:
     check(numbers((count,), 0), numbers((count,), 1), name)
+
+
+@each_row("q8ta_binary")
+def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way in which a word of y finds its elements: whole words, one repeated, gathered."""
+    force_row(monkeypatch, row)
+    for count in edges(row.tile_n):
+        check(numbers((count,), 0), numbers((count,), 1), "add")
+        check(numbers((count,), 2), numbers((1,), 3), "sub")
+    for rows, columns in ((5, 17), (3, 16), (67, 132), (1, 4), (33, 65)):
+        matrix = numbers((rows, columns), 4)
+        for other in ((rows, columns), (1, columns), (rows, 1), (1, 1)):
+            check(matrix, numbers(other, 5), "sub")
+            check(numbers(other, 6), matrix, "mul")
+        check(numbers((rows, 1), 7), numbers((1, columns), 8), "add")
+    for columns in (8, 7):
+        check(numbers((3, 1, columns), 9), numbers((3, 4, columns), 10), "add")
+        check(numbers((3, 4, 1), 11), numbers((1, 4, columns), 12), "add")
+
+
+def test_scales_that_overflow() -> None:
+    """Infinities that meet give NaN, which quantizes to the value of 0 as everywhere."""
+    a = np.array([127, -128, 127, -128, 0, 127], np.int8)
+    b = np.array([-128, 127, 127, -128, 0, 0], np.int8)
+    for name, scales in (("add", (8e37, 8e37)), ("sub", (8e37, 8e37)), ("mul", (8e37, 0.5))):
+        called = [a, scales[0], 0, b, scales[1], 0, name, 0.5, 3, -128, 127]
+        with np.errstate(over="ignore", invalid="ignore"):
+            g = FUNCTIONS[name](
+                reference.dequantize(a, scales[0], 0), reference.dequantize(b, scales[1], 0)
+            )
+            expected = reference.quantize(g, 0.5, 3)
+        assert_same_bytes(run_op(OP, called, Output(np.int8, (6,))), expected, name)
 
 
 @every_op

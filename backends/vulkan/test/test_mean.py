@@ -10,7 +10,7 @@ import pytest
 
 import reference
 from linear_fixture import OpError, assert_same_bytes
-from op_fixture import Dynamic, Output, run_op
+from op_fixture import Dynamic, Output, each_row, force_row, run_op
 
 OP = "et_vk.q8ta_mean.default"
 ZERO_POINTS = (-128, 0, 127)
@@ -70,6 +70,20 @@ def test_every_choice_of_dimensions(shape: tuple[int, ...], keepdim: bool) -> No
     for count in range(4):
         for dims in itertools.combinations(range(3), count):
             check(x, dims, keepdim)
+
+
+@each_row("q8ta_mean")
+def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole words of x and parts of them, fewer steps than threads and more."""
+    force_row(monkeypatch, row)
+    for shape in ((1, 1), (3, 4), (17, 16), (5, 33), (130, 132), (67, 1000), (2051, 8), (3, 4100)):
+        x = numbers(shape)
+        for dims in ((0,), (1,), (0, 1)):
+            check(x, dims)
+    for shape in ((3, 5, 8), (4, 33, 7)):
+        x = numbers(shape)
+        for dims in ((0, 2), (1,), (0, 1), (1, 2)):
+            check(x, dims)
 
 
 def test_negative_dimensions_and_many() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import reference
 from linear_fixture import OpError, assert_same_bytes, run_dequantize, run_quantize
+from op_fixture import each_row, edges, force_row
 
 COUNTS = (1, 2, 3, 4, 5, 15, 16, 17, 255, 256, 257, 1023, 100_003)
 ZERO_POINTS = (0, -128, 127, 5)
@@ -19,6 +22,22 @@ def test_quantize(count: int, zero_point: int) -> None:
     x = rng.normal(0, 3, count).astype(np.float32)
     y = run_quantize(x, 0.037, zero_point)
     assert_same_bytes(y, reference.quantize(x, 0.037, zero_point), "quantize")
+
+
+@each_row("quantize_per_tensor", "dequantize_per_tensor")
+def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    for count in edges(row.tile_n):
+        for zero_point in ZERO_POINTS:
+            if row.name.startswith("quantize"):
+                x = np.random.default_rng(count).normal(0, 3, count).astype(np.float32)
+                x[0] = np.nan
+                expected = reference.quantize(x, 0.037, zero_point)
+                assert_same_bytes(run_quantize(x, 0.037, zero_point), expected, row.name)
+            else:
+                q = np.resize(np.arange(-128, 128, dtype=np.int8), count)
+                expected = reference.dequantize(q, 0.0123, zero_point)
+                assert_same_bytes(run_dequantize(q, 0.0123, zero_point), expected, row.name)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 0.1, 1 / 3, 1e-30, 1e30])

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linear_fixture import OpError, assert_same_bytes
-from op_fixture import Constant, Dynamic, Output, Sym, run_op
+from op_fixture import Constant, Dynamic, Output, Sym, each_row, edges, force_row, run_op
 
 PERMUTE = "aten.permute_copy.default"
 TRANSPOSE = "aten.transpose_copy.int"
@@ -42,6 +42,43 @@ def test_permute(shape: tuple[int, ...], dtype: Any) -> None:
     for dims in itertools.permutations(range(3)):
         check(PERMUTE, [x, list(dims)], x.transpose(dims))
     check(PERMUTE, [x, [-1, 0, -2]], x.transpose(2, 0, 1))
+
+
+@each_row("transpose_bytes", "transpose_words")
+def test_transposes_by_tiles(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    dtype = np.int8 if "bytes" in row.name else np.float32
+    shapes = [(16, 16), (16, 17), (19, 16), (2 * row.tile_n + 3, 2 * row.tile_m + 5)]
+    for rows in (row.tile_m - 1, row.tile_m, row.tile_m + 1, row.tile_m + 4):
+        shapes += [(columns, rows) for columns in (row.tile_n, row.tile_n + 1, row.tile_n + 4)]
+    for shape in shapes:
+        x = numbers(shape, dtype)
+        check(PERMUTE, [x, [1, 0]], x.T)
+    for heads, size in ((3, 64), (2, 17)):
+        x = numbers((2, 33, heads, size), dtype)
+        for dims in ((0, 2, 3, 1), (2, 0, 3, 1), (3, 0, 2, 1), (0, 3, 2, 1)):
+            check(PERMUTE, [x, list(dims)], x.transpose(dims))
+    x = numbers((2, 2, 17, 2, 2, 16, 2, 3), dtype)
+    for dims in ((0, 1, 5, 3, 4, 6, 7, 2), (6, 4, 7, 5, 3, 1, 0, 2)):
+        check(PERMUTE, [x, list(dims)], x.transpose(dims))
+
+
+@each_row("strided_copy_words", "strided_copy_groups", "strided_copy_bytes")
+def test_copies_of_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units of one byte, one word or four words; a row runs what it can, another one the rest."""
+    force_row(monkeypatch, row)
+    unit = {"bytes": 1, "words": 4, "groups": 16}[row.op.name.split("_")[-1]]
+    for dtype in DTYPES:
+        elements = max(unit // np.dtype(dtype).itemsize, 1)
+        for count in edges(row.tile_n):
+            x = numbers((2, (count + 1) * elements), dtype)
+            check(SLICE, [x, 1, elements, None, 1], x[:, elements:])
+            check(CAT, [[x, x], 1], np.concatenate([x, x], 1))
+        for size in (elements, 3 * elements):
+            x = numbers((3, 5, 2, size), dtype)
+            check(PERMUTE, [x, [0, 2, 1, 3]], x.transpose(0, 2, 1, 3))
+        x = numbers((3, 5 * elements + 1), dtype)
+        check(SLICE, [x, 1, 1, None, 1], x[:, 1:])
 
 
 @both_types

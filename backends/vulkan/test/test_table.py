@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from linear_fixture import OpError, assert_same_bytes
-from op_fixture import Constant, Dynamic, Output, run_op
+from op_fixture import Constant, Dynamic, Output, each_row, edges, force_row, run_op
 
 OP = "et_vk.q8ta_table.default"
 SHAPES = ((1,), (2,), (3,), (7,), (8,), (15,), (16,), (33,), (3, 5, 7), (257,), (100_003,))
@@ -26,6 +28,21 @@ def test_shapes(shape: tuple[int, ...], dtype: type) -> None:
     table = random_table(rng, dtype)
     y = run_op(OP, [x, Constant(table)], Output(dtype, shape))
     assert_same_bytes(y, table[x.astype(int) + 128], OP)
+
+
+@each_row("q8ta_table", "q8ta_table_float")
+def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    dtype = np.float32 if "float" in row.name else np.int8
+    for count in (*edges(row.tile_n), 0):
+        rng = np.random.default_rng(count)
+        x = rng.integers(-128, 128, count, dtype=np.int8)
+        table = random_table(rng, dtype)
+        y = run_op(OP, [x, Constant(table)], Output(dtype, (count,)))
+        assert_same_bytes(y, table[x.astype(int) + 128], f"{OP} of {count}")
+    x = np.arange(-128, 128, dtype=np.int8)
+    y = run_op(OP, [x, Constant(table)], Output(dtype, (256,)))
+    assert_same_bytes(y, table, OP)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])

@@ -323,7 +323,8 @@ void test_elementwise_choices() {
        "quantize_per_tensor__elementwise__m1n2048k1__wg128"},
       {h200(), {{"quantize_per_tensor", 1000}}, "quantize_per_tensor__elementwise__m1n256k1__wg64"},
       {adreno(), {{"q8ta_table", 1 << 20}}, "q8ta_table__elementwise__m1n4096k1__wg128"},
-      {h200(), {{"q8ta_table", 1 << 20}}, "q8ta_table__elementwise__m1n256k1__wg64"},
+      {h200(), {{"q8ta_table", 1 << 20}}, "q8ta_table__elementwise__m1n4096k1__wg128"},
+      {h200(), {{"q8ta_table", (1 << 20) - 4096}}, "q8ta_table__elementwise__m1n256k1__wg64"},
       {lavapipe(), {{"q8ta_table", kMany}}, "q8ta_table__elementwise__m1n256k1__wg64"},
       {h200(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n2048k1__wg512"},
       {minimal(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n256k1__wg64"},
@@ -358,13 +359,14 @@ void test_elementwise_choices() {
 void test_mean_lanes() {
   const KernelRow& small = row_named("q8ta_mean__elementwise__m1n256k1__wg64");
   const KernelRow& large = row_named("q8ta_mean__elementwise__m1n2048k1__wg512");
-  expect(mean_lanes(small, true, 1, 1) == 1, "one step needs one lane");
-  expect(mean_lanes(small, true, 1, 5) == 8, "lanes for each of few steps");
-  expect(mean_lanes(small, true, 1 << 20, 1000) == 32, "along rows, many sums");
-  expect(mean_lanes(small, true, 1, 1000) == 64, "along rows, one sum");
-  expect(mean_lanes(small, false, 1, 1000) == 8, "along columns, whole sectors");
-  expect(mean_lanes(large, false, 2048, 8192) == 64, "along columns, few sums");
-  expect(mean_lanes(large, false, 1 << 20, 8192) == 8, "along columns, many sums");
+  expect(mean_lanes(small, h200(), true, 1, 1) == 1, "one step needs one lane");
+  expect(mean_lanes(small, h200(), true, 1, 5) == 8, "lanes for each of few steps");
+  expect(mean_lanes(small, h200(), true, 1 << 20, 1000) == 32, "along rows, many sums");
+  expect(mean_lanes(small, h200(), true, 1, 1000) == 64, "along rows, one sum");
+  expect(mean_lanes(small, lavapipe(), true, 1, 1000) == 32, "along rows, one sum on a CPU");
+  expect(mean_lanes(small, h200(), false, 1, 1000) == 8, "along columns, whole sectors");
+  expect(mean_lanes(large, h200(), false, 2048, 8192) == 64, "along columns, few sums");
+  expect(mean_lanes(large, h200(), false, 1 << 20, 8192) == 8, "along columns, many sums");
 }
 
 std::string choose_with(const char* forced, const DeviceCaps& caps) {

@@ -314,7 +314,7 @@ const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
       }
       // A tile is better than strided access however few there are.
       const double wanted =
-          row->path == KernelPath::kTranspose ? 0 : 8 * concurrent_workgroups(caps.type);
+          row->path == KernelPath::kTranspose ? 0 : 2 * concurrent_workgroups(caps.type);
       const auto passes =
           static_cast<double>(ceil_div(work.count, uint64_t{row->tile_m} * row->tile_n));
       const bool is_better =
@@ -338,13 +338,15 @@ const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
   return select_elementwise_kernel(rows, count, caps, works);
 }
 
-uint32_t mean_lanes(const KernelRow& row, bool along_rows, uint32_t words, uint32_t steps) {
+uint32_t mean_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows, uint32_t words,
+                    uint32_t steps) {
   // Along columns at most so many that the threads beside each other still read whole sectors of
-  // memory: 8 words. Beyond 8 or 32 lanes, only until the device is full of threads.
+  // memory: 8 words. Beyond 8 or 32 lanes, only until a GPU is full of threads.
   constexpr uint64_t kManyThreads = 1 << 18;
   constexpr uint32_t kSectorWords = 8;
   const uint32_t usual = along_rows ? 32 : 8;
-  const uint32_t most = along_rows ? row.workgroup_size : row.workgroup_size / kSectorWords;
+  const uint32_t gpu_most = along_rows ? row.workgroup_size : row.workgroup_size / kSectorWords;
+  const uint32_t most = caps.type == DeviceType::kCpu ? usual : gpu_most;
   uint32_t lanes = 1;
   while (lanes < most && lanes < steps &&
          (lanes < usual || uint64_t{lanes} * words < kManyThreads)) {

@@ -56,7 +56,8 @@ const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
 
 // Lanes of a team of q8ta_mean: threads that share the `steps` of each of `words` sums, on a row of
 // the table.
-uint32_t mean_lanes(const KernelRow& row, bool along_rows, uint32_t words, uint32_t steps);
+uint32_t mean_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows, uint32_t words,
+                    uint32_t steps);
 
 // count >= 1. Elementwise kernels stride over what the largest allowed grid does not cover.
 WorkgroupCount elementwise_grid(const KernelRow& row, const DeviceCaps& caps, uint32_t count);

@@ -159,7 +159,7 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   const KernelRow& row = choose_elementwise_kernel(
       graph.caps(), {{"q8ta_mean", static_cast<uint64_t>(graph.numel(args.x))}});
   const uint32_t words = push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
-  const uint32_t lanes = mean_lanes(row, along_rows, words, push.steps);
+  const uint32_t lanes = mean_lanes(row, graph.caps(), along_rows, words, push.steps);
   const uint32_t teams = row.workgroup_size / lanes;
   const uint32_t groups =
       std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
