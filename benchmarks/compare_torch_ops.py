@@ -131,7 +131,9 @@ def our_results(bench: Path, ops: list[str]) -> dict[str, Any]:
         report = Path(folder, "bench.json")
         named = [argument for op in ops for argument in ("--op", op)]
         subprocess.run(
-            [str(bench.resolve()), *named, "--json", str(report)], check=True, stdout=subprocess.DEVNULL
+            [str(bench.resolve()), *named, "--json", str(report)],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         document: dict[str, Any] = json.loads(report.read_text())
     return document
