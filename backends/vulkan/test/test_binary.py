@@ -61,7 +61,7 @@ def test_same_shape(count: int, name: str) -> None:
     check(numbers((count,), 0), numbers((count,), 1), name)
 
 
-@each_row("q8ta_binary")
+@each_row("q8ta_binary", "q8ta_binary_words")
 def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each way in which a word of y finds its elements: whole words, one repeated, gathered."""
     force_row(monkeypatch, row)

@@ -7,14 +7,15 @@
 // The loops of strided_bytes.glsl are the dimensions of y; a stride of 0 repeats an operand. One
 // thread makes the words of flat_steps.glsl (four elements each); it alone touches them, and keeps
 // the bytes of the last one that lie beyond the tensor.
-// Specialization constants: 1, OPERATION: 0 add, 1 sub, 2 mul. 2 and 3, what the four elements of a
-// word of y are in a and in b:
+// With WHOLE_WORDS the loops count words of y, and each operand has one form:
 //
-//   GATHERED  anywhere; with one operand both are, and the loops count elements
-//   WORD      a word of the operand, too: then the loops count words, as do the strides
-//   REPEATED  one element four times: the loops count words, the strides elements
+//   WORD      four elements are a word of the operand, too; its strides count words
+//   REPEATED  one element four times; its strides count elements
 //
-// 4, MAY_BE_NAN: 0 where the scales are so small that no step overflows.
+// Else loops and strides count elements, and four are gathered, wherever they are.
+//
+// Specialization constants: 1, OPERATION: 0 add, 1 sub, 2 mul. 2, MAY_BE_NAN: 0 where the scales are
+// so small that no step overflows. 3 and 4, A_REPEATED and B_REPEATED: 1 for that form.
 //
 // Preconditions and features: none.
 #version 450
@@ -27,13 +28,9 @@
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
 layout(constant_id = 1) const uint OPERATION = 0;
-layout(constant_id = 2) const uint A_FORM = 0;
-layout(constant_id = 3) const uint B_FORM = 0;
-layout(constant_id = 4) const uint MAY_BE_NAN = 1;
-
-const uint GATHERED = 0;
-const uint WORD = 1;
-const uint REPEATED = 2;
+layout(constant_id = 2) const uint MAY_BE_NAN = 1;
+layout(constant_id = 3) const uint A_REPEATED = 0;
+layout(constant_id = 4) const uint B_REPEATED = 0;
 
 layout(set = 0, binding = 0) buffer OutputY { uint y_words[]; };
 layout(set = 0, binding = 1) readonly buffer InputA { uint a_words[]; };
@@ -57,33 +54,36 @@ layout(push_constant) uniform Params {
 
 DEFINE_ELEMENT_AT(a_at, p.a_strides)
 DEFINE_ELEMENT_AT(b_at, p.b_strides)
-DEFINE_GATHER(gather_a, a_at, a_words, p.a_strides, 0)
-DEFINE_GATHER(gather_b, b_at, b_words, p.b_strides, 0)
-
-// Defines LOAD(at): the four elements of word `at` of y, of an operand; a REPEATED one is the
-// lowest byte only.
-#define DEFINE_LOAD(LOAD, FORM, GATHER, AT, WORDS)                                    \
+// Defines LOAD(at): the four elements of word `at` of y, of an operand; of a repeated one only the
+// lowest byte.
+#ifdef WHOLE_WORDS
+#define DEFINE_LOAD(LOAD, REPEATED, AT, WORDS, STRIDES)                               \
   uint LOAD(uint at) {                                                                \
-    if (FORM == GATHERED) {                                                           \
-      return GATHER(at * 4, min(4, p.count - at * 4));                                \
-    }                                                                                 \
     uint left;                                                                        \
     const uint from = AT(at, left);                                                   \
-    return FORM == WORD ? WORDS[from] : WORDS[from >> 2] >> ((from & 3) * 8);         \
+    const uint shift = REPEATED != 0 ? (from & 3) * 8 : 0;                            \
+    return WORDS[REPEATED != 0 ? from >> 2 : from] >> shift;                          \
   }
+#else
+#define DEFINE_LOAD(LOAD, REPEATED, AT, WORDS, STRIDES)                               \
+  DEFINE_GATHER(LOAD##_elements, AT, WORDS, STRIDES, 0)                               \
+  uint LOAD(uint at) {                                                                \
+    return LOAD##_elements(at * 4, min(4, p.count - at * 4));                         \
+  }
+#endif
 
-DEFINE_LOAD(load_a, A_FORM, gather_a, a_at, a_words)
-DEFINE_LOAD(load_b, B_FORM, gather_b, b_at, b_words)
+DEFINE_LOAD(load_a, A_REPEATED, a_at, a_words, p.a_strides)
+DEFINE_LOAD(load_b, B_REPEATED, b_at, b_words, p.b_strides)
 
-vec4 dequantize(uint word, uint form, int zero_point, float scale) {
+vec4 dequantize(uint word, uint repeated, int zero_point, float scale) {
   const vec4 f = distances(word, zero_point);
-  precise vec4 scaled = (form == REPEATED ? vec4(f.x) : f) * scale;
+  precise vec4 scaled = (repeated != 0 ? vec4(f.x) : f) * scale;
   return scaled;
 }
 
 vec4 combine(uint a, uint b) {
-  const vec4 left = dequantize(a, A_FORM, p.a_zero_point, p.a_scale);
-  const vec4 right = dequantize(b, B_FORM, p.b_zero_point, p.b_scale);
+  const vec4 left = dequantize(a, A_REPEATED, p.a_zero_point, p.a_scale);
+  const vec4 right = dequantize(b, B_REPEATED, p.b_zero_point, p.b_scale);
   precise vec4 g = OPERATION == 0 ? left + right : OPERATION == 1 ? left - right : left * right;
   return g;
 }

@@ -3,7 +3,6 @@
 //   y = clamp(round_half_even(g * fl32(1 / output_scale)) + output_zero_point, quant_min,
 //   quant_max)
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "graph/ComputeGraph.h"
@@ -102,31 +101,32 @@ Sizes broadcast_strides(const Sizes& operand, size_t rank) {
   return strides;
 }
 
-// What the four elements of a word of y are in an operand; as in the shader.
-enum Form : uint32_t { kGathered, kWord, kRepeated };
+// Whether an operand has one element for all four of a word of y.
+bool is_repeated(const Loops& loops, size_t operand) { return loops.strides[operand].back() == 0; }
 
-// With whole words, the loops are made to count words.
-std::array<uint32_t, 2> forms_of(Loops& loops) {
-  std::array<uint32_t, 2> forms{};
-  for (size_t i = 0; i < 2; ++i) {
+// Makes the loops count words of y where each operand has whole words for them, too, or one
+// element; false where it has not. Strides of whole words then count words.
+bool in_words(Loops& loops) {
+  for (size_t i = 0; i < loops.strides.size(); ++i) {
     const Sizes& strides = loops.strides[i];
     const bool whole =
         strides.back() == 1 && std::all_of(strides.begin(), strides.end() - 1,
                                            [](int64_t stride) { return stride % 4 == 0; });
-    forms[i] = strides.back() == 0 ? kRepeated : whole ? kWord : kGathered;
+    if (!whole && !is_repeated(loops, i)) {
+      return false;
+    }
   }
   // Of a single loop, the last word may be a part of one.
-  const bool whole_words = loops.sizes.size() == 1 || loops.sizes.back() % 4 == 0;
-  if (!whole_words || forms[0] == kGathered || forms[1] == kGathered) {
-    return {kGathered, kGathered};
+  if (loops.sizes.size() > 1 && loops.sizes.back() % 4 != 0) {
+    return false;
   }
   loops.sizes.back() = (loops.sizes.back() + 3) / 4;
-  for (size_t i = 0; i < 2; ++i) {
-    for (size_t d = 0; d + 1 < loops.sizes.size() && forms[i] == kWord; ++d) {
+  for (size_t i = 0; i < loops.strides.size(); ++i) {
+    for (size_t d = 0; d + 1 < loops.sizes.size() && !is_repeated(loops, i); ++d) {
       loops.strides[i][d] /= 4;
     }
   }
-  return forms;
+  return true;
 }
 
 // Whether infinities can meet zeros or each other: a dequantized value is up to 255 steps from
@@ -150,17 +150,20 @@ void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
                                          broadcast_strides(graph.sizes(args.b), sizes.size())}});
     const uint64_t a_end = element_end(loops, 0);
     const uint64_t b_end = element_end(loops, 1);
-    const std::array<uint32_t, 2> forms = forms_of(loops);
+    const bool words = in_words(loops);
     std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
     std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.a_strides);
     std::copy(loops.strides[1].begin(), loops.strides[1].end(), push.b_strides);
-    const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{"q8ta_binary", push.count}});
+    const KernelRow& row = choose_elementwise_kernel(
+        graph.caps(), {{words ? "q8ta_binary_words" : "q8ta_binary", push.count}});
     const auto rank = static_cast<uint32_t>(loops.sizes.size());
-    commands.dispatch(graph.context().pipelines.get(row, {rank, args.operation, forms[0], forms[1],
-                                                          may_be_nan(push) ? 1u : 0u}),
-                      {bind_elements(graph, args.y, push.count),
-                       bind_elements(graph, args.a, a_end), bind_elements(graph, args.b, b_end)},
-                      push, elementwise_grid(row, graph.caps(), push.count));
+    commands.dispatch(
+        graph.context().pipelines.get(row, {rank, args.operation, may_be_nan(push) ? 1u : 0u,
+                                            words && is_repeated(loops, 0) ? 1u : 0u,
+                                            words && is_repeated(loops, 1) ? 1u : 0u}),
+        {bind_elements(graph, args.y, push.count), bind_elements(graph, args.a, a_end),
+         bind_elements(graph, args.b, b_end)},
+        push, elementwise_grid(row, graph.caps(), push.count));
   };
   graph.add_node({args.op, {args.a, args.b}, {args.y}, record});
 }
