@@ -92,7 +92,7 @@ def rows_of_delegate(method: str, program: ExportedProgram, index: int) -> list[
     ours = [node for node in graph.nodes if is_ours(node)]
     names = {node: op_name(node) for node in graph.nodes if is_listed(node)}
     if ours:
-        rewrite_uint8(dry, dry.graph_module)
+        rewrite_uint8(Constants(dry), graph)
     steps = match_steps(graph, Constants(program)).steps if ours else ()
     became = _run_rules(dry, steps, ours)
     return [
@@ -122,8 +122,9 @@ def _run_rules(
         for node in replaced:
             made[node] += work
 
+    constants = Constants(dry)
     for step in steps:
-        rewrite_steps(dry, dry.graph_module, [step])
+        rewrite_steps(constants, [step])
         note(step.inner_nodes)
     # As executorch's FusePatternsPass does it.
     for node in graph.nodes:

@@ -306,13 +306,15 @@ def _with_work(
     groups: Sequence[list[Node]], steps: Sequence[Step]
 ) -> list[tuple[list[Node], list[Step]]]:
     """The groups in which a step is work, with their steps."""
-    found = []
-    for group in groups:
-        members = set(group)
-        inside = [step for step in steps if step.anchor_node in members]
-        if any(step.is_work for step in inside):
-            found.append((group, inside))
-    return found
+    place = {node: index for index, group in enumerate(groups) for node in group}
+    inside: list[list[Step]] = [[] for _ in groups]
+    for step in steps:
+        inside[place[step.anchor_node]].append(step)
+    return [
+        (group, members)
+        for group, members in zip(groups, inside, strict=True)
+        if any(step.is_work for step in members)
+    ]
 
 
 def _misplaced_sizes(groups: Sequence[Sequence[Node]]) -> set[Node]:

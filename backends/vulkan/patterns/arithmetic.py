@@ -9,8 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 from torch.fx.node import Argument
 
 from ..custom_ops import Q8TA_BINARY, Q8TA_MEAN
@@ -206,16 +205,13 @@ def _mean_dims(node: Node) -> tuple[int, ...]:
     return tuple(sorted({int(dim) % rank for dim in dims})) if dims else tuple(range(rank))
 
 
-def rewrite_arithmetic(
-    program: ExportedProgram, graph_module: GraphModule, match: ArithmeticMatch
-) -> None:
+def rewrite_arithmetic(constants: Constants, match: ArithmeticMatch) -> None:
     """Put one int8 op for each tail in the place of its quantizes."""
-    graph = graph_module.graph
     for tail in match.tails:
-        builder = Int8Builder(program, graph_module, match.anchor_node)
+        builder = Int8Builder(constants, match.anchor_node)
         target, args = _call(builder, match)
         output = (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
-        result = call_after(graph, builder.place, target, (*args, *output))
+        result = call_after(builder.place.graph, builder.place, target, (*args, *output))
         hand_over(result, tail.moves, tail.quantizes)
 
 

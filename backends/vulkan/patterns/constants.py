@@ -9,20 +9,14 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from itertools import takewhile
 from typing import Any
 
 import torch
-from executorch.backends.transforms.utils import (
-    create_constant_placeholder,
-    get_param_tensor,
-    is_param_node,
-)
-from executorch.backends.vulkan.utils import get_tensor_name
+from executorch.backends.transforms.utils import create_constant_placeholder
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
-from torch.fx import GraphModule, Node
+from torch.export.graph_signature import ExportGraphSignature, InputKind, InputSpec
+from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 from torch.utils.weak import TensorWeakRef
 
@@ -46,20 +40,31 @@ def known_values(program: ExportedProgram) -> KnownValues:
     }
 
 
-def is_computed_from(node: Node, is_leaf: Callable[[Node], bool]) -> bool:
-    """True where ops that always give the same compute `node` from such placeholders alone."""
-    queue, seen = [node], {node}
+def is_computed_from(
+    node: Node, is_leaf: Callable[[Node], bool], answers: dict[Node, bool] | None = None
+) -> bool:
+    """True where ops that always give the same compute `node` from such placeholders alone.
+
+    Args:
+        answers: what is known of other nodes, which is added to: a question for each node of a
+            chain then costs one step, not the way back to the chain's start.
+    """
+    answers = {} if answers is None else answers
+    queue = [node]
     while queue:
-        one = queue.pop()
-        if one.op == "placeholder":
-            if not is_leaf(one):
-                return False
-        elif not _gives_the_same(one):
-            return False
-        new = [source for source in one.all_input_nodes if source not in seen]
-        seen.update(new)
-        queue += new
-    return True
+        one = queue[-1]
+        sources = one.all_input_nodes
+        if one in answers:
+            queue.pop()
+        elif one.op == "placeholder":
+            answers[one] = is_leaf(one)
+        elif not _gives_the_same(one) or not all(answers.get(source, True) for source in sources):
+            answers[one] = False
+        elif unknown := [source for source in sources if source not in answers]:
+            queue += unknown
+        else:
+            answers[one] = True
+    return answers[node]
 
 
 def _gives_the_same(node: Node) -> bool:
@@ -88,27 +93,47 @@ def _placeholders_behind(node: Node) -> list[Node]:
     return [source for source in sources if source.op == "placeholder"]
 
 
+_CONSTANT_KINDS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+
+
 class Constants:
-    """Answers about the constants of one program.
+    """Answers about the constants of one program, and new ones.
 
     While a program is partitioned its state dict holds fake tensors; `known` then supplies the
     real ones. A question that can't be answered gives None.
+
+    What is found is kept, so that many questions take time in proportion. Values may be replaced
+    by equal ones meanwhile, as rewrites do it; after any other change, ask a new object.
     """
 
     def __init__(self, program: ExportedProgram, known: Iterable[KnownValues] = ()) -> None:
         self._program = program
         self._known = tuple(known)
+        self._answers: dict[Node, bool] = {}
+        self._signature: ExportGraphSignature | None = None
+        self._specs: dict[str, InputSpec] = {}
+        self._mutated: frozenset[str] = frozenset()
 
     def is_constant(self, node: Node) -> bool:
         """True for a placeholder that nothing writes, and for what is computed from such alone."""
-        return is_computed_from(node, self._is_unchanged)
+        return is_computed_from(node, self._is_unchanged, self._answers)
 
     def _is_unchanged(self, placeholder: Node) -> bool:
-        if not is_param_node(self._program, placeholder):
-            return False
+        spec = self._spec(placeholder)
+        return spec is not None and spec.target not in self._mutated
+
+    def _spec(self, placeholder: Node) -> InputSpec | None:
+        """What the signature, which each question of its own lists anew, says of a constant."""
         signature = self._program.graph_signature
-        name = signature.inputs_to_buffers.get(placeholder.name)
-        return name not in signature.buffers_to_mutate.values()
+        if signature is not self._signature:
+            self._signature = signature
+            self._specs = {
+                spec.arg.name: spec
+                for spec in signature.input_specs
+                if spec.kind in _CONSTANT_KINDS
+            }
+            self._mutated = frozenset(signature.buffers_to_mutate.values())
+        return self._specs.get(placeholder.name)
 
     def values(self, node: Node) -> tuple[torch.Tensor, ...]:
         """The values that the constant `node` may have; empty where nothing is known.
@@ -153,75 +178,73 @@ class Constants:
             return without_copy(node.target)(*args, **kwargs)
 
     def _leaf(self, node: Node, known: KnownValues) -> torch.Tensor:
-        tensor = get_param_tensor(self._program, node)
-        if tensor is None:
+        spec = self._spec(node)
+        if spec is None or spec.target is None:
             raise UnknownValueError(f"{node.name} is not a constant")
+        name = spec.target
+        is_in_state = spec.kind == InputKind.PARAMETER or spec.persistent
+        tensor = (self._program.state_dict if is_in_state else self._program.constants)[name]
         if not isinstance(tensor, FakeTensor):
             return tensor.detach()
         # Numbers that lowering itself turned into constants keep their values.
         if tensor.constant is not None:
             return tensor.constant
-        name = get_tensor_name(self._program, node)
         real = known[name]() if name in known else None
         if real is None or (real.shape, real.dtype) != (tensor.shape, tensor.dtype):
             raise UnknownValueError(f"the value of {node.name} is not known")
         return real.detach()
 
+    def add(
+        self, graph: Graph, what: str, values: torch.Tensor, source: Node | None = None
+    ) -> Node:
+        """A new placeholder with these values, one for all that ask for the same.
 
-def add_constant(
-    program: ExportedProgram,
-    graph_module: GraphModule,
-    what: str,
-    values: torch.Tensor,
-    source: Node | None = None,
-) -> Node:
-    """A constant placeholder with these values, one for all that ask for the same.
+        Args:
+            what: what it is, the first part of its name; the digest of the values is the rest.
+            source: the constant that it is made of, whose data file it shares.
+        """
+        tensor = torch.empty(values.shape, dtype=values.dtype).copy_(values)
+        digest = hashlib.sha1(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        first = next(iter(graph.nodes))
+        self._spec(first)
+        with graph.inserting_before(first):
+            constant = create_constant_placeholder(
+                exp_program=self._program,
+                graph=graph,
+                name=f"{what}_{digest.hexdigest()[:16]}",
+                kind=InputKind.PARAMETER,
+                data=tensor,
+            )
+        if self._program.graph_signature is self._signature:
+            return constant
+        # Each constant makes a new signature; it stands first in it, as in the graph.
+        self._signature = self._program.graph_signature
+        self._specs[constant.name] = self._signature.input_specs[0]
+        for placeholder in () if source is None else _placeholders_behind(source):
+            share_data_file(constant, placeholder)
+        return constant
 
-    Args:
-        what: what it is, the first part of its name; the digest of the values is the rest.
-        source: the constant that it is made of, whose data file it shares.
-    """
-    tensor = torch.empty(values.shape, dtype=values.dtype).copy_(values)
-    digest = hashlib.sha1(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    name = f"{what}_{digest.hexdigest()[:16]}"
-    graph = graph_module.graph
-    for node in takewhile(lambda node: node.op == "placeholder", graph.nodes):
-        if node.meta.get("requested_name") == name:
+    def as_placeholder(
+        self,
+        graph: Graph,
+        what: str,
+        node: Node,
+        arrange: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
+    ) -> Node:
+        """The constant `node` as a placeholder: itself where it is one already, or a new one.
+
+        Args:
+            what: as for `add`.
+            arrange: moves its elements first.
+
+        Raises:
+            UnknownValueError: where its value is not at hand, or it is no constant.
+        """
+        value = self.value(node)
+        arranged = arrange(value)
+        # The serializer writes a tensor's whole storage, so a part of a larger one is copied.
+        is_whole = value.untyped_storage().nbytes() <= value.nbytes
+        if node.op == "placeholder" and is_whole and arranged.is_set_to(value):
             return node
-    with graph.inserting_before(next(iter(graph.nodes))):
-        constant = create_constant_placeholder(
-            exp_program=program,
-            graph=graph,
-            name=name,
-            kind=InputKind.PARAMETER,
-            data=tensor,
-        )
-    for placeholder in () if source is None else _placeholders_behind(source):
-        share_data_file(constant, placeholder)
-    return constant
-
-
-def as_placeholder(
-    program: ExportedProgram,
-    graph_module: GraphModule,
-    what: str,
-    node: Node,
-    arrange: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
-) -> Node:
-    """The constant `node` as a placeholder: itself where it is one already, or a new one.
-
-    Args:
-        what: as for `add_constant`.
-        arrange: moves its elements first.
-
-    Raises:
-        UnknownValueError: where its value is not at hand, or it is no constant.
-    """
-    value = Constants(program).value(node)
-    arranged = arrange(value)
-    # The serializer writes a tensor's whole storage, so a part of a larger one is copied.
-    is_whole = value.untyped_storage().nbytes() <= value.nbytes
-    if node.op == "placeholder" and is_whole and arranged.is_set_to(value):
-        return node
-    return add_constant(program, graph_module, what, arranged, node)
+        return self.add(graph, what, arranged, node)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 
 from ..custom_ops import INT8_MAX, INT8_MIN, Q8TA_TABLE
-from .constants import Constants, add_constant, as_placeholder
+from .constants import Constants
 from .edge_ops import QUANTIZE, QuantParams, node_argument
 from .expressions import INPUT, Expression, evaluate
 from .forms import Source, Tree
@@ -23,10 +22,8 @@ class Int8Builder:
         place: the node that was added last.
     """
 
-    def __init__(self, program: ExportedProgram, graph_module: GraphModule, place: Node) -> None:
-        self._program = program
-        self._graph_module = graph_module
-        self._constants = Constants(program)
+    def __init__(self, constants: Constants, place: Node) -> None:
+        self._constants = constants
         self.place = place
 
     def tree(self, tree: Tree, leaf: Callable[[Source, Node], Node] | None = None) -> Node:
@@ -39,7 +36,7 @@ class Int8Builder:
             # Read now, for an earlier rewrite may have replaced the producer.
             x = node_argument(tree.dequantize, 0)
             if x.target == QUANTIZE and self._constants.is_constant(x):
-                x = as_placeholder(self._program, self._graph_module, "q8ta_constant", x)
+                x = self._constants.as_placeholder(x.graph, "q8ta_constant", x)
             return x if leaf is None else leaf(tree, x)
         inputs = [self.tree(one, leaf) for one in tree.inputs]
         self.place = redo_on(tree.op, inputs, self.place)
@@ -50,7 +47,7 @@ class Int8Builder:
     ) -> Node:
         """`expression` of the int8 tensor `x`, on the grid `target`, or in float32 without one."""
         values = table_values(expression, params, target, self._constants)
-        table = add_constant(self._program, self._graph_module, "q8ta_table", values)
+        table = self._constants.add(x.graph, "q8ta_table", values)
         self.place = call_after(self.place.graph, self.place, Q8TA_TABLE, (x, table))
         return self.place
 

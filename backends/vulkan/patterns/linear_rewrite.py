@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 from torch.fx.node import Argument
 
 from ..custom_ops import LINEAR_FLOAT_OUT, Q8TA_LINEAR, Q8TA_LINEAR_BOUNDED, Q8TA_LINEAR_GEMV
-from .constants import Constants, add_constant, as_placeholder
+from .constants import Constants
 from .edge_ops import sizes_of
 from .epilogue import FloatTail
 from .graph_edits import call_after, hand_over, redo_on
@@ -18,17 +17,15 @@ from .linear_operands import Weight
 from .quantized_linear import QuantizedLinearMatch
 
 
-def rewrite_quantized_linear(
-    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
-) -> None:
+def rewrite_quantized_linear(constants: Constants, match: QuantizedLinearMatch) -> None:
     """Rewrite in place; the nodes that lose their last user are left for dead code elimination.
 
     Raises:
         ValueError: where a constant's values are not at hand.
     """
-    place, head = linear_inputs(program, graph_module, match)
-    bias = padded_bias(program, graph_module, match)
-    graph = graph_module.graph
+    place, head = linear_inputs(constants, match)
+    bias = padded_bias(constants, match)
+    graph = place.graph
     tail = match.tail
     if isinstance(tail, FloatTail):
         assert match.views.float_output is not None
@@ -46,21 +43,20 @@ def rewrite_quantized_linear(
 
 
 def linear_inputs(
-    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
+    constants: Constants, match: QuantizedLinearMatch
 ) -> tuple[Node, tuple[Argument, ...]]:
     """(the node behind which the op can stand, its arguments up to the weight scales)."""
     weight = match.weight
-    integers = as_placeholder(
-        program, graph_module, "weight", weight.constant.integers, weight.as_n_k
-    )
+    graph = match.anchor_node.graph
+    integers = constants.as_placeholder(graph, "weight", weight.constant.integers, weight.as_n_k)
     # With the sums over k, kernels apply the input's zero point.
-    sums = Constants(program).value(integers).sum(dim=1, dtype=torch.int64).to(torch.int32)
+    sums = constants.value(integers).sum(dim=1, dtype=torch.int64).to(torch.int32)
     source = weight.constant.integers
-    weight_sums = _add_vector(program, graph_module, "weight_sums", sums, source)
-    scales = _scales(weight, Constants(program))
+    weight_sums = _add_vector(constants, "weight_sums", sums, source)
+    scales = _scales(weight, constants)
     if isinstance(weight.constant.scales, Node):
         source = weight.constant.scales
-    weight_scales = _add_vector(program, graph_module, "weight_scales", scales, source)
+    weight_scales = _add_vector(constants, "weight_scales", scales, source)
     place = match.anchor_node
     x = match.activation.x
     for move in match.views.before:
@@ -70,16 +66,14 @@ def linear_inputs(
     return place, (*head, integers, weight_sums, weight_scales)
 
 
-def padded_bias(
-    program: ExportedProgram, graph_module: GraphModule, match: QuantizedLinearMatch
-) -> Node | None:
+def padded_bias(constants: Constants, match: QuantizedLinearMatch) -> Node | None:
     """The bias as a placeholder, or None."""
     if match.bias is None:
         return None
     n = match.shape[0]
-    bias = Constants(program).value(match.bias).reshape(-1)
+    bias = constants.value(match.bias).reshape(-1)
     bias = bias.expand(n) if len(bias) == 1 else bias[:n]
-    return _add_vector(program, graph_module, "bias", bias, match.bias)
+    return _add_vector(constants, "bias", bias, match.bias)
 
 
 def _scales(weight: Weight, constants: Constants) -> torch.Tensor:
@@ -91,15 +85,14 @@ def _scales(weight: Weight, constants: Constants) -> torch.Tensor:
 
 
 def _add_vector(
-    program: ExportedProgram,
-    graph_module: GraphModule,
+    constants: Constants,
     what: str,
     values: torch.Tensor,
     source: Node,
 ) -> Node:
     """A constant of these values, with zeros up to a size that is a multiple of 4."""
     padded = torch.nn.functional.pad(values, (0, -len(values) % 4))
-    return add_constant(program, graph_module, what, padded, source)
+    return constants.add(source.graph, what, padded, source)
 
 
 def _stock_target(match: QuantizedLinearMatch) -> Any:

@@ -105,8 +105,9 @@ def _rewrite_whole_graph(
     for node in graph_module.graph.nodes:
         if node.op == "call_function":
             mark_as_ours(node)
-    rewrite_uint8(program, graph_module)
-    plan = match_steps(graph_module.graph, Constants(program))
+    constants = Constants(program)
+    rewrite_uint8(constants, graph_module.graph)
+    plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
         if rejection.node.target in LINEAR_OPS:
             # The partitioner took the layer without seeing its values, and nothing else in our
@@ -116,7 +117,7 @@ def _rewrite_whole_graph(
                 "only in to_edge_transform_and_lower(..., partitioner=[...]); lower with that, or "
                 "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
             )
-    rewrite_steps(program, graph_module, plan.steps)
+    rewrite_steps(constants, plan.steps)
 
 
 def _register_linear() -> None:
@@ -141,9 +142,10 @@ def _register_linear() -> None:
             stock_replace(program, graph_module, match)
             return
         # The detector saw neither values nor which placeholders are constants.
-        found = match_quantized_linear(match.anchor_node, Constants(program))
+        constants = Constants(program)
+        found = match_quantized_linear(match.anchor_node, constants)
         if isinstance(found, QuantizedLinearMatch):
-            rewrite_quantized_linear(program, graph_module, found)
+            rewrite_quantized_linear(constants, found)
         else:
             logger.debug("%s is not fused: %s", match.anchor_node.name, found.reason)
 

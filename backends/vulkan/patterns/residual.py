@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 from torch.fx.node import Argument
 
 from ..custom_ops import Q8TA_LINEAR_RESIDUAL
@@ -174,13 +173,11 @@ def _fold(
     return None
 
 
-def rewrite_residual(
-    program: ExportedProgram, graph_module: GraphModule, match: ResidualMatch
-) -> None:
+def rewrite_residual(constants: Constants, match: ResidualMatch) -> None:
     """Put the fused op in the place of the add, where both of its inputs are at hand."""
     linear, tail = match.linear, match.tail
-    _, head = linear_inputs(program, graph_module, linear)
-    bias = padded_bias(program, graph_module, linear)
+    _, head = linear_inputs(constants, linear)
+    bias = padded_bias(constants, linear)
     own = linear.tail
     activation: ActivationCall = own.activation
     # Without rounding the layer's own grid says nothing; the output's will do.
@@ -190,8 +187,8 @@ def rewrite_residual(
     other = match.other
     args: tuple[Argument, ...] = (*head, grid.scale, grid.zero_point, bias, *activation.args)
     args += (*bounds, is_rounded)
-    x = Int8Builder(program, graph_module, match.add).tree(other)
+    x = Int8Builder(constants, match.add).tree(other)
     args += (x, other.params.scale, other.params.zero_point)
     args += (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
-    result = call_after(graph_module.graph, match.add, Q8TA_LINEAR_RESIDUAL, args)
+    result = call_after(match.add.graph, match.add, Q8TA_LINEAR_RESIDUAL, args)
     hand_over(result, tail.moves, tail.quantizes)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch.export import ExportedProgram
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 
 from .arithmetic import ArithmeticMatch, match_arithmetic, rewrite_arithmetic
 from .constants import Constants
@@ -59,7 +58,7 @@ class Step(Protocol):
         """ExecuTorch's own Vulkan runtime can run the result as well."""
 
 
-Rewrite = Callable[[ExportedProgram, GraphModule, Any], None]
+Rewrite = Callable[[Constants, Any], None]
 
 # The one list of step families and what makes int8 ops of them.
 REWRITES: dict[type, Rewrite] = {
@@ -120,13 +119,11 @@ def match_steps(
     return StepPlan(tuple(steps), tuple(kept))
 
 
-def rewrite_steps(
-    program: ExportedProgram, graph_module: GraphModule, steps: Collection[Step]
-) -> None:
+def rewrite_steps(constants: Constants, steps: Collection[Step]) -> None:
     """Put the int8 ops in place; dead nodes are left for dead code elimination.
 
     Raises:
         ValueError: where a constant's values are not at hand.
     """
     for step in steps:
-        REWRITES[type(step)](program, graph_module, step)
+        REWRITES[type(step)](constants, step)

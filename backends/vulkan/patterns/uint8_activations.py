@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from torch.export import ExportedProgram
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 
 from ..custom_ops import Q8TA_TABLE
-from .constants import Constants, add_constant
+from .constants import Constants
 from .edge_ops import (
     DEQUANTIZE,
     QUANTIZE,
@@ -93,12 +92,11 @@ def plan_as_int8(graph: Graph, is_constant: Callable[[Node], bool]) -> None:
             _set_int8(node)
 
 
-def rewrite_uint8(program: ExportedProgram, graph_module: GraphModule) -> None:
+def rewrite_uint8(constants: Constants, graph: Graph) -> None:
     """Change a delegate's graph; its inputs and outputs keep their dtypes."""
-    graph = graph_module.graph
     if not has_uint8(graph):
         return
-    changed = change_to_int8(graph, Constants(program).is_constant)
+    changed = change_to_int8(graph, constants.is_constant)
     for node in changed:
         if node.op == "placeholder":
             # Moves with other inputs that stay uint8 are not among them.
@@ -108,13 +106,13 @@ def rewrite_uint8(program: ExportedProgram, graph_module: GraphModule) -> None:
                 if user in changed or user.target in SPLIT_OPS or static_quant_params(user)
             ]
             place = next(n for n in graph.nodes if n.op != "placeholder").prev
-            converted = _converted(program, graph_module, node, place, torch.int8)
+            converted = _converted(constants, node, place, torch.int8)
             for reader in readers:
                 reader.replace_input_with(node, converted)
     output = graph.output_node()
     for result in output.all_input_nodes:
         if result in changed and result.op != "placeholder":
-            converted = _converted(program, graph_module, result, output.prev, torch.uint8)
+            converted = _converted(constants, result, output.prev, torch.uint8)
             output.replace_input_with(result, converted)
 
 
@@ -125,13 +123,11 @@ def _set_int8(node: Node) -> None:
     node.meta["val"] = fake_result(*like)
 
 
-def _converted(
-    program: ExportedProgram, graph_module: GraphModule, x: Node, place: Node, dtype: torch.dtype
-) -> Node:
+def _converted(constants: Constants, x: Node, place: Node, dtype: torch.dtype) -> Node:
     """`x` plus or minus 128 in the other dtype. A table reads the bits of uint8 as int8."""
 
     values = torch.arange(256)
     if dtype == torch.int8:
         values = (values + _SHIFT) % 256 - _SHIFT
-    table = add_constant(program, graph_module, "q8ta_table", values.to(dtype))
-    return call_after(graph_module.graph, place, Q8TA_TABLE, (x, table))
+    table = constants.add(x.graph, "q8ta_table", values.to(dtype))
+    return call_after(x.graph, place, Q8TA_TABLE, (x, table))

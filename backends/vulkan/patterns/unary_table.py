@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch.export import ExportedProgram
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 
 from ..custom_ops import INT8_MAX, INT8_MIN
+from .constants import Constants
 from .edge_ops import (
     DEQUANTIZE,
     QUANTIZE,
@@ -106,14 +106,14 @@ def match_unary(node: Node, forms: Mapping[Node, Form]) -> UnaryMatch | None:
     return UnaryMatch(node, form, grouped, readers)
 
 
-def rewrite_unary(program: ExportedProgram, graph_module: GraphModule, match: UnaryMatch) -> None:
+def rewrite_unary(constants: Constants, match: UnaryMatch) -> None:
     """Put moves and tables in the place of the quantizes and of the float node."""
     for params, quantizes in match.outputs:
-        builder = Int8Builder(program, graph_module, match.anchor_node)
+        builder = Int8Builder(constants, match.anchor_node)
         result = _int8_result(builder, match.form, params)
         hand_over(result, (), quantizes)
     if match.float_readers:
-        builder = Int8Builder(program, graph_module, match.anchor_node)
+        builder = Int8Builder(constants, match.anchor_node)
         grid = match.form.params
         assert grid is not None
         result = builder.table(builder.tree(match.form.tree), grid, match.form.expression, None)

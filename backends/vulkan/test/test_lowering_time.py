@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 from torch.fx import Graph, Node
 
-from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan import VulkanPartitioner, partition_plan
 from executorch_vulkan.partition_levels import group_by_level
 from executorch_vulkan.patterns import registration
 from executorch_vulkan.patterns.graph_edits import mark_as_ours
@@ -23,24 +26,61 @@ OUT = Grid(0.1, 0)
 
 
 class Layers(nn.Module):
-    """Int8 linears with a softmax, which stays on the CPU, between each two."""
+    """Int8 linears, with a softmax, which stays on the CPU, behind each where they are `cut`."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, cut: bool) -> None:
         super().__init__()
         self.weights = nn.ModuleList(QuantizedWeight(8, 8, seed) for seed in range(count))
+        self.cut = cut
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for weight in self.weights:
-            x = OUT.round_trip(nn.functional.linear(OUT.round_trip(x), weight())).softmax(-1)
+            x = OUT.round_trip(nn.functional.linear(OUT.round_trip(x), weight()))
+            x = x.softmax(-1) if self.cut else x
         return x
+
+
+def export(count: int, cut: bool) -> torch.export.ExportedProgram:
+    return torch.export.export(Layers(count, cut).eval(), (torch.randn(2, 8),))
+
+
+def lower_exported(exported: torch.export.ExportedProgram) -> int:
+    """The number of delegates."""
+    return len(
+        read_delegates(to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()]))
+    )
 
 
 def lower(count: int) -> int:
     """The number of delegates."""
-    exported = torch.export.export(Layers(count).eval(), (torch.randn(2, 8),))
-    return len(
-        read_delegates(to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()]))
-    )
+    return lower_exported(export(count, cut=True))
+
+
+def own_calls(work: Callable[[], Any]) -> int:
+    """How many calls `work` makes of this package's Python functions."""
+    own = str(Path(partition_plan.__file__).parent)
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_filename.startswith(own)
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["layers", "delegates"])
+def test_own_work_grows_linearly(cut: bool) -> None:
+    """Fixed work makes it grow less than fourfold, work for pairs of layers more."""
+    small, large = export(5, cut), export(20, cut)
+    few = own_calls(lambda: lower_exported(small))
+    many = own_calls(lambda: lower_exported(large))
+    assert few > 1000
+    assert many <= 4.1 * few
 
 
 @pytest.mark.parametrize(("pattern", "module"), [("export_llama_rope", rope), ("hf_rope", rope_hf)])
