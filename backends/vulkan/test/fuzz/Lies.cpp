@@ -159,10 +159,20 @@ std::string declare_other_sizes(Program& program, Random& random) {
     std::reverse(dims.begin(), dims.end());
   } else {
     int64_t& size = dims[random.below(dims.size())];
-    const int64_t sizes[] = {size + 1,         size - 1,         0,        size * 2,
-                             size * 1000,      200000,           size / 2, random.pick(kExtremes),
-                             size + (1 << 20), int64_t{1} << 32, size * 16};
-    size = random.pick(sizes);
+    // Two lies may fall on one size: unsigned, for it may be an extreme already.
+    const auto n = static_cast<uint64_t>(size);
+    const uint64_t sizes[] = {n + 1,
+                              n - 1,
+                              0,
+                              n * 2,
+                              n * 1000,
+                              200000,
+                              n / 2,
+                              static_cast<uint64_t>(random.pick(kExtremes)),
+                              n + (1 << 20),
+                              uint64_t{1} << 32,
+                              n * 16};
+    size = static_cast<int64_t>(random.pick(sizes));
   }
   return "sizes of %" + std::to_string(id);
 }
@@ -201,7 +211,9 @@ std::string shorten_constant(Program& program, Random& random) {
 std::string change_number(Program& program, Random& random) {
   ValueDef& value = program.def.values[random.below(program.def.values.size())];
   if (auto* integer = std::get_if<int64_t>(&value)) {
-    *integer = random.chance(70) ? random.pick(kExtremes) : *integer + random.integer(-1, 1);
+    const auto near =
+        static_cast<uint64_t>(*integer) + static_cast<uint64_t>(random.integer(-1, 1));
+    *integer = random.chance(70) ? random.pick(kExtremes) : static_cast<int64_t>(near);
   } else if (auto* number = std::get_if<double>(&value)) {
     *number = random.pick(kNumbers);
   } else if (auto* symint = std::get_if<SymInt>(&value)) {

@@ -149,8 +149,10 @@ Tensor linear(const Arguments& arguments, DType dtype, const Finish& finish) {
   const bool parameters = arguments.has("alpha");
   const auto alpha = static_cast<float>(parameters ? arguments.number("alpha") : 0.0);
   const auto beta = static_cast<float>(parameters ? arguments.number("beta") : 0.0);
-  if (std::isnan(alpha) || std::isnan(beta)) {
-    throw Meaningless("a parameter that is not a number");
+  const bool is_clamp = activation == "clamp" || activation == "relu";
+  const bool finite = std::isfinite(alpha) && std::isfinite(beta);
+  if (std::isnan(alpha) || std::isnan(beta) || (!is_clamp && !finite)) {
+    throw Meaningless("a parameter that is not finite");
   }
   activate(activation, 0.0f, alpha, beta);
   Sizes sizes = x.sizes;

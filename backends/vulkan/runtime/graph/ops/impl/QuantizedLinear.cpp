@@ -99,6 +99,12 @@ void read_activation(const OpArgs& args, LinearArgs& linear, bool has_parameters
     linear.beta = args.number("beta");
     ETVK_CHECK(!std::isnan(linear.alpha) && !std::isnan(linear.beta), kInvalidProgram,
                args.op() << ": a parameter of activation '" << name << "' is not a number");
+    // A clamp may be open on a side; elsewhere infinity times zero would be no number.
+    const bool finite = std::isfinite(static_cast<float>(linear.alpha)) &&
+                        std::isfinite(static_cast<float>(linear.beta));
+    ETVK_CHECK(finite || linear.activation == Activation::clamp, kInvalidProgram,
+               args.op() << ": parameters " << linear.alpha << " and " << linear.beta
+                         << " of activation '" << name << "' must be finite float32 numbers");
   }
   if (name == "relu") {
     linear.alpha = 0.0;

@@ -59,6 +59,7 @@ void check(const ComputeGraph& graph, const MeanArgs& args) {
   check_int8_range(args.op, args.input_zero_point, -128, 127);
   check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
   inverse_scale(args.op, args.input_scale);
+  inverse_scale(args.op, args.output_scale);
 }
 
 struct MeanPush {
