@@ -17,11 +17,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from torch_timing import WARMUP_S, median_us
 
 SHAPES = (
     (128, 2048, 2048),
@@ -34,9 +35,6 @@ SHAPES = (
 )
 SWEEP = tuple((2**i, kn, kn) for kn in (2048, 4096) for i in range(4, 14))  # M 16 to 8192
 TORCH_MIN_M = 17  # of torch._int_mm
-ITERATIONS = 20  # of the layer in one graph replay
-REPEATS = 30
-WARMUP_S = 1.0
 
 
 @torch.compile
@@ -61,28 +59,7 @@ def torch_time_us(m: int, k: int, n: int) -> float:
     def layer() -> torch.Tensor:
         return requantize(torch._int_mm(x, w.t()), scale, bias, 0.5)
 
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            layer()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(ITERATIONS):
-            layer()
-    started = time.perf_counter()
-    while time.perf_counter() - started < WARMUP_S:
-        graph.replay()
-        torch.cuda.synchronize()
-    times = []
-    for _ in range(REPEATS):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        graph.replay()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(begin.elapsed_time(end) * 1e3 / ITERATIONS)
-    return statistics.median(times)
+    return median_us(layer)
 
 
 def our_result(bench: Path, m: int, k: int, n: int) -> dict[str, Any]:

@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from torch_timing import median_us
+
 SCALE_A, SCALE_B, OUTPUT_SCALE = 0.021, 0.017, 0.04
 ZERO_A, ZERO_B, ZERO_Y = 3, -7, 11
 HEAD_SIZE = 64
-ITERATIONS = 20  # of the op in one graph replay
-REPEATS = 30
-WARMUP_S = 0.5
 
 
 def quantize(f: torch.Tensor, scale: float) -> torch.Tensor:
@@ -91,32 +88,6 @@ def torch_call(op: str, rows: int, columns: int) -> tuple[Callable[..., torch.Te
     }
     function, operand = functions[name]
     return function, [operand]
-
-
-def median_us(call: Callable[[], Any]) -> float:
-    """Median time of one call, in microseconds."""
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            call()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(ITERATIONS):
-            call()
-    started = time.perf_counter()
-    while time.perf_counter() - started < WARMUP_S:
-        graph.replay()
-        torch.cuda.synchronize()
-    times = []
-    for _ in range(REPEATS):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        graph.replay()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(begin.elapsed_time(end) * 1e3 / ITERATIONS)
-    return statistics.median(times)
 
 
 def copy_gb_per_s(size_bytes: int = 64 << 20) -> float:

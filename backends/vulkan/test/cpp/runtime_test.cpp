@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "Check.h"
+#include "ExpectError.h"
 #include "LinearCase.h"
 #include "ParallelCopy.h"
 #include "graph/ArenaPlanner.h"
@@ -25,18 +26,6 @@ namespace {
 
 using namespace etvk;
 using namespace etvk::testing;
-
-// `body` must throw an Error with `code` whose message contains `text`.
-void expect_error(ErrorCode code, const std::string& text, const std::function<void()>& body) {
-  try {
-    body();
-    expect(false, "no error, expected one with '" + text + "'");
-  } catch (const Error& error) {
-    const bool matches =
-        error.code() == code && std::string(error.what()).find(text) != std::string::npos;
-    expect(matches, "expected '" + text + "', got '" + error.what() + "'");
-  }
-}
 
 // ---- Memory planning.
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "Check.h"
+#include "ExpectError.h"
 #include "LinearCase.h"
 #include "VulkanGraph_generated.h"
 #include "graph/ArenaPlanner.h"
@@ -26,18 +27,6 @@ using namespace etvk;
 using namespace etvk::testing;
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-
-// `body` must throw an Error with `code` whose message contains `text`.
-void expect_error(ErrorCode code, const std::string& text, const std::function<void()>& body) {
-  try {
-    body();
-    expect(false, "no error, expected one with '" + text + "'");
-  } catch (const Error& error) {
-    const bool matches =
-        error.code() == code && std::string(error.what()).find(text) != std::string::npos;
-    expect(matches, "expected '" + text + "', got '" + error.what() + "'");
-  }
-}
 
 // The most memory that this process has had, in bytes.
 uint64_t peak_memory() {
