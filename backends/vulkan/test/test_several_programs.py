@@ -154,6 +154,7 @@ def test_programs_of_one_process(untied: tuple[nn.Module, torch.Tensor]) -> None
         assert torch.equal(method.execute([x])[0], expected(x))
 
 
+@pytest.mark.all
 def test_loading_and_unloading_in_any_order(untied: tuple[nn.Module, torch.Tensor]) -> None:
     module, x = untied
     expected = module(x)

@@ -73,6 +73,7 @@ def test_vulkan_delegate(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum("q8ta_linear" in op for op in delegate.op_names) == 3
 
 
+@pytest.mark.all
 @pytest.mark.parametrize("name", ["test_qs8_linear", "test_qc8_linear"])
 def test_xnnpack(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = 0
