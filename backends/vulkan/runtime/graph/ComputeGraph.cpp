@@ -132,12 +132,6 @@ void ComputeGraph::add_node(Node node) {
   nodes_.push_back(std::move(node));
 }
 
-void ComputeGraph::add_alias(ValueId source, ValueId alias) {
-  check_written("a view", source);
-  check_unwritten("a view", alias);
-  memory_.add_alias(source, alias);
-}
-
 void ComputeGraph::plan_memory() {
   std::unordered_set<ValueId> read;
   for (const Node& node : nodes_) {

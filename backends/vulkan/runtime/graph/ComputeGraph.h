@@ -96,8 +96,9 @@ class ComputeGraph {
   ValueId add_scratch(DType dtype, std::vector<int64_t> dims) {
     return values_.add_tensor(dtype, std::move(dims));
   }
-  // `alias` is in the memory of `source`; both hold the same bytes in the same order.
-  void add_alias(ValueId source, ValueId alias);
+  // The op's output `alias` is in the memory of `source`, which it reads; both hold the same bytes
+  // in the same order.
+  void add_alias(ValueId source, ValueId alias) { memory_.add_alias(source, alias); }
 
   // The tensor's current bytes rounded up to whole groups of four words.
   BufferRange range(ValueId id) const { return memory_.range(id); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 #include "Entry.h"
 
@@ -219,23 +220,31 @@ bool draw_transpose(Draft& draft) {
   return true;
 }
 
-bool draw_slice(Draft& draft) {
+// A tensor and one of its dimensions, and the size of that.
+std::optional<int32_t> draw_self_and_dim(Draft& draft) {
   const ValueId x = draft.some_tensor(kMovable, 1);
   if (x < 0) {
+    return std::nullopt;
+  }
+  const int64_t dim = some_dim(draft, x);
+  draft.give("self", x);
+  draft.give_integer("dim", dim);
+  return static_cast<int32_t>(draft.sizes(x)[wrap_dim(dim, draft.rank(x))]);
+}
+
+bool draw_slice(Draft& draft) {
+  const std::optional<int32_t> size = draw_self_and_dim(draft);
+  if (!size.has_value()) {
     return false;
   }
   testing::Random& random = draft.random();
-  const int64_t dim = some_dim(draft, x);
-  const auto size = static_cast<int32_t>(draft.sizes(x)[wrap_dim(dim, draft.rank(x))]);
-  draft.give("self", x);
-  draft.give_integer("dim", dim);
   for (const char* name : {"start", "end"}) {
     if (random.chance(30)) {
       draft.give_none(name);
     } else if (random.chance(20)) {
       draft.give(name, draft.some_symbol());
     } else {
-      const int32_t at = random.integer(-size - 1, size + 1);
+      const int32_t at = random.integer(-*size - 1, *size + 1);
       draft.give_integer(name, random.chance(10) ? INT64_MAX : at);
     }
   }
@@ -247,19 +256,15 @@ bool draw_slice(Draft& draft) {
 }
 
 bool draw_select(Draft& draft) {
-  const ValueId x = draft.some_tensor(kMovable, 1);
-  if (x < 0) {
+  const std::optional<int32_t> size = draw_self_and_dim(draft);
+  if (!size.has_value()) {
     return false;
   }
   testing::Random& random = draft.random();
-  const int64_t dim = some_dim(draft, x);
-  const auto size = static_cast<int32_t>(draft.sizes(x)[wrap_dim(dim, draft.rank(x))]);
-  draft.give("self", x);
-  draft.give_integer("dim", dim);
   if (random.chance(15)) {
     draft.give("index", draft.some_symbol());
   } else {
-    draft.give_integer("index", random.chance(50) ? -1 : random.integer(0, size / 2));
+    draft.give_integer("index", random.chance(50) ? -1 : random.integer(0, *size / 2));
   }
   return true;
 }
