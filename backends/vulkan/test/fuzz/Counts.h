@@ -2,6 +2,7 @@
 // still there when the process dies.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -16,8 +17,8 @@ struct Counts {
   static constexpr size_t kTextBytes = 120;
 
   // Of the process that runs programs.
-  uint64_t seed = 0;            // the program that runs now
-  int64_t started_seconds = 0;  // when it began
+  uint64_t seed = 0;                         // the program that runs now
+  std::atomic<int64_t> started_seconds = 0;  // when it began; 0: none runs
 
   uint64_t programs = 0;
   uint64_t honest = 0;              // without a lie

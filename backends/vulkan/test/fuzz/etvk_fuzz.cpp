@@ -157,10 +157,12 @@ class Fuzzer {
       std::exit(0);  // with the leak checker
     }
     int status = 0;
+    took_too_long_ = false;
     while (waitpid(child, &status, WNOHANG) == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      if (counts_->started_seconds > 0 &&
-          now_seconds() - counts_->started_seconds > kProgramSeconds) {
+      const int64_t started = counts_->started_seconds;  // read once: the child writes it
+      if (started > 0 && now_seconds() - started > kProgramSeconds) {
+        took_too_long_ = true;
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
         break;
@@ -192,8 +194,7 @@ class Fuzzer {
   }
 
   std::string describe_death(int status) const {
-    if (counts_->started_seconds > 0 &&
-        now_seconds() - counts_->started_seconds > kProgramSeconds) {
+    if (took_too_long_) {
       return "a program did not end within " + std::to_string(kProgramSeconds) + " s";
     }
     return WIFSIGNALED(status)
@@ -205,6 +206,7 @@ class Fuzzer {
   Counts* counts_;
   const int64_t end_;
   uint64_t failures_ = 0;
+  bool took_too_long_ = false;  // the last process was killed for it
 };
 
 }  // namespace
