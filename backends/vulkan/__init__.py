@@ -20,8 +20,8 @@ import executorch.kernels.quantized as _quantized_kernels  # noqa: E402, F401
 from . import custom_ops as _custom_ops  # noqa: E402, F401
 from . import external_constants as _external_constants  # noqa: E402
 from . import patterns as _patterns  # noqa: E402, F401
-from .explain import explain  # noqa: E402
 from .partitioner import VulkanPartitioner  # noqa: E402
+from .reporting.explain import explain  # noqa: E402
 from .runtime.loader import Device, devices, linear_kernel, load  # noqa: E402
 
 _external_constants.register()

@@ -16,20 +16,20 @@ from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
-from .coverage_warning import warn_of_little
-from .fusion_report import rows_of_program
-from .later_partitioners import another_may_follow
-from .op_filter import OpFilter
-from .partition_plan import Partition, PartitionPlan
-from .patterns.aten_dequantizes import own_dequantizes
-from .patterns.aten_splits import slices_for_splits
-from .patterns.constants import Constants, KnownValues, known_values
-from .patterns.edge_ops import is_symint
-from .patterns.graph_edits import mark_as_ours
-from .patterns.rejection import Rejection
-from .patterns.uint8_activations import has_uint8, plan_as_int8
-from .reasons import LeftOut, note_left_out, why_not
-from .report import Report, Row
+from .partitioning.later_partitioners import another_may_follow
+from .partitioning.op_filter import OpFilter
+from .partitioning.plan import Partition, PartitionPlan
+from .patterns.passes.aten_dequantizes import own_dequantizes
+from .patterns.passes.aten_splits import slices_for_splits
+from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
+from .patterns.vocabulary.constants import Constants, KnownValues, known_values
+from .patterns.vocabulary.edge_ops import is_symint
+from .patterns.vocabulary.graph_edits import mark_as_ours
+from .patterns.vocabulary.rejection import Rejection
+from .reporting.coverage_warning import warn_of_little
+from .reporting.fusion_report import rows_of_program
+from .reporting.reasons import LeftOut, note_left_out, why_not
+from .reporting.report import Report, Row
 
 logger = logging.getLogger(__name__)
 

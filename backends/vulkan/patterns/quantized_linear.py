@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch.fx import Node
 
-from .constants import Constants, ops_behind
-from .edge_ops import LINEAR_OPS, op_name, sizes_of
-from .epilogue import Epilogue, FloatTail, find_epilogue, find_float_tail
-from .linear_operands import Activation, Weight, find_late_bias, read_operands
-from .linear_views import Views, plan_views
-from .rejection import NotInt8Error, Rejection
+from .rules.epilogue import Epilogue, FloatTail, find_epilogue, find_float_tail
+from .rules.linear_operands import Activation, Weight, find_late_bias, read_operands
+from .rules.linear_views import Views, plan_views
+from .vocabulary.constants import Constants, ops_behind
+from .vocabulary.edge_ops import LINEAR_OPS, op_name, sizes_of
+from .vocabulary.rejection import NotInt8Error, Rejection
 
 # Every int8 sum over no more products than this fits int32, whatever the weights are.
 SAFE_K = 65_536

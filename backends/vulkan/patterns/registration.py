@@ -21,19 +21,19 @@ from executorch.backends.vulkan.patterns.pattern_registry import (
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
-from .constants import Constants
-from .early_sizes import match_late_size, rewrite_late_size
-from .edge_ops import LINEAR_OPS
-from .graph_edits import is_ours, mark_as_ours
-from .linear_rewrite import rewrite_quantized_linear
-from .node_match import NodeMatch
-from .preserve_rounding import match_requantized, rewrite_requantized
+from .passes.early_sizes import match_late_size, rewrite_late_size
+from .passes.preserve_rounding import match_requantized, rewrite_requantized
+from .passes.split_slices import match_part, rewrite_part
+from .passes.uint8_activations import rewrite_uint8
+from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
 from .quantized_linear import QuantizedLinearMatch, match_quantized_linear
-from .rejection import Rejection
-from .split_slices import match_part, rewrite_part
+from .rules.linear_rewrite import rewrite_quantized_linear
 from .steps import match_steps, rewrite_steps
-from .uint8_activations import rewrite_uint8
-from .view_sizes import match_dynamic_view, rewrite_dynamic_view
+from .vocabulary.constants import Constants
+from .vocabulary.edge_ops import LINEAR_OPS
+from .vocabulary.graph_edits import is_ours, mark_as_ours
+from .vocabulary.node_match import NodeMatch
+from .vocabulary.rejection import Rejection
 
 logger = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from typing import Any, Protocol
 
 from torch.fx import Graph, Node
 
-from .arithmetic import ArithmeticMatch, match_arithmetic, rewrite_arithmetic
-from .constants import Constants
-from .edge_ops import LINEAR_OPS
-from .forms import find_forms
-from .linear_rewrite import rewrite_quantized_linear
 from .quantized_linear import QuantizedLinearMatch, match_quantized_linear
-from .rejection import Rejection
-from .residual import ResidualMatch, fold_residuals, rewrite_residual
-from .unary_table import UnaryMatch, match_unary, rewrite_unary
+from .rules.arithmetic import ArithmeticMatch, match_arithmetic, rewrite_arithmetic
+from .rules.linear_rewrite import rewrite_quantized_linear
+from .rules.residual import ResidualMatch, fold_residuals, rewrite_residual
+from .rules.unary_table import UnaryMatch, match_unary, rewrite_unary
+from .vocabulary.constants import Constants
+from .vocabulary.edge_ops import LINEAR_OPS
+from .vocabulary.forms import find_forms
+from .vocabulary.rejection import Rejection
 
 
 class Step(Protocol):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from executorch_vulkan.patterns.edge_ops import LINEAR_OPS
+from executorch_vulkan.patterns.vocabulary.edge_ops import LINEAR_OPS
 
 _ops = torch.ops.quantized_decomposed
 Tensors = tuple[torch.Tensor, ...]

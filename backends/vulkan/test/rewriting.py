@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Interpreter
 
 from executorch_vulkan import custom_ops
-from executorch_vulkan.patterns.graph_edits import mark_as_ours
+from executorch_vulkan.patterns.vocabulary.graph_edits import mark_as_ours
 from quantized_graphs import edge_program
 
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from executorch_vulkan.patterns.activations import ActivationCall
-from executorch_vulkan.patterns.constants import Constants
 from executorch_vulkan.patterns.quantized_linear import QuantizedLinearMatch, match_quantized_linear
+from executorch_vulkan.patterns.rules.activations import ActivationCall
+from executorch_vulkan.patterns.vocabulary.constants import Constants
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
 from rewriting import assert_within_a_step, rewritten
 

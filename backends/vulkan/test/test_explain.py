@@ -15,7 +15,7 @@ from torch import nn
 
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
-from executorch_vulkan.report import Report, Row
+from executorch_vulkan.reporting.report import Report, Row
 from model_cases import CASES, DEQUANTIZE, LINEAR, QUANTIZE, ModelCase, quantize_and_lower
 from quantized_graphs import Grid, Layer, QuantizedWeight
 from test_quantized_linear import NOT_STATIC, REFUSED

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from executorch.exir.dialects._ops import ops as exir_ops
 from torch import nn
 
-from executorch_vulkan.patterns.constants import Constants
 from executorch_vulkan.patterns.steps import StepPlan, match_steps
+from executorch_vulkan.patterns.vocabulary.constants import Constants
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
 from rewriting import assert_within_a_step, names, rewrite, rewritten, run
 

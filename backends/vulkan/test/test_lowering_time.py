@@ -16,9 +16,9 @@ from torch import nn
 from torch.fx import Graph, Node
 
 from executorch_vulkan import VulkanPartitioner, partition_plan
-from executorch_vulkan.partition_levels import group_by_level
+from executorch_vulkan.partitioning.levels import group_by_level
 from executorch_vulkan.patterns import registration
-from executorch_vulkan.patterns.graph_edits import mark_as_ours
+from executorch_vulkan.patterns.vocabulary.graph_edits import mark_as_ours
 from executorch_vulkan.program import read_delegates
 from quantized_graphs import Grid, QuantizedWeight
 

@@ -14,7 +14,7 @@ from executorch.exir import EdgeCompileConfig, to_edge, to_edge_transform_and_lo
 from torch import nn
 
 from executorch_vulkan import VulkanPartitioner, explain
-from executorch_vulkan.partition_worth import moved_bytes, work_ns
+from executorch_vulkan.partitioning.worth import moved_bytes, work_ns
 from executorch_vulkan.program import read_delegates
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
 

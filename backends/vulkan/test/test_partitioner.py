@@ -16,7 +16,7 @@ from torch.fx import Graph, Node
 
 from blob_interpreter import run_lowered
 from executorch_vulkan import VulkanPartitioner
-from executorch_vulkan.partition_levels import CyclicUnitError, group_by_level
+from executorch_vulkan.partitioning.levels import CyclicUnitError, group_by_level
 from executorch_vulkan.program import read_delegates
 from model_cases import DEQUANTIZE, GEMV, LINEAR, QUANTIZE, VIEW
 from quantized_graphs import Grid, Layer, QuantizedWeight

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from executorch_vulkan.patterns.activations import NO_ACTIVATION
-from executorch_vulkan.patterns.constants import Constants
-from executorch_vulkan.patterns.linear_views import Views
 from executorch_vulkan.patterns.quantized_linear import (
     QuantizedLinearMatch,
     match_quantized_linear,
 )
-from executorch_vulkan.patterns.rejection import Rejection
+from executorch_vulkan.patterns.rules.activations import NO_ACTIVATION
+from executorch_vulkan.patterns.rules.linear_views import Views
+from executorch_vulkan.patterns.vocabulary.constants import Constants
+from executorch_vulkan.patterns.vocabulary.rejection import Rejection
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
 
 OUT = Grid(0.1, -7)

@@ -86,7 +86,7 @@ class Compiled:
 
 
 def sources_of(shader: str) -> list[Path]:
-    """The shader and everything it includes, in reading order."""
+    """The shader and everything it includes, by paths from this folder, in reading order."""
     found: list[Path] = []
     pending = [HERE / shader]
     while pending:
@@ -96,7 +96,7 @@ def sources_of(shader: str) -> list[Path]:
         if not path.is_file():
             raise KernelError(f"{shader}: no such file {path.name}")
         found.append(path)
-        pending += [path.parent / name for name in INCLUDE.findall(path.read_text())]
+        pending += [HERE / name for name in INCLUDE.findall(path.read_text())]
     return found
 
 
@@ -159,7 +159,7 @@ def compile_kernel(kernel: Kernel, tools: Tools, cache: Path) -> Compiled:
         output = ["-o", str(module), str(HERE / kernel.shader)]
         failed = run_tool(
             kernel,
-            [*tools.glslang, *GLSLANG_FLAGS, *definitions(kernel), *output],
+            [*tools.glslang, *GLSLANG_FLAGS, f"-I{HERE}", *definitions(kernel), *output],
         )
         extension = kernel.glslang_extension
         if failed and extension and f"extension not supported: {extension}" in failed:

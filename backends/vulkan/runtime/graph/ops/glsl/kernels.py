@@ -119,7 +119,7 @@ def tiled(op: Op, path: str, m: int, n: int, k: int, thread_m: int, thread_n: in
     return Kernel(
         op=op,
         path=path,
-        shader="linear_tiled.comp",
+        shader="linear/linear_tiled.comp",
         tile_m=m,
         tile_n=n,
         tile_k=k,
@@ -177,7 +177,7 @@ def coopmat(
     row = Kernel(
         op=op,
         path="coopmat",
-        shader="linear_coopmat.comp",
+        shader="linear/linear_coopmat.comp",
         tile_m=m,
         tile_n=n,
         tile_k=k,
@@ -210,7 +210,7 @@ def skinny(op: Op, matrix: Matrix, n: int, warps: int, piece: int) -> Kernel:
     row = Kernel(
         op=op,
         path="skinny_coopmat",
-        shader="linear_skinny.comp",
+        shader="linear/linear_skinny.comp",
         tile_m=matrix.m,
         tile_n=n,
         tile_k=warps * piece,
@@ -230,7 +230,7 @@ def gemv(op: Op, path: str, m: int, n: int, threads_k: int) -> Kernel:
     return Kernel(
         op=op,
         path=path,
-        shader="linear_gemv.comp",
+        shader="linear/linear_gemv.comp",
         tile_m=m,
         tile_n=n,
         tile_k=threads_k * QUAD_BYTES,
@@ -249,7 +249,7 @@ def cpu(op: Op, m: int, threads: int, step_words: int, shuffle: bool = False) ->
     return Kernel(
         op=op,
         path="cpu_shuffle" if shuffle else "cpu",
-        shader="linear_cpu.comp",
+        shader="linear/linear_cpu.comp",
         tile_m=m,
         tile_n=4 * threads,
         tile_k=QUAD_BYTES,
@@ -290,16 +290,16 @@ def flat(op: Op, shader: str) -> list[Kernel]:
 def table(op: Op) -> list[Kernel]:
     """q8ta_table.comp, with the table in shared memory for large tensors on GPUs."""
     large = elementwise(
-        *(op, "q8ta_table.comp", 128, 32),
+        *(op, "elementwise/q8ta_table.comp", 128, 32),
         macros=(("SHARED_TABLE", 1),),
         shared_bytes=256 * 4,
     )
-    return [elementwise(op, "q8ta_table.comp", 64, 4), large]
+    return [elementwise(op, "elementwise/q8ta_table.comp", 64, 4), large]
 
 
 def copy(op: Op, workgroup_size: int, per_thread: int) -> Kernel:
     """strided_copy.comp; what one pass covers is counted in its units."""
-    return elementwise(op, "strided_copy.comp", workgroup_size, per_thread)
+    return elementwise(op, "moves/strided_copy.comp", workgroup_size, per_thread)
 
 
 def transpose(op: Op, element_bytes: int, m: int, n: int, workgroup_size: int) -> Kernel:
@@ -311,7 +311,7 @@ def transpose(op: Op, element_bytes: int, m: int, n: int, workgroup_size: int) -
     return Kernel(
         op=op,
         path="transpose",
-        shader="transpose.comp",
+        shader="moves/transpose.comp",
         tile_m=m,
         tile_n=n,
         tile_k=1,
@@ -327,7 +327,7 @@ def mean(op: Op, workgroup_size: int, steps: int) -> Kernel:
     return Kernel(
         op=op,
         path="elementwise",
-        shader="q8ta_mean.comp",
+        shader="reduce/q8ta_mean.comp",
         tile_m=1,
         tile_n=workgroup_size * 4,
         tile_k=1,
@@ -418,12 +418,12 @@ def linear_kernels(op: Op) -> list[Kernel]:
 
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
-    *flat(Op("quantize_per_tensor", 2, 20), "quantize_per_tensor.comp"),
-    *flat(Op("dequantize_per_tensor", 2, 12), "dequantize_per_tensor.comp"),
+    *flat(Op("quantize_per_tensor", 2, 20), "elementwise/quantize_per_tensor.comp"),
+    *flat(Op("dequantize_per_tensor", 2, 12), "elementwise/dequantize_per_tensor.comp"),
     *table(Op("q8ta_table", 3, 4)),
     *table(Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),))),
-    *flat(Op("q8ta_binary", 3, 128), "q8ta_binary.comp"),
-    *flat(Op("q8ta_binary_words", 3, 128, macros=(("WHOLE_WORDS", 1),)), "q8ta_binary.comp"),
+    *flat(Op("q8ta_binary", 3, 128), "elementwise/q8ta_binary.comp"),
+    *flat(Op("q8ta_binary_words", 3, 128, macros=(("WHOLE_WORDS", 1),)), "elementwise/q8ta_binary.comp"),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

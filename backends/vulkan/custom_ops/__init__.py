@@ -1,0 +1,49 @@
+"""Op schemas that the stock Vulkan library lacks, and the exact reference of every int8 op.
+
+The references define what the kernels must return, byte for byte. They are also the eager
+implementations of our overloads, so that a rewritten graph can run and be compared on the CPU.
+"""
+
+from .definition import REFERENCES
+from .elementwise import Q8TA_BINARY, Q8TA_DEQUANTIZE, Q8TA_TABLE, q8ta_binary, q8ta_table
+from .formulas import INT8_MAX, INT8_MIN, dequantize, quantize, quantize_value
+from .linear import (
+    LINEAR_FLOAT_OUT,
+    Q8TA_LINEAR,
+    Q8TA_LINEAR_BOUNDED,
+    Q8TA_LINEAR_GEMV,
+    Q8TA_LINEAR_RESIDUAL,
+    activate,
+    linear_q8ta_q8csw,
+    q8ta_linear,
+    q8ta_linear_residual,
+)
+from .reduce import Q8TA_MEAN, q8ta_mean
+from .views import FIXED_VIEW, fixed_view
+
+__all__ = [
+    "FIXED_VIEW",
+    "INT8_MAX",
+    "INT8_MIN",
+    "LINEAR_FLOAT_OUT",
+    "Q8TA_BINARY",
+    "Q8TA_DEQUANTIZE",
+    "Q8TA_LINEAR",
+    "Q8TA_LINEAR_BOUNDED",
+    "Q8TA_LINEAR_GEMV",
+    "Q8TA_LINEAR_RESIDUAL",
+    "Q8TA_MEAN",
+    "Q8TA_TABLE",
+    "REFERENCES",
+    "activate",
+    "dequantize",
+    "fixed_view",
+    "linear_q8ta_q8csw",
+    "q8ta_binary",
+    "q8ta_linear",
+    "q8ta_linear_residual",
+    "q8ta_mean",
+    "q8ta_table",
+    "quantize",
+    "quantize_value",
+]

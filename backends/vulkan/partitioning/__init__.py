@@ -1,0 +1,1 @@
+"""What of a program becomes a delegate, and why the rest does not."""

@@ -1,0 +1,196 @@
+"""The ops around int8 steps that our runtime runs, and why it refuses a node.
+
+The steps themselves are matched by `patterns/steps.py`. One row of `SUPPORTED` per op.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from executorch.exir.delegate import executorch_call_delegate
+from torch.fx import Node
+
+from ..patterns.rules.arithmetic import ARITHMETIC_OPS
+from ..patterns.vocabulary.edge_ops import (
+    CLONE_OPS,
+    DEQUANTIZE,
+    MOVE_OPS,
+    QUANTIZE,
+    SPLIT_OPS,
+    SQUEEZE,
+    UNSQUEEZE,
+    VIEW,
+    float_problem,
+    is_contiguous,
+    is_float32,
+    is_part,
+    is_symint,
+    largest_size,
+    moved_inputs,
+    named_argument,
+    node_argument,
+    op_name,
+    op_of,
+    sizes_of,
+    static_quant_params,
+    tensor_of,
+)
+from ..patterns.vocabulary.expressions import is_pointwise
+
+_MAX_RANK = 8
+# What becomes of an op without a kernel where no other backend takes it.
+ON_THE_CPU = ", so it runs on the CPU and parts the layers around it"
+
+# A check gives the reason for refusing a node, or None.
+Check = Callable[[Node], "str | None"]
+
+
+def _check_quantization(node: Node) -> str | None:
+    params = static_quant_params(node)
+    if params is None:
+        return "scale or zero point is not a literal; quantize it statically, per tensor"
+    return params.int8_problem() or _check_dtypes(node, (torch.float32, torch.int8))
+
+
+def _check_dequantization(node: Node) -> str | None:
+    out_dtype = named_argument(node, 6, "out_dtype")
+    if out_dtype not in (None, torch.float32):
+        return float_problem(node) or f"out_dtype is {out_dtype}; dequantize to float32"
+    return _check_quantization(node)
+
+
+def _check_alias(node: Node) -> str | None:
+    problem = _check_dtypes(node, (torch.float32, torch.int8))
+    source, result = tensor_of(node_argument(node, 0)), tensor_of(node)
+    if problem is not None or source is None or result is None:
+        return problem
+    if source.dtype != result.dtype:
+        return (
+            f"it changes the dtype from {source.dtype} to {result.dtype}; only float32 and int8 "
+            "run here"
+        )
+    return None
+
+
+def _check_move(node: Node) -> str | None:
+    if problem := rank_problem(node):
+        return problem
+    problems = (_check_layout(one) for one in (*moved_inputs(node), node))
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _check_part(node: Node) -> str | None:
+    if is_part(node):
+        return _check_move(node)
+    op = op_of(node)
+    if op.target in SPLIT_OPS:
+        return "it is a part of a split whose sizes are computed at run time"
+    return f"it is a result of {readable_name(op)}, which is not on Vulkan"
+
+
+def _check_split(node: Node) -> str | None:
+    if not all(is_part(user) for user in node.users):
+        return "its sizes are computed at run time"
+    return _check_layout(node_argument(node, 0))
+
+
+def _check_layout(node: Node) -> str | None:
+    tensor = tensor_of(node)
+    if tensor is None or tensor.dtype not in (torch.float32, torch.int8):
+        return float_problem(node) or f"dtype is {None if tensor is None else tensor.dtype}"
+    return layout_problem(node)
+
+
+def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
+    for one in (node_argument(node, 0), node):
+        tensor = tensor_of(one)
+        if tensor is None or tensor.dtype not in allowed:
+            found = None if tensor is None else tensor.dtype
+            return float_problem(one) or f"dtype is {found}; only float32 and int8 run here"
+        if problem := layout_problem(one):
+            return problem
+    return None
+
+
+def rank_problem(node: Node) -> str | None:
+    """Why kernels can't walk through the tensors of an op that is no alias, or None."""
+    tensors = [one for one in (*node.all_input_nodes, node) if tensor_of(one) is not None]
+    rank = max((len(sizes_of(one)) for one in tensors), default=0)
+    return f"it has {rank} dimensions, more than {_MAX_RANK}" if rank > _MAX_RANK else None
+
+
+def layout_problem(node: Node) -> str | None:
+    """Why the tensor can't be a contiguous buffer of a known largest size, or None."""
+    tensor = tensor_of(node)
+    if tensor is None:
+        return "it is not a tensor"
+    if not is_contiguous(node):
+        return "it is not contiguous; call contiguous() before it"
+    for size in tensor.shape:
+        if isinstance(size, int) and size == 0:
+            return "it is empty; leave it out"
+        if largest_size(size) == math.inf:
+            return (
+                f"dimension {size} has no upper bound: give it one with "
+                "torch.export.Dim(name, max=...)"
+            )
+    return None
+
+
+def _check_scalars(node: Node) -> str | None:
+    return None if is_symint(node) else "it is not integer arithmetic on sizes"
+
+
+SUPPORTED: Mapping[Any, Check] = {
+    QUANTIZE: _check_quantization,
+    DEQUANTIZE: _check_dequantization,
+    VIEW: _check_alias,
+    SQUEEZE: _check_alias,
+    UNSQUEEZE: _check_alias,
+    **dict.fromkeys(CLONE_OPS, _check_alias),
+    **dict.fromkeys(MOVE_OPS, _check_move),
+    **dict.fromkeys(SPLIT_OPS, _check_split),
+    operator.getitem: _check_part,
+    torch.ops.aten.sym_size.int: _check_scalars,
+    operator.add: _check_scalars,
+    operator.sub: _check_scalars,
+    operator.mul: _check_scalars,
+    operator.floordiv: _check_scalars,
+}
+
+
+def readable_name(node: Node) -> str:
+    """The name of an op as a user knows it."""
+    return "another delegate" if node.target is executorch_call_delegate else op_name(node)
+
+
+def refusal(node: Node) -> str | None:
+    """Why our runtime can't run `node` outside a layer, or None where it can."""
+    check = SUPPORTED.get(node.target)
+    if check is not None:
+        return check(node)
+    operands = _int8_operands(node)
+    if operands:
+        names = ", ".join(operand.name for operand in operands)
+        return (
+            f"{op_name(node)} runs here in int8 only, and this one is float; quantize what it "
+            f"reads ({names}) and its result"
+        )
+    return (
+        f"{readable_name(node)} has no kernel here{ON_THE_CPU}; README lists the ops that have one"
+    )
+
+
+def _int8_operands(node: Node) -> list[Node]:
+    """What a float op reads that has a kernel in int8; empty for all others."""
+    if node.op != "call_function" or not is_float32(node):
+        return []
+    operands = [one for one in node.all_input_nodes if tensor_of(one) is not None]
+    if not all(map(is_float32, operands)):
+        return []
+    is_function = is_pointwise(node) and len(operands) == 1
+    return operands if is_function or node.target in ARITHMETIC_OPS else []

@@ -1,0 +1,144 @@
+"""Whether a delegate is worth a call: what it computes against what it moves in and out.
+
+All in ns. On the other side stands a CPU backend with vector code such as XNNPACK, since one can
+have its place in the list of partitioners; ExecuTorch's own kernels take some ten times as long.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch.fx import Node
+
+from ..patterns.vocabulary.edge_ops import (
+    ALIAS_OPS,
+    DEQUANTIZE,
+    LINEAR_OPS,
+    MEAN,
+    MEAN_ALL,
+    MOVE_OPS,
+    QUANTIZE,
+    SPLIT_OPS,
+    is_part,
+    is_symint,
+    largest_size,
+    op_name,
+    tensor_of,
+)
+from ..patterns.vocabulary.expressions import is_pointwise
+
+# Submit and wait on a GPU: 31 us for a small MLP on an H100, 20 of them on the device.
+CALL_NS = 30_000.0
+# From host to device memory or back: 64 MB in 12.6 ms there, one thread.
+BYTES_PER_NS = 5.0
+# An int8 add and relu of XNNPACK take 0.3 to 0.4 ns an element on one core of an AMD EPYC.
+_ELEMENT_NS = 0.3
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the CPU would take for an op.
+
+    Attributes:
+        ns: for each element.
+        of_inputs: the elements are those that the op reads, not those of its result.
+    """
+
+    ns: float
+    of_inputs: bool = False
+
+
+_EACH = Work(_ELEMENT_NS)
+_SUM = Work(_ELEMENT_NS, of_inputs=True)
+# A layer always pays. Left out, its weight is dequantized and transposed in every call, for an
+# addmm of 31 ms at 128x384x384; where it is small, so is the loss.
+_LAYER = Work(math.inf)
+
+# A dequantize is not here: it is part of the op that reads it. Elementwise ops are `_EACH` too.
+_WORK: Mapping[Any, Work] = {
+    **dict.fromkeys(LINEAR_OPS, _LAYER),
+    **dict.fromkeys((MEAN, MEAN_ALL), _SUM),
+    **dict.fromkeys((QUANTIZE, *MOVE_OPS), _EACH),
+}
+
+
+def worth_problem(nodes: Sequence[Node], is_constant: Callable[[Node], bool]) -> str | None:
+    """Why `nodes` should not be a delegate, or None where they should.
+
+    Weighed are those between ops outside, of which a network may have dozens. At the ends of a
+    program there is one each, and a program that is ours whole is one.
+
+    Args:
+        nodes: of the delegate, in graph order.
+        is_constant: whether a placeholder is a constant, which is not moved.
+    """
+    if not _is_between(set(nodes)):
+        return None
+    saved = sum(map(work_ns, nodes))
+    moved = moved_bytes(nodes, is_constant)
+    cost = CALL_NS + moved / BYTES_PER_NS
+    if saved > cost:
+        return None
+    ops = dict.fromkeys(op_name(node) for node in nodes if _computes(node)) or {"moving data": None}
+    return (
+        f"not worth a delegate: {', '.join(ops)} would save the CPU about {saved / 1000:.3g} us, "
+        f"and the call with its {moved} bytes in and out takes about {cost / 1000:.3g}; next to a "
+        "layer on Vulkan it runs there as well"
+    )
+
+
+def work_ns(node: Node) -> float:
+    """What the CPU would take for an op, with dynamic sizes at their bounds."""
+    work = _WORK.get(node.target, _EACH if is_part(node) or is_pointwise(node) else None)
+    if work is None:
+        return 0.0
+    if math.isinf(work.ns):
+        return work.ns
+    return work.ns * (
+        sum(map(_elements, node.all_input_nodes)) if work.of_inputs else _elements(node)
+    )
+
+
+def moved_bytes(nodes: Collection[Node], is_constant: Callable[[Node], bool]) -> int:
+    """The bytes that a delegate of `nodes` reads from and gives to the rest of the program."""
+    members = set(nodes)
+    inputs = {source for node in nodes for source in node.all_input_nodes} - members
+    outputs = {node for node in nodes if any(user not in members for user in node.users)}
+    return sum(_bytes(node) for node in (*inputs, *outputs) if not is_constant(node))
+
+
+def _is_between(members: Collection[Node]) -> bool:
+    """True where an op outside is read, and one outside reads a result."""
+    sources = {source for node in members for source in node.all_input_nodes}
+    readers = {user for node in members for user in node.users}
+    return all(
+        any(_is_op_outside(node, direction, members) for node in nodes)
+        for nodes, direction in ((sources, "all_input_nodes"), (readers, "users"))
+    )
+
+
+def _is_op_outside(node: Node, direction: str, members: Collection[Node]) -> bool:
+    """True for an op that computes, or a view or result beyond which there is one."""
+    if node in members or node.op != "call_function" or is_symint(node):
+        return False
+    if node.target not in ALIAS_OPS and node.target is not operator.getitem:
+        return True
+    return any(_is_op_outside(one, direction, members) for one in getattr(node, direction))
+
+
+def _computes(node: Node) -> bool:
+    return node.target not in (QUANTIZE, DEQUANTIZE, *ALIAS_OPS, *SPLIT_OPS) and not is_symint(node)
+
+
+def _elements(node: Node) -> float:
+    tensor = tensor_of(node)
+    return 0.0 if tensor is None else math.prod(map(largest_size, tensor.shape))
+
+
+def _bytes(node: Node) -> int:
+    tensor = tensor_of(node)
+    return 0 if tensor is None else int(_elements(node)) * tensor.element_size()

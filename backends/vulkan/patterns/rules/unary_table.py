@@ -1,0 +1,146 @@
+"""Elementwise functions and moves of int8 values, and requantizing, as moves and exact tables.
+
+int8 -> dequantize -> moves and elementwise ops -> quantize      becomes      moves, q8ta_table
+
+A function of an int8 value has 256 results. They are computed ahead of time, with the ops of the
+graph itself, so the table is exact. Without elementwise ops and with equal quantization parameters
+the moves alone are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch.fx import Node
+
+from ...custom_ops import INT8_MAX, INT8_MIN
+from ..vocabulary.constants import Constants
+from ..vocabulary.edge_ops import (
+    DEQUANTIZE,
+    QUANTIZE,
+    SPLIT_OPS,
+    QuantParams,
+    is_alias,
+    is_float32,
+    moves_elements,
+    static_quant_params,
+)
+from ..vocabulary.forms import Form, Source, moves, sources
+from ..vocabulary.graph_edits import hand_over
+from ..vocabulary.int8_tree import Int8Builder
+
+
+@dataclass(frozen=True)
+class UnaryMatch:
+    """A float node with a form, and who reads it.
+
+    Attributes:
+        anchor_node: the node.
+        form: what it is of int8 values.
+        outputs: quantizes of it, those with equal parameters together.
+        float_readers: other nodes that read it, which a table of float32 serves; empty for moves
+            alone, for these can run in float.
+    """
+
+    anchor_node: Node
+    form: Form
+    outputs: tuple[tuple[QuantParams, tuple[Node, ...]], ...]
+    float_readers: tuple[Node, ...]
+
+    @property
+    def inner_nodes(self) -> tuple[Node, ...]:
+        return (*self.form.nodes, *(node for _, nodes in self.outputs for node in nodes))
+
+    @property
+    def input_nodes(self) -> list[Node]:
+        return [source.x for source in sources(self.form.tree)]
+
+    @property
+    def output_nodes(self) -> list[Node]:
+        quantizes = [node for _, nodes in self.outputs for node in nodes]
+        return [*quantizes, self.anchor_node] if self.float_readers else quantizes
+
+    @property
+    def absorbed(self) -> tuple[Node, ...]:
+        return ()
+
+    @property
+    def computing_nodes(self) -> tuple[Node, ...]:
+        """Ops of it that can't run by themselves in our runtime."""
+        return tuple(
+            node
+            for node in self.form.nodes
+            if node.target != DEQUANTIZE
+            and not moves_elements(node)
+            and node.target not in SPLIT_OPS
+        )
+
+    @property
+    def is_work(self) -> bool:
+        """It does more than a quantize, a dequantize or a view would."""
+        return not self.form.is_identity or not all(map(is_alias, moves(self.form.tree)))
+
+    @property
+    def runs_on_stock(self) -> bool:
+        return False
+
+
+def match_unary(node: Node, forms: Mapping[Node, Form]) -> UnaryMatch | None:
+    """`node` as a step, where it has a form and a reader that the step serves."""
+    form = forms.get(node)
+    if form is None or not is_float32(node):
+        return None
+    outputs: dict[QuantParams, list[Node]] = {}
+    others: list[Node] = []
+    for user in node.users:
+        params = static_quant_params(user) if user.target == QUANTIZE else None
+        if params is not None and params.int8_problem() is None:
+            outputs.setdefault(params, []).append(user)
+        elif user not in forms:
+            others.append(user)
+    readers = () if form.is_identity else tuple(others)
+    if not outputs and not readers:
+        return None
+    grouped = tuple((params, tuple(users)) for params, users in outputs.items())
+    return UnaryMatch(node, form, grouped, readers)
+
+
+def rewrite_unary(constants: Constants, match: UnaryMatch) -> None:
+    """Put moves and tables in the place of the quantizes and of the float node."""
+    for params, quantizes in match.outputs:
+        builder = Int8Builder(constants, match.anchor_node)
+        result = _int8_result(builder, match.form, params)
+        hand_over(result, (), quantizes)
+    if match.float_readers:
+        builder = Int8Builder(constants, match.anchor_node)
+        grid = match.form.params
+        assert grid is not None
+        result = builder.table(builder.tree(match.form.tree), grid, match.form.expression, None)
+        match.anchor_node.replace_all_uses_with(
+            result, delete_user_cb=lambda user: user in match.float_readers
+        )
+
+
+def _int8_result(builder: Int8Builder, form: Form, target: QuantParams) -> Node:
+    grid = form.params
+    if grid is not None:
+        x = builder.tree(form.tree)
+        if form.is_identity and _keeps_values(grid, target):
+            return x
+        return builder.table(x, grid, form.expression, target)
+
+    def on_target(source: Source, x: Node) -> Node:
+        if _keeps_values(source.params, target):
+            return x
+        return builder.table(x, source.params, form.expression, target)
+
+    return builder.tree(form.tree, on_target)
+
+
+def _keeps_values(source: QuantParams, target: QuantParams) -> bool:
+    """True where quantizing a dequantized value gives it back; a narrower range would clamp."""
+    return source.same_grid(target) and (target.quant_min, target.quant_max) == (
+        INT8_MIN,
+        INT8_MAX,
+    )

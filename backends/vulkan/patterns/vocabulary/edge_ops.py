@@ -1,0 +1,326 @@
+"""The edge operators that the rules speak of, and readers of their arguments.
+
+An operator's argument order is written here once; the rules read arguments by name.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from executorch.exir.dialects._ops import ops as exir_ops
+from torch._prims_common import is_contiguous_or_false
+from torch.fx import Node
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+from torch.utils._sympy.numbers import int_oo
+
+from ...custom_ops import FIXED_VIEW, INT8_MAX, INT8_MIN, Q8TA_DEQUANTIZE
+
+_aten = exir_ops.edge.aten
+_decomposed = exir_ops.edge.quantized_decomposed
+
+LINEAR = _aten.linear.default
+MM = _aten.mm.default
+ADDMM = _aten.addmm.default
+BMM = _aten.bmm.default
+LINEAR_OPS = frozenset({LINEAR, MM, ADDMM, BMM})
+
+QUANTIZE = _decomposed.quantize_per_tensor.default
+DEQUANTIZE = _decomposed.dequantize_per_tensor.default
+# With a scale and a zero point that are tensors.
+DEQUANTIZE_TENSOR = _decomposed.dequantize_per_tensor.tensor
+DEQUANTIZE_PER_CHANNEL = _decomposed.dequantize_per_channel.default
+DEQUANTIZE_AFFINE = "dequantize_affine"
+
+TRANSPOSE_OPS = frozenset({_aten.permute_copy.default, _aten.t_copy.default})
+VIEW = _aten.view_copy.default
+SQUEEZE = _aten.squeeze_copy.dims
+UNSQUEEZE = _aten.unsqueeze_copy.default
+CLONE_OPS = frozenset(
+    {
+        _aten.clone.default,
+        _aten.alias_copy.default,
+        exir_ops.edge.dim_order_ops._clone_dim_order.default,
+    }
+)
+# Ops that only rename the elements of a contiguous tensor.
+ALIAS_OPS = CLONE_OPS | {VIEW, FIXED_VIEW, SQUEEZE, UNSQUEEZE}
+
+PERMUTE = _aten.permute_copy.default
+TRANSPOSE = _aten.transpose_copy.int
+SLICE = _aten.slice_copy.Tensor
+SELECT = _aten.select_copy.int
+EXPAND = _aten.expand_copy.default
+CAT = _aten.cat.default
+# Ops that move elements and compute nothing, apart from the aliases.
+MOVE_OPS = frozenset({PERMUTE, TRANSPOSE, _aten.t_copy.default, SLICE, SELECT, EXPAND, CAT})
+SPLIT = _aten.split_copy.Tensor
+SPLIT_SIZES = _aten.split_with_sizes_copy.default
+UNBIND = _aten.unbind_copy.int
+# Ops of several results, whose getitem is a slice or select.
+SPLIT_OPS = frozenset({SPLIT, SPLIT_SIZES, UNBIND})
+
+ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
+MEAN = _aten.mean.dim
+MEAN_ALL = _aten.mean.default
+
+RELU = _aten.relu.default
+HARDTANH = _aten.hardtanh.default
+RELU6 = _aten.relu6.default
+CLAMP = _aten.clamp.default
+
+
+def op_name(node: Node) -> str:
+    """The operator's name as it stands in a blob, such as aten.mm.default."""
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def overload_of(node: Node) -> torch._ops.OpOverload | None:
+    """The ATen operator that an edge operator stands for, or that `node` calls itself."""
+    for op in (node.target, getattr(node.target, "_op", None)):
+        if isinstance(op, torch._ops.OpOverload):
+            return op
+    return None
+
+
+def without_copy(target: Any) -> Any:
+    """What gives the same tensor as `target`, as a view where that is an op of MOVE_OPS or a view.
+
+    Edge operators copy, which costs time and memory where large constants are computed.
+    """
+    if target == VIEW:
+        return torch.ops.aten.reshape.default
+    if target not in MOVE_OPS | SPLIT_OPS | {SQUEEZE, UNSQUEEZE}:
+        return target
+    op = target._op
+    packet = getattr(torch.ops.aten, op._opname.removesuffix("_copy"))
+    return getattr(packet, op._overloadname)
+
+
+def op_of(node: Node) -> Node:
+    """The op that `node` is a result of: itself, or what a getitem reads."""
+    while node.target is operator.getitem:
+        node = node_argument(node, 0)
+    return node
+
+
+def named_argument(node: Node, index: int, name: str, default: Any = None) -> Any:
+    """Argument `index`, also when it was passed as the keyword `name`."""
+    if index < len(node.args):
+        return node.args[index]
+    return node.kwargs.get(name, default)
+
+
+def node_argument(node: Node, index: int) -> Node:
+    """Argument `index` of an operator whose schema makes it a tensor."""
+    argument = node.args[index]
+    if not isinstance(argument, Node):
+        raise TypeError(f"{node.name}: argument {index} must be a tensor, got {argument!r}")
+    return argument
+
+
+def tensor_of(node: Node) -> torch.Tensor | None:
+    """The fake tensor that stands for the node's value, or None where it is not one tensor."""
+    value = node.meta.get("val")
+    return value if isinstance(value, torch.Tensor) else None
+
+
+def sizes_of(node: Node) -> list[int]:
+    """Sizes of the node's tensor; dynamic ones are SymInt."""
+    tensor = tensor_of(node)
+    assert tensor is not None, node
+    return list(tensor.shape)
+
+
+def largest_size(size: int) -> float:
+    """The upper bound of a size that may be a SymInt; infinity where it has none."""
+    if isinstance(size, torch.SymInt):
+        bound = size.node.shape_env.bound_sympy(size.node.expr).upper
+        return math.inf if bound is int_oo else int(bound)
+    return size
+
+
+def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
+    """True where the sizes are equal whatever the dynamic ones among them are."""
+    return len(left) == len(right) and all(
+        statically_known_true(a == b) for a, b in zip(left, right, strict=True)
+    )
+
+
+def is_contiguous(node: Node) -> bool:
+    tensor = tensor_of(node)
+    return tensor is not None and is_contiguous_or_false(tensor)
+
+
+def is_alias(node: Node) -> bool:
+    """True for a view or copy that keeps the order of a contiguous tensor's elements."""
+    return node.target in ALIAS_OPS and is_contiguous(node)
+
+
+def part_as_slice(node: Node) -> tuple[Any, tuple[Any, ...]] | None:
+    """One result of a split, chunk or unbind as (slice or select, its arguments behind the tensor).
+
+    None for other nodes, and where sizes are computed at run time.
+    """
+    if node.target is not operator.getitem or node_argument(node, 0).target not in SPLIT_OPS:
+        return None
+    split, index = node_argument(node, 0), node.args[1]
+    assert isinstance(index, int)
+    if split.target == UNBIND:
+        return SELECT, (named_argument(split, 1, "dim", 0), index)
+    sizes, dim = split.args[1], named_argument(split, 2, "dim", 0)
+    if isinstance(sizes, int):
+        return SLICE, (dim, index * sizes, (index + 1) * sizes)
+    if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
+        return None
+    start = sum(sizes[:index])
+    return SLICE, (dim, start, start + sizes[index])  # type: ignore[operator]
+
+
+def is_part(node: Node) -> bool:
+    """True for one result of a split, chunk or unbind that is a slice or select."""
+    return part_as_slice(node) is not None
+
+
+def moves_elements(node: Node) -> bool:
+    """True where each element of the result is an element of an input, of the same dtype."""
+    if node.target in MOVE_OPS or is_part(node):
+        return is_contiguous(node)
+    return is_alias(node)
+
+
+def moved_inputs(node: Node) -> tuple[Node, ...]:
+    """The tensors whose elements a `moves_elements` op arranges."""
+    if node.target == CAT:
+        return tuple(node.args[0])  # type: ignore[arg-type]
+    if is_part(node):
+        return (node_argument(node_argument(node, 0), 0),)
+    return (node_argument(node, 0),)
+
+
+def is_float32(node: Node) -> bool:
+    tensor = tensor_of(node)
+    return tensor is not None and tensor.dtype == torch.float32
+
+
+def is_symint(node: Node) -> bool:
+    return isinstance(node.meta.get("val"), (torch.SymInt, int))
+
+
+def reads_symint_input(node: Node) -> bool:
+    """True where a size that `node` reads enters the graph as an input of its own."""
+    return any(
+        source.op == "placeholder" or reads_symint_input(source)
+        for source in node.all_input_nodes
+        if is_symint(source)
+    )
+
+
+@dataclass(frozen=True)
+class QuantParams:
+    """Static per-tensor quantization: real = (q - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+    quant_min: int
+    quant_max: int
+    dtype: torch.dtype
+
+    def same_grid(self, other: QuantParams) -> bool:
+        """True where both map an integer to the same real number; bounds may differ."""
+        return (self.scale, self.zero_point, self.dtype) == (
+            other.scale,
+            other.zero_point,
+            other.dtype,
+        )
+
+    def int8_problem(self) -> str | None:
+        """Why our int8 kernels can't honour these parameters, or None."""
+        if self.dtype != torch.int8:
+            return f"dtype is {self.dtype}, not int8; quantize activations to int8"
+        if not INT8_MIN <= self.quant_min <= self.quant_max <= INT8_MAX:
+            return (
+                f"range {self.quant_min}..{self.quant_max} is not within -128..127; set quant_min "
+                "and quant_max of its quantization spec within it"
+            )
+        if not INT8_MIN <= self.zero_point <= INT8_MAX:
+            return (
+                f"zero point {self.zero_point} is not within -128..127; use an observer that keeps "
+                "zero inside the range"
+            )
+        # Beyond this, scale or 1 / scale is not a normal float32 and drivers may flush it.
+        if not (math.isfinite(self.scale) and 1e-37 < self.scale < 1e37):
+            return (
+                f"scale {self.scale} is not a positive normal float32; calibrate with inputs that "
+                "are finite and not all zero"
+            )
+        return None
+
+
+def static_quant_params(node: Node) -> QuantParams | None:
+    """Parameters of a per-tensor quantize or dequantize whose scale is a literal, else None."""
+    if node.target not in (QUANTIZE, DEQUANTIZE):
+        return None
+    _, scale, zero_point, quant_min, quant_max, dtype = node.args[:6]
+    if not isinstance(scale, float) or not isinstance(zero_point, int):
+        return None
+    return QuantParams(scale, zero_point, int(quant_min), int(quant_max), dtype)  # type: ignore[arg-type]
+
+
+def activation_dequantize_params(node: Node) -> QuantParams | None:
+    """As `static_quant_params`, for a dequantize only, in the stock or in our own form."""
+    if node.target == DEQUANTIZE:
+        return static_quant_params(node)
+    if node.target == Q8TA_DEQUANTIZE:
+        _, scale, zero_point = node.args
+        return QuantParams(scale, zero_point, INT8_MIN, INT8_MAX, torch.int8)  # type: ignore[arg-type]
+    return None
+
+
+def is_dequantize(node: Node) -> bool:
+    """True for a dequantize of any kind, static or dynamic."""
+    return node.op == "call_function" and "dequantize" in op_name(node)
+
+
+def is_quantize(node: Node) -> bool:
+    """True for a quantize of any kind, static or dynamic."""
+    name = op_name(node).removeprefix("quantized_decomposed.")
+    return node.op == "call_function" and "quantize" in name and not is_dequantize(node)
+
+
+def float_problem(node: Node) -> str | None:
+    """Why nothing here computes in the node's floating dtype, or None for other dtypes."""
+    tensor = tensor_of(node)
+    if tensor is None or tensor.dtype == torch.float32 or not tensor.is_floating_point():
+        return None
+    return (
+        f"it computes in {tensor.dtype}, and layers here in int8 and float32; call float() on the "
+        "model before it is quantized, and on its inputs"
+    )
+
+
+def clamp_bounds(node: Node) -> tuple[float, float] | None:
+    """(low, high) in float that a relu, hardtanh, relu6 or clamp keeps, or None for another op."""
+    if node.target == RELU:
+        return 0.0, math.inf
+    if node.target == RELU6:
+        return 0.0, 6.0
+    if node.target == HARDTANH:
+        low, high = (
+            named_argument(node, 1, "min_val", -1.0),
+            named_argument(node, 2, "max_val", 1.0),
+        )
+    elif node.target == CLAMP:
+        low, high = named_argument(node, 1, "min"), named_argument(node, 2, "max")
+    else:
+        return None
+    low = -math.inf if low is None else low
+    high = math.inf if high is None else high
+    # Bounds may be symbolic, and a NaN bound turns every value into NaN: neither is a clamp.
+    if not all(isinstance(v, (int, float)) and not math.isnan(v) for v in (low, high)):
+        return None
+    return float(low), float(high)

@@ -1,0 +1,209 @@
+// et_vk.q8ta_mean: mean of an int8 tensor over some of its dimensions.
+//   acc = sum(x - input_zero_point)                                     int32, exact
+//   f   = float(acc) * fl32(input_scale / count)                        divided in float64
+//   y   = clamp(round_half_even(f * fl32(1 / output_scale)) + output_zero_point,
+//               quant_min, quant_max)
+#include <algorithm>
+#include <cmath>
+
+#include "graph/ComputeGraph.h"
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Loops.h"
+#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+struct MeanArgs {
+  std::string op;
+  ValueId x = -1;
+  double input_scale = 1.0;
+  int64_t input_zero_point = 0;
+  std::vector<bool> reduced;  // by dimension of x
+  bool keepdim = false;
+  double output_scale = 1.0;
+  int64_t output_zero_point = 0;
+  int64_t quant_min = -128;
+  int64_t quant_max = 127;
+  ValueId y = -1;
+};
+
+MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
+  MeanArgs mean;
+  mean.op = args.op();
+  mean.x = args.tensor("x");
+  mean.input_scale = args.number("input_scale");
+  mean.input_zero_point = args.integer("input_zero_point");
+  const Sizes dims = args.integers("dim");
+  mean.keepdim = args.boolean("keepdim");
+  mean.output_scale = args.number("output_scale");
+  mean.output_zero_point = args.integer("output_zero_point");
+  mean.quant_min = args.integer("quant_min");
+  mean.quant_max = args.integer("quant_max");
+  mean.y = args.output();
+  const size_t rank = graph.dims(mean.x).size();
+  mean.reduced.assign(rank, dims.empty());  // no dimension named: all of them
+  for (int64_t dim : dims) {
+    mean.reduced[wrap_dim(mean.op, dim, rank)] = true;
+  }
+  return mean;
+}
+
+void check(const ComputeGraph& graph, const MeanArgs& args) {
+  ETVK_CHECK(graph.dtype(args.x) == DType::kInt8 && graph.dtype(args.y) == DType::kInt8,
+             kInvalidProgram,
+             args.op << ": expected int8 to int8, got " << dtype_name(graph.dtype(args.x)) << " to "
+                     << dtype_name(graph.dtype(args.y)));
+  check_int8_range(args.op, args.input_zero_point, -128, 127);
+  check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
+  inverse_scale(args.op, args.input_scale);
+  inverse_scale(args.op, args.output_scale);
+}
+
+struct MeanPush {
+  uint32_t count, steps;
+  float scale;
+  int32_t correction;
+  float inv_output_scale;
+  int32_t output_zero_point, quant_min, quant_max;
+  uint32_t last_word;
+  uint32_t sizes[kMaxLoops];
+  uint32_t strides[kMaxLoops];
+};
+
+// The kept and the summed dimensions of x, each as a nest of loops of its own.
+struct MeanLoops {
+  Loops kept;
+  Loops reduced;
+  int64_t reduced_count = 1;
+};
+
+MeanLoops loops_of(const MeanArgs& args, const Sizes& sizes) {
+  const Sizes strides = contiguous_strides(sizes);
+  Loops kept{{}, {{}}};
+  Loops reduced{{}, {{}}};
+  MeanLoops loops;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    Loops& own = args.reduced[i] ? reduced : kept;
+    own.sizes.push_back(sizes[i]);
+    own.strides[0].push_back(strides[i]);
+    loops.reduced_count *= args.reduced[i] ? sizes[i] : 1;
+  }
+  loops.kept = merge_loops(args.op, kept);
+  loops.reduced = merge_loops(args.op, reduced);
+  ETVK_CHECK(loops.kept.sizes.size() + loops.reduced.sizes.size() <= kMaxLoops, kNotSupported,
+             args.op << ": " << loops.kept.sizes.size() << " kept and "
+                     << loops.reduced.sizes.size()
+                     << " summed dimensions that cannot be merged, the limit is " << kMaxLoops);
+  return loops;
+}
+
+void check_sum(const MeanArgs& args, int64_t count) {
+  constexpr int64_t kMost = INT32_MAX / 255;  // an element is at most 255 steps from its zero point
+  ETVK_CHECK(count <= kMost, kNotSupported,
+             args.op << ": a mean of " << count << " elements could overflow its 32-bit sum, the "
+                     << "limit is " << kMost);
+  const auto scale = static_cast<float>(args.input_scale / static_cast<double>(count));
+  ETVK_CHECK(std::isnormal(scale), kNotSupported,
+             args.op << ": input scale " << args.input_scale << " over " << count
+                     << " elements is not a normal float32");
+}
+
+// Whether the loop of stride 1, the last summed one or the last kept one, takes whole words of x.
+bool takes_whole_words(const MeanLoops& loops, bool along_rows) {
+  const Loops& inner = along_rows ? loops.reduced : loops.kept;
+  const Loops& other = along_rows ? loops.kept : loops.reduced;
+  const auto starts_at_words = [](const Loops& some, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      if (some.sizes[i] > 1 && some.strides[0][i] % 4 != 0) {
+        return false;
+      }
+    }
+    return true;
+  };
+  return inner.strides[0].back() == 1 && inner.sizes.back() % 4 == 0 &&
+         starts_at_words(inner, inner.sizes.size() - 1) &&
+         starts_at_words(other, other.sizes.size());
+}
+
+void append(const Loops& loops, size_t at, MeanPush& push) {
+  std::copy(loops.sizes.begin(), loops.sizes.end(), push.sizes + at);
+  std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.strides + at);
+}
+
+void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args) {
+  MeanPush push{};
+  push.count = element_count(graph, args.op, args.y);
+  if (push.count == 0) {
+    return;
+  }
+  const MeanLoops loops = loops_of(args, graph.sizes(args.x));
+  ETVK_CHECK(loops.reduced_count > 0, kInvalidProgram, args.op << ": a mean of no elements");
+  check_sum(args, loops.reduced_count);
+  const Sizes& summed = loops.reduced.sizes;
+  const bool along_rows = loops.reduced.strides[0].back() == 1;
+  const int64_t row_steps = along_rows ? (summed.back() + 3) / 4 : summed.back();
+  push.steps = static_cast<uint32_t>(loops.reduced_count / summed.back() * row_steps);
+  push.scale = static_cast<float>(args.input_scale / static_cast<double>(loops.reduced_count));
+  push.correction = static_cast<int32_t>(loops.reduced_count * args.input_zero_point);
+  push.inv_output_scale = inverse_scale(args.op, args.output_scale);
+  push.output_zero_point = static_cast<int32_t>(args.output_zero_point);
+  push.quant_min = static_cast<int32_t>(args.quant_min);
+  push.quant_max = static_cast<int32_t>(args.quant_max);
+  push.last_word = (element_count(graph, args.op, args.x) - 1) / 4;
+  const size_t kept = loops.kept.sizes.size();
+  append(loops.kept, 0, push);
+  append(loops.reduced, kept, push);
+
+  const KernelRow& row = choose_elementwise_kernel(
+      graph.caps(), {{"q8ta_mean", static_cast<uint64_t>(graph.numel(args.x))}});
+  const uint32_t words = push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
+  const uint32_t lanes = mean_lanes(row, graph.caps(), along_rows, words, push.steps);
+  const uint32_t teams = row.workgroup_size / lanes;
+  const uint32_t groups =
+      std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
+  // The last element of the last sum, or what last_word lets a lane read behind it.
+  const uint64_t x_end = std::max<uint64_t>(
+      element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1, graph.numel(args.x));
+  commands.dispatch(
+      graph.context().pipelines.get(
+          row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()), lanes,
+                along_rows ? 1u : 0u, takes_whole_words(loops, along_rows) ? 1u : 0u}),
+      {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)}, push,
+      {groups, 1, 1});
+}
+
+Sizes output_sizes(const MeanArgs& args, const Sizes& from) {
+  Sizes sizes;
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (!args.reduced[i]) {
+      sizes.push_back(from[i]);
+    } else if (args.keepdim) {
+      sizes.push_back(1);
+    }
+  }
+  return sizes;
+}
+
+void q8ta_mean(ComputeGraph& graph, const OpArgs& call) {
+  const MeanArgs args = read_arguments(graph, call);
+  check(graph, args);
+  const auto record = [&graph, args](Commands& commands) {
+    graph.set_sizes(args.y, output_sizes(args, graph.sizes(args.x)));
+    dispatch_mean(graph, commands, args);
+  };
+  graph.add_node({args.op, {args.x}, {args.y}, record});
+}
+
+const RegisterOps registered({
+    {"et_vk.q8ta_mean.default",
+     "x:tensor input_scale:number input_zero_point:integer dim:integers keepdim:boolean "
+     "output_scale:number output_zero_point:integer quant_min:integer quant_max:integer y:out",
+     q8ta_mean},
+});
+
+}  // namespace
+
+}  // namespace etvk::ops
