@@ -6,7 +6,15 @@ implementations of our overloads, so that a rewritten graph can run and be compa
 
 from .definition import REFERENCES
 from .elementwise import Q8TA_BINARY, Q8TA_DEQUANTIZE, Q8TA_TABLE, q8ta_binary, q8ta_table
-from .formulas import INT8_MAX, INT8_MIN, dequantize, quantize, quantize_value
+from .formulas import (
+    INT8_MAX,
+    INT8_MIN,
+    dequantize,
+    fl32,
+    inverse_scale,
+    quantize,
+    quantize_value,
+)
 from .linear import (
     LINEAR_FLOAT_OUT,
     Q8TA_LINEAR,
@@ -38,6 +46,8 @@ __all__ = [
     "activate",
     "dequantize",
     "fixed_view",
+    "fl32",
+    "inverse_scale",
     "linear_q8ta_q8csw",
     "q8ta_binary",
     "q8ta_linear",

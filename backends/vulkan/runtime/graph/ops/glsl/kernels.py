@@ -423,7 +423,10 @@ KERNELS: tuple[Kernel, ...] = (
     *table(Op("q8ta_table", 3, 4)),
     *table(Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),))),
     *flat(Op("q8ta_binary", 3, 128), "elementwise/q8ta_binary.comp"),
-    *flat(Op("q8ta_binary_words", 3, 128, macros=(("WHOLE_WORDS", 1),)), "elementwise/q8ta_binary.comp"),
+    *flat(
+        Op("q8ta_binary_words", 3, 128, macros=(("WHOLE_WORDS", 1),)),
+        "elementwise/q8ta_binary.comp",
+    ),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
