@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from drivers import DEFAULT, on_driver
 from linear_fixture import built
 from model_cases import CASES
 from programs import load, pte_bytes, run
@@ -83,13 +84,8 @@ def test_cpp_runtime(validation: str) -> None:
     run_checks("runtime_test", ETVK_VALIDATION=validation)
 
 
-@pytest.mark.parametrize("driver", ["default", "swiftshader"])
+@pytest.mark.parametrize("driver", [DEFAULT, "swiftshader"])
 def test_untrusted_programs(driver: str) -> None:
     """Programs that lie about sizes, symbolic integers and how much they are."""
-    if driver == "default":
-        run_checks("untrusted_program_test")
-        return
-    icd = os.environ.get("ETVK_SWIFTSHADER_ICD")
-    if not icd:
-        pytest.skip("SwiftShader is not here; ./dev setup fetches it")
-    run_checks("untrusted_program_test", VK_DRIVER_FILES=icd)
+    _, environment = on_driver(driver)
+    run_checks("untrusted_program_test", **environment)

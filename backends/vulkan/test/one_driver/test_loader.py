@@ -18,7 +18,7 @@ from executorch_vulkan.runtime.loader import (
     check_executorch_version,
     find_library,
 )
-from linear_fixture import built
+from linear_fixture import SUPPORT, built
 
 
 @pytest.mark.parametrize("installed", ["1.5.1", "1.5.1+cpu", "1.5.1+3b60683"])
@@ -130,7 +130,6 @@ with warnings.catch_warnings(record=True) as caught:
     loader.load()
     print("warned", [str(w.message) for w in caught if "VulkanBackend" in str(w.message)])
 """
-TESTS = Path(__file__).parent
 
 
 def test_a_vulkan_backend_that_is_there_already() -> None:
@@ -142,7 +141,7 @@ core = executorch.__path__[0] + "/lib/libexecutorch.so"
 ctypes.CDLL(core, mode=ctypes.RTLD_GLOBAL)
 ctypes.CDLL({str(other)!r})
 """
-    done = import_elsewhere(TESTS, IMPORT + LOWER_AND_RUN, before)
+    done = import_elsewhere(SUPPORT, IMPORT + LOWER_AND_RUN, before)
     assert done.returncode == 0, done.stderr
     (warned,) = ast.literal_eval(done.stdout.splitlines()[0].removeprefix("warned "))
     assert warned.startswith(f"{other} has registered a VulkanBackend already")
@@ -152,7 +151,7 @@ ctypes.CDLL({str(other)!r})
 
 
 def test_no_other_vulkan_backend() -> None:
-    done = import_elsewhere(TESTS, IMPORT + LOWER_AND_RUN)
+    done = import_elsewhere(SUPPORT, IMPORT + LOWER_AND_RUN)
     assert done.stdout.split("\n")[:3] == ["warned []", "delegates 1", "loaded"], done.stderr
 
 

@@ -4,25 +4,24 @@ where an exp() gives a float32 output may another driver differ, by exp()'s own 
 
 from __future__ import annotations
 
-import os
-import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from linear_fixture import built
+from drivers import on_driver
 from model_cases import CASES, ModelCase
+from other_process import OtherProcess, other_process
 from programs import pte_bytes, run
 
-SWIFTSHADER = os.environ.get("ETVK_SWIFTSHADER_ICD", "")
 VARIANTS = {
     "validation": {"ETVK_VALIDATION": "1"},
     "staged": {"ETVK_DISABLE": "mapped_memory", "ETVK_VALIDATION": "1"},
     "copied": {"ETVK_DISABLE": "mapped_memory,direct_input,direct_output"},
     "no_dot": {"ETVK_DISABLE": "dot", "ETVK_VALIDATION": "1"},
-    "swiftshader": {"VK_DRIVER_FILES": SWIFTSHADER, "ETVK_DEVICE": "SwiftShader"},
+    "swiftshader": {},
 }
 FLOATS_FROM_EXP = {
     f"{activation}_float_output"
@@ -39,51 +38,33 @@ def expected_bytes(name: str) -> list[bytes]:
     return [output.contiguous().numpy().tobytes() for output in outputs]
 
 
-def run_in_process_of_its_own(
-    case: ModelCase, folder: Path, environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    model = folder / "model.pte"
-    model.write_bytes(pte_bytes(case.name))
-    command = [built("bin/etvk_run"), model, "--repeat", "2", "--output", folder / "output"]
-    for index, tensor in enumerate(case.inputs()):
-        path = folder / f"input{index}.bin"
-        path.write_bytes(tensor.numpy().tobytes())
-        command += ["--input", path]
-    return subprocess.run(
-        list(map(str, command)),
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def test_cases_with_exp_exist() -> None:
     assert set(CASES) >= FLOATS_FROM_EXP
 
 
-# Static shapes: etvk_run takes the sizes of a dynamic input from its upper bound.
-STATIC = {name: case for name, case in CASES.items() if not case.dynamic_shapes}
-
-
-@pytest.mark.parametrize(
-    "variant",
-    [
+@pytest.fixture(
+    scope="module",
+    params=[
         # Staging and the validation layer are what a change on one driver breaks.
         pytest.param(name, marks=[] if name == "staged" else pytest.mark.all)
         for name in VARIANTS
     ],
 )
-@pytest.mark.parametrize("case", STATIC.values(), ids=STATIC)
-def test_same_bytes(case: ModelCase, variant: str, tmp_path: Path) -> None:
-    if variant == "swiftshader" and not SWIFTSHADER:
-        pytest.skip("SwiftShader is not installed: ETVK_SWIFTSHADER_ICD is not set")
-    result = run_in_process_of_its_own(case, tmp_path, VARIANTS[variant])
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "[etvk validation]" not in result.stderr
-    for index, expected in enumerate(expected_bytes(case.name)):
-        actual = (tmp_path / f"output{index}.bin").read_bytes()
-        if variant == "swiftshader" and case.name in FLOATS_FROM_EXP:
+def variant(request: pytest.FixtureRequest) -> Iterator[tuple[str, OtherProcess]]:
+    name = request.param
+    environment = on_driver(name)[1] if name == "swiftshader" else VARIANTS[name]
+    with other_process(environment) as process:
+        yield name, process
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_same_bytes(case: ModelCase, variant: tuple[str, OtherProcess], tmp_path: Path) -> None:
+    name, process = variant
+    outputs, stderr = process.run(pte_bytes(case.name), case.inputs(), tmp_path)
+    assert "[etvk validation]" not in stderr
+    for output, expected in zip(outputs, expected_bytes(case.name), strict=True):
+        actual = output.contiguous().numpy().tobytes()
+        if name == "swiftshader" and case.name in FLOATS_FROM_EXP:
             floats = [np.frombuffer(one, np.float32) for one in (actual, expected)]
             np.testing.assert_allclose(*floats, rtol=EXP_ERROR, atol=EXP_ERROR)
         else:
@@ -92,6 +73,7 @@ def test_same_bytes(case: ModelCase, variant: str, tmp_path: Path) -> None:
 
 def test_validation_messages_are_failures(tmp_path: Path) -> None:
     """The layer is really there: a program under it says so in the loader's own log."""
-    environment = {"ETVK_VALIDATION": "1", "VK_LOADER_DEBUG": "layer"}
-    result = run_in_process_of_its_own(CASES["mlp"], tmp_path, environment)
-    assert "VK_LAYER_KHRONOS_validation" in result.stderr
+    case = CASES["mlp"]
+    with other_process({"ETVK_VALIDATION": "1", "VK_LOADER_DEBUG": "layer"}) as process:
+        _, stderr = process.run(pte_bytes(case.name), case.inputs(), tmp_path)
+    assert "VK_LAYER_KHRONOS_validation" in stderr

@@ -22,7 +22,8 @@ import pytest
 
 import reference
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
+SUPPORT = Path(__file__).resolve().parent  # where scripts that tests run find these modules
 BUILD = Path(os.environ.get("ETVK_BUILD_DIR", ROOT / "build" / "editable"))
 
 

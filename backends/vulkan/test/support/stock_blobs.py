@@ -24,7 +24,7 @@ from model_cases import CASES, export_quantized
 
 def load_reader() -> ModuleType:
     """The blob reader by its path: importing it as part of the package would register our rules."""
-    path = Path(__file__).parent.parent / "program.py"
+    path = Path(__file__).resolve().parents[2] / "program.py"
     spec = importlib.util.spec_from_file_location("blob_reader", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

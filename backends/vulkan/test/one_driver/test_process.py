@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from drivers import DEFAULT, on_driver
 from linear_fixture import built
 from programs import pte_bytes
 
-SWIFTSHADER = os.environ.get("ETVK_SWIFTSHADER_ICD", "")
-DRIVERS = {
-    "default": {},
-    "swiftshader": {"VK_DRIVER_FILES": SWIFTSHADER, "ETVK_DEVICE": "SwiftShader"},
-}
 TIMEOUT_S = 120
 
 # What each script below starts with. `check` runs a method and says whether its result is right.
@@ -142,11 +138,10 @@ def run(script: str, *arguments: object, **environment: str) -> tuple[dict[str, 
     return {what: outcome for what, _, outcome in lines}, result.stderr
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", [DEFAULT, "swiftshader"])
 def test_child_of_a_process_that_has_loaded_a_program(model: Path, driver: str) -> None:
-    if driver == "swiftshader" and not SWIFTSHADER:
-        pytest.skip("SwiftShader is not installed: ETVK_SWIFTSHADER_ICD is not set")
-    said, stderr = run(PARENT_LOADS, model, **DRIVERS[driver])
+    _, environment = on_driver(driver)
+    said, stderr = run(PARENT_LOADS, model, **environment)
     assert "0x20" in said["child"]
     assert said["child loads"] == said["child's devices"] == "RuntimeError"
     assert said["grandchild loads"] == "RuntimeError"

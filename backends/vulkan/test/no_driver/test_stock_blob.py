@@ -6,7 +6,6 @@ import copy
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from executorch.backends.vulkan.partitioner.vulkan_partitioner import (
 )
 from executorch.exir import to_edge_transform_and_lower
 
+import stock_blobs
 from executorch_vulkan.program import read_delegates
 from model_cases import CASES, quantize_and_lower
 from programs import load, pte_bytes, run
@@ -28,8 +28,7 @@ NAMES = ("mlp", "mlp_m1", "no_bias")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any], bytes]]:
     """By case, from a process without us: what the delegates hold, and the .pte."""
     out = tmp_path_factory.mktemp("stock") / "blobs.pickle"
-    script = Path(__file__).with_name("stock_blobs.py")
-    subprocess.run([sys.executable, str(script), str(out), *NAMES], check=True)
+    subprocess.run([sys.executable, stock_blobs.__file__, str(out), *NAMES], check=True)
     return pickle.loads(out.read_bytes())
 
 

@@ -1,15 +1,12 @@
 """q8ta_linear and linear_q8ta_q8csw against NumPy, byte by byte, on every kernel of the table.
 
-The device is the one that the environment names; `test_on_another_driver` runs this module again
-on others: an independent one, and one that has cooperative matrices on a CPU.
+The device is the one that the environment names; several_drivers/test_op_drivers.py runs this
+module again on others: an independent one, and one that has cooperative matrices on a CPU.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drivers import DRIVERS
 from linear_fixture import (
-    ROOT,
     Linear,
     OpError,
     assert_exact,
@@ -31,31 +28,17 @@ from linear_fixture import (
     run_linear,
 )
 
-
-@dataclass(frozen=True)
-class Driver:
-    variable: str  # ./dev test sets it, where the driver is there
-    is_launcher: bool  # the variable names a program that runs others on the driver, or an ICD file
-    device: str  # a part of the name that the device must have
-    paths: str = ""  # how the kernel paths to test there end
-    slow: bool = False  # compiles and runs large tiles slowly: fewer cases
-
-
-DRIVERS = {
-    "swiftshader": Driver("ETVK_SWIFTSHADER_ICD", False, "SwiftShader", slow=True),
-    "lavapipe_coopmat": Driver("ETVK_LAVAPIPE_COOPMAT", True, "llvmpipe", paths="coopmat"),
-}
-OTHER_DRIVER = DRIVERS.get(os.environ.get("ETVK_TEST_DRIVER", ""))  # set in the run on another one
-SLOW_DRIVER = OTHER_DRIVER is not None and OTHER_DRIVER.slow
+OTHER_DRIVER = os.environ.get("ETVK_TEST_DRIVER", "")  # set in the run on another one
+SLOW_DRIVER = OTHER_DRIVER == "swiftshader"  # compiles and runs large tiles slowly: fewer cases
+# How the kernel paths end that are tested: there, what other drivers lack.
+PATHS = "coopmat" if OTHER_DRIVER == "lavapipe_coopmat" else ""
 RANDOM_CASES = 500
 ZERO_POINTS = (0, -128, 127)
 
 
 # The build's own table, so that a row that was left out of the build is seen here.
 ROWS = {row.name: row for row in glsl_module("kernels").KERNELS if "linear" in row.op.name}
-TESTED = [
-    row.name for row in ROWS.values() if not OTHER_DRIVER or row.path.endswith(OTHER_DRIVER.paths)
-]
+TESTED = [row.name for row in ROWS.values() if row.path.endswith(PATHS)]
 every_kernel = pytest.mark.parametrize("name", TESTED)
 
 
@@ -235,60 +218,8 @@ def test_forced_kernel_must_exist_and_fit() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _right_device() -> None:
-    if OTHER_DRIVER and OTHER_DRIVER.device not in device_name():
-        pytest.fail(f"the device is {device_name()}, not {OTHER_DRIVER.device}", pytrace=False)
+    if OTHER_DRIVER and DRIVERS[OTHER_DRIVER].device not in device_name():
+        pytest.fail(f"the device is {device_name()}, not {OTHER_DRIVER}", pytrace=False)
     rows = [row for name, row in kernels().items() if name in TESTED]
     if all(row.refusal for row in rows):
         pytest.fail(f"{device_name()} can run no kernel: {rows}", pytrace=False)
-
-
-if not OTHER_DRIVER:
-
-    @pytest.mark.all
-    @pytest.mark.parametrize("name", DRIVERS)
-    def test_on_another_driver(name: str) -> None:
-        driver = DRIVERS[name]
-        installed = os.environ.get(driver.variable)
-        if not installed:
-            pytest.skip(f"{name} is not installed: {driver.variable} is not set")
-        if not any(ROWS[row].path.endswith(driver.paths) for row in kernels() if row in ROWS):
-            pytest.skip(f"no {driver.paths} kernel is in this build")
-        environment = {**os.environ, "ETVK_TEST_DRIVER": name}
-        environment.pop("ETVK_DEVICE", None)
-        if not driver.is_launcher:
-            environment["VK_DRIVER_FILES"] = installed
-        run = subprocess.run(
-            [
-                *([installed] if driver.is_launcher else []),
-                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__),
-            ],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-
-    @pytest.mark.all
-    def test_under_the_validation_layer() -> None:
-        """This module once more; a message of the layer is an error of the op."""
-        others = "not another_driver and not validation_layer"
-        run = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "-k",
-                others,
-                __file__,
-            ],
-            cwd=ROOT,
-            env={**os.environ, "ETVK_VALIDATION": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        assert "[etvk validation]" not in run.stderr, run.stderr

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from linear_fixture import SUPPORT
 
 PROGRAM = """
 import logging, sys, warnings
@@ -36,7 +37,7 @@ def printed(before: str, after: str = "") -> str:
     """All of stdout and stderr while a program is lowered, and in front the root logger's level."""
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(before=before, after=after)],
-        cwd=Path(__file__).parent,
+        cwd=SUPPORT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -11,6 +11,7 @@ import pytest
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeCompileConfig, to_edge, to_edge_transform_and_lower
+from test_quantized_linear import NOT_STATIC, REFUSED
 from torch import nn
 
 from executorch_vulkan import VulkanPartitioner, explain
@@ -18,7 +19,6 @@ from executorch_vulkan.program import read_delegates
 from executorch_vulkan.reporting.report import Report, Row
 from model_cases import CASES, DEQUANTIZE, LINEAR, QUANTIZE, ModelCase, quantize_and_lower
 from quantized_graphs import Grid, Layer, QuantizedWeight
-from test_quantized_linear import NOT_STATIC, REFUSED
 
 CONFIG = EdgeCompileConfig(_check_ir_validity=False)
 ADDMM = "aten.addmm.default"

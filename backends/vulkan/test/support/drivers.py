@@ -1,0 +1,57 @@
+"""Drivers beside the one that tests run on by default, and how a test runs on one of them.
+
+`./dev test` sets a variable for each that is there; a test of one that is not is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from linear_fixture import ROOT
+
+
+@dataclass(frozen=True)
+class Driver:
+    variable: str
+    is_launcher: bool  # the variable names a program that runs others on the driver, or an ICD file
+    device: str  # a part of the name that its device has
+
+
+DRIVERS = {
+    "swiftshader": Driver("ETVK_SWIFTSHADER_ICD", False, "SwiftShader"),
+    "lavapipe_coopmat": Driver("ETVK_LAVAPIPE_COOPMAT", True, "llvmpipe"),
+}
+DEFAULT = "default"  # the driver that this process has
+
+
+def on_driver(name: str) -> tuple[list[str], dict[str, str]]:
+    """What to put before a command, and into its environment, to run it on a driver."""
+    if name == DEFAULT:
+        return [], {}
+    driver = DRIVERS[name]
+    installed = os.environ.get(driver.variable)
+    if not installed:
+        pytest.skip(f"{name} is not here: {driver.variable} is not set; ./dev setup fetches it")
+    if driver.is_launcher:
+        return [installed], {"ETVK_DEVICE": driver.device}
+    return [], {"VK_DRIVER_FILES": installed, "ETVK_DEVICE": driver.device}
+
+
+def run_tests(path: Path, driver: str = DEFAULT, **environment: str) -> None:
+    """A test file in a process of its own; a message of the validation layer fails it."""
+    launcher, own = on_driver(driver)
+    run = subprocess.run(
+        [*launcher, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
+        cwd=ROOT,
+        env=os.environ | own | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "[etvk validation]" not in run.stderr, run.stderr
