@@ -105,6 +105,8 @@ BenchOptions parse_options(int argc, char** argv) {
       options.wall = true;
     } else if (argument == "--tune") {
       options.tune = true;
+    } else if (argument == "--load") {
+      options.load_mib = parse_integer(argument, value(), 1, 1 << 16);
     } else if (argument == "--json") {
       options.json_path = value();
     } else if (argument == "--list") {
@@ -132,8 +134,9 @@ BenchOptions parse_options(int argc, char** argv) {
 const char* usage() {
   return R"(usage: etvk_bench [options]
 
-Times the int8 linear kernels, or with --op the memory-bound ones. Every result is compared with an exact reference on the CPU before
-it is timed; if one differs, it is not timed and the exit code is 1.
+Times the int8 linear kernels, or with --op the memory-bound ones. Every result is compared with an
+exact reference on the CPU before it is timed; if one differs, it is not timed and the exit code
+is 1.
 
   --shape MxKxN        x [M, K] times weights [N, K]; may be given again. Default: a fixed list, on
                        a CPU device only as far as it takes seconds
@@ -153,6 +156,8 @@ it is timed; if one differs, it is not timed and the exit code is 1.
   --tune               measure every kernel on each shape and keep the name of the fastest in a file,
                        $ETVK_TUNE_CACHE or executorch_vulkan/tuned_kernels.txt in the user's cache
                        folder; programs that run with ETVK_TUNE=1 use what it says
+  --load MIB           instead, load a program with so many MiB of weights: time and host memory.
+                       ETVK_PIPELINE_CACHE tells a first load from a later one
   --json FILE          write everything measured to FILE
   --list               print the kernels and which of them this device can run
   --help               print this

@@ -34,6 +34,7 @@ struct BenchOptions {
   double warmup_ms = -1.0;  // < 0: by the type of the device
   bool wall = false;
   bool tune = false;
+  int64_t load_mib = 0;  // > 0: time loading a program of so much instead
   std::string json_path;
   bool list = false;
   bool help = false;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "BenchOptions.h"
+#include "LoadBench.h"
 #include "Measure.h"
 #include "OpBench.h"
 #include "Report.h"
@@ -133,6 +134,10 @@ int run(int argc, char** argv) {
   const std::shared_ptr<Context> context = context_from_environment();
   if (options.list) {
     list_kernels(context->device.caps(), options);
+    return 0;
+  }
+  if (options.load_mib > 0) {
+    run_load_benchmark(*context, options.load_mib);
     return 0;
   }
   const bool exact = options.ops.empty() ? run_benchmarks(*context, options)
