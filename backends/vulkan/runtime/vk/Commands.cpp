@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kSetsPerPool = 64;
 constexpr uint32_t kMaxBindings = 8;
 
-enum Query : uint32_t { kBegin, kFirstDispatch, kLastDispatch, kEnd, kQueryCount };
+enum Point : uint32_t { kBegin, kFirstDispatch, kLastDispatch, kEnd, kPointCount };
 
 void check_range(const char* what, const BufferRange& range) {
   ETVK_CHECK(range.buffer != nullptr && range.offset_bytes <= range.buffer->size_bytes() &&
@@ -48,20 +48,14 @@ Commands::Commands(const Device& device, bool timed) : device_(device) {
   fence_ = device.own(fence, api.vkDestroyFence);
 
   if (timed) {
-    ETVK_CHECK(device.caps().timestamp_period_ns > 0.0f, kNotSupported,
-               device.caps().name << " has no GPU timestamps on its compute queue");
-    VkQueryPoolCreateInfo query_info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
-    query_info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    query_info.queryCount = kQueryCount;
-    VkQueryPool queries = VK_NULL_HANDLE;
-    check(api.vkCreateQueryPool(vk_device, &query_info, nullptr, &queries), "vkCreateQueryPool");
-    queries_ = device.own(queries, api.vkDestroyQueryPool);
+    timestamps_.emplace(device, kPointCount);
   }
 }
 
 void Commands::begin() {
   steps_.clear();
   kernels_.clear();
+  owner_ = 0;
 }
 
 void Commands::add_descriptor_pool() {
@@ -111,13 +105,20 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<Binding>& bi
              row.name << ": " << largest << " workgroups in one dimension, " << device_.caps().name
                       << " allows " << device_.caps().max_workgroup_count);
   std::vector<BufferRange> ranges;
+  uint64_t touched = 0;
   for (const Binding& binding : bindings) {
     check_binding(row, binding);
     ranges.push_back(binding.range);
+    touched += binding.end_bytes;
   }
   const auto* bytes = static_cast<const uint8_t*>(push_constants);
-  steps_.push_back(
-      {&pipeline, std::move(ranges), {bytes, bytes + push_constant_bytes}, groups, {}});
+  steps_.push_back({&pipeline,
+                    std::move(ranges),
+                    {bytes, bytes + push_constant_bytes},
+                    groups,
+                    {},
+                    owner_,
+                    touched});
   kernels_.emplace_back(row.name);
 }
 
@@ -136,13 +137,15 @@ void Commands::copy(std::vector<Copy> copies) {
   if (copies.empty()) {
     return;
   }
+  uint64_t bytes = 0;
   for (const Copy& one : copies) {
+    bytes += 2 * one.from.size_bytes;
     check_range("a copy's source", one.from);
     check_range("a copy's target", one.to);
     ETVK_CHECK(one.from.size_bytes == one.to.size_bytes, kInternal,
                "a copy of " << one.from.size_bytes << " bytes to " << one.to.size_bytes);
   }
-  steps_.push_back({nullptr, {}, {}, {}, std::move(copies)});
+  steps_.push_back({nullptr, {}, {}, {}, std::move(copies), owner_, bytes});
 }
 
 std::vector<const Pipeline*> Commands::pipelines() const {
@@ -155,8 +158,12 @@ std::vector<const Pipeline*> Commands::pipelines() const {
   return pipelines;
 }
 
-void Commands::end() {
+void Commands::end(bool timed_steps) {
   const DeviceApi& api = device_.api();
+  step_timestamps_.reset();
+  if (timed_steps) {
+    step_timestamps_.emplace(device_, static_cast<uint32_t>(steps_.size()) + 1);
+  }
   check(api.vkResetCommandPool(device_.handle(), pool_.get(), 0), "vkResetCommandPool");
   for (const auto& pool : descriptor_pools_) {
     check(api.vkResetDescriptorPool(device_.handle(), pool.get(), 0), "vkResetDescriptorPool");
@@ -171,32 +178,38 @@ void Commands::end() {
   stages_ |= copies ? VK_PIPELINE_STAGE_TRANSFER_BIT : 0;
   VkCommandBufferBeginInfo info{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   check(api.vkBeginCommandBuffer(commands_, &info), "vkBeginCommandBuffer");
-  if (queries_) {
-    api.vkCmdResetQueryPool(commands_, queries_.get(), 0, kQueryCount);
-    stamp(VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, kBegin);
+  for (const auto* timestamps : {&timestamps_, &step_timestamps_}) {
+    if (timestamps->has_value()) {
+      (*timestamps)->reset(commands_);
+    }
   }
+  stamp(timestamps_, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, kBegin);
+  stamp(step_timestamps_, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, 0);
   size_t dispatches = 0;
+  uint32_t stamps = 0;
   for (const Step& step : steps_) {
     wait_for_hazards(step);
     if (step.pipeline == nullptr) {
       record_copies(step);
+      stamp(step_timestamps_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, ++stamps);
       continue;
     }
     record_dispatch(step);
+    stamp(step_timestamps_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, ++stamps);
     ++dispatches;
     // Not before the first dispatch: NVIDIA driver 580 writes a timestamp there while a copy from
     // host memory in front of it still runs, so that the copy would count. Nor do copies behind the
     // last one.
     if (dispatches == 1) {
-      stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kFirstDispatch);
+      stamp(timestamps_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kFirstDispatch);
     } else if (dispatches == kernels_.size()) {
-      stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kLastDispatch);
+      stamp(timestamps_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kLastDispatch);
     }
   }
   if (!steps_.empty()) {
     barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
   }
-  stamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kEnd);
+  stamp(timestamps_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, kEnd);
   check(api.vkEndCommandBuffer(commands_), "vkEndCommandBuffer");
 }
 
@@ -213,7 +226,7 @@ void Commands::wait_for_hazards(const Step& step) {
     reads.push_back(copy.from);
     writes.push_back(copy.to);
   }
-  if (hazards_.conflict(reads, writes)) {
+  if (hazards_.conflict(reads, writes) || (step_timestamps_ && &step != steps_.data())) {
     barrier(stages_, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
                          VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
     hazards_.clear();
@@ -280,14 +293,15 @@ void Commands::record_copies(const Step& step) {
   }
 }
 
-void Commands::stamp(VkPipelineStageFlagBits stage, uint32_t query) {
-  if (queries_) {
-    device_.api().vkCmdWriteTimestamp(commands_, stage, queries_.get(), query);
+void Commands::stamp(const std::optional<Timestamps>& timestamps, VkPipelineStageFlagBits stage,
+                     uint32_t index) const {
+  if (timestamps) {
+    timestamps->write(commands_, stage, index);
   }
 }
 
 void Commands::submit_and_wait() {
-  if (!queries_) {
+  if (!timestamps_) {
     device_.submit(commands_, fence_.get());
     device_.wait(fence_.get());
     return;
@@ -305,27 +319,29 @@ void Commands::submit_and_wait() {
 }
 
 double Commands::gpu_time_us() const {
-  ETVK_CHECK(queries_ && kernels_.size() > 1, kInternal, "gpu_time_us: nothing was timed");
-  return ticks_us(kFirstDispatch, kLastDispatch);
+  ETVK_CHECK(timestamps_ && kernels_.size() > 1, kInternal, "gpu_time_us: nothing was timed");
+  return timestamps_->us_between(kFirstDispatch, kLastDispatch);
 }
 
 SubmissionTimes Commands::times() const {
-  ETVK_CHECK(static_cast<bool>(queries_), kInternal, "times: nothing was timed");
+  ETVK_CHECK(timestamps_.has_value(), kInternal, "times: nothing was timed");
   SubmissionTimes times = times_;
-  times.gpu_us = ticks_us(kBegin, kEnd);
+  times.gpu_us = timestamps_->us_between(kBegin, kEnd);
   return times;
 }
 
-double Commands::ticks_us(uint32_t from, uint32_t to) const {
-  const auto ticks = [this](uint32_t query) {
-    uint64_t value = 0;
-    check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), query, 1,
-                                              sizeof(value), &value, sizeof(value),
-                                              VK_QUERY_RESULT_64_BIT),
-          "vkGetQueryPoolResults");
-    return value;
-  };
-  return static_cast<double>(ticks(to) - ticks(from)) * device_.caps().timestamp_period_ns * 1e-3;
+std::vector<StepTime> Commands::step_times() const {
+  ETVK_CHECK(step_timestamps_.has_value(), kInternal, "step_times: no steps were timed");
+  std::vector<StepTime> times;
+  double start_us = 0.0;
+  for (uint32_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    const double end_us = step_timestamps_->us_between(0, i + 1);
+    times.push_back({step.owner, step.pipeline == nullptr ? nullptr : &step.pipeline->row(),
+                     step.bytes, start_us, end_us});
+    start_us = end_us;
+  }
+  return times;
 }
 
 }  // namespace etvk

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "vk/Buffer.h"
 #include "vk/Hazards.h"
 #include "vk/Pipeline.h"
+#include "vk/Timestamps.h"
 
 namespace etvk {
 
@@ -31,6 +33,15 @@ struct Copy {
   BufferRange to;
 };
 
+// The GPU's time of one dispatch, or of a group of copies, in a submission whose steps were timed.
+struct StepTime {
+  uint32_t owner = 0;              // that was set when it was added
+  const KernelRow* row = nullptr;  // null: copies
+  uint64_t bytes = 0;              // that it reads and writes, each binding counted once
+  double start_us = 0.0;           // since the first command's start
+  double end_us = 0.0;
+};
+
 struct SubmissionTimes {
   double submit_us = 0.0;  // host, in the driver
   double wait_us = 0.0;    // host, from then until the work is seen to be done
@@ -45,6 +56,8 @@ class Commands {
 
   // Starts over: forgets all that was recorded.
   void begin();
+  // Whose the steps are that follow, for StepTime.
+  void set_owner(uint32_t owner) { owner_ = owner; }
   // A step waits for those before it whose results it reads, or whose ranges it writes; others run
   // side by side. Nothing goes to the driver until end(), so that all pipelines can be created at
   // once before. Throws kInternal where a kernel could
@@ -59,8 +72,9 @@ class Commands {
   // In any order: none of them reads or writes what another one writes.
   void copy(std::vector<Copy> copies);
   // Records for the driver, when all of pipelines() have been created. Device writes become visible
-  // to the host when a submission has finished.
-  void end();
+  // to the host when a submission has finished. With `timed_steps` each step waits for the one
+  // before it, so that each has a time of its own; throws kNotSupported as the constructor does.
+  void end(bool timed_steps = false);
 
   void submit_and_wait();
 
@@ -75,9 +89,11 @@ class Commands {
   // GPU time from the end of the first dispatch of the last submission to the end of the last one,
   // barriers included. Only if timed, and of at least two dispatches.
   double gpu_time_us() const;
-  bool is_timed() const { return static_cast<bool>(queries_); }
+  bool is_timed() const { return timestamps_.has_value(); }
   // All of the last submission. Only if timed.
   SubmissionTimes times() const;
+  // Of the last submission, in order. Only after end(true).
+  std::vector<StepTime> step_times() const;
 
  private:
   // One dispatch, or with no pipeline some copies.
@@ -87,6 +103,8 @@ class Commands {
     std::vector<uint8_t> push_constants;
     WorkgroupCount groups;
     std::vector<Copy> copies;
+    uint32_t owner = 0;
+    uint64_t bytes = 0;
   };
 
   void check_binding(const KernelRow& row, const Binding& binding) const;
@@ -97,14 +115,16 @@ class Commands {
   void add_descriptor_pool();
   void wait_for_hazards(const Step& step);
   void barrier(VkPipelineStageFlags stage, VkAccessFlags access);
-  void stamp(VkPipelineStageFlagBits stage, uint32_t query);
-  double ticks_us(uint32_t from, uint32_t to) const;
+  void stamp(const std::optional<Timestamps>& timestamps, VkPipelineStageFlagBits stage,
+             uint32_t index) const;
 
   const Device& device_;
   Handle<VkCommandPool> pool_;
   VkCommandBuffer commands_ = VK_NULL_HANDLE;  // freed with its pool
   Handle<VkFence> fence_;
-  Handle<VkQueryPool> queries_;
+  std::optional<Timestamps> timestamps_;
+  std::optional<Timestamps> step_timestamps_;  // around each step, of the last end(true)
+  uint32_t owner_ = 0;
   std::vector<Handle<VkDescriptorPool>> descriptor_pools_;
   size_t current_pool_ = 0;
   uint32_t sets_in_pool_ = 0;

@@ -53,6 +53,7 @@ Device::Device(std::shared_ptr<Instance> instance, size_t index, DeviceCaps caps
   if (compute->timestampValidBits == 0) {
     caps_.timestamp_period_ns = 0.0f;
   }
+  caps_.timestamp_bits = compute->timestampValidBits;
 
   const EnabledFeatures enabled(features_of(caps_), caps_.api_version);
 

@@ -42,6 +42,7 @@ struct DeviceCaps {
   uint64_t max_storage_range_bytes = 1u << 27;  // one storage buffer binding
   uint32_t min_storage_offset_alignment = 256;
   float timestamp_period_ns = 0.0f;  // 0: the queue has no timestamps
+  uint32_t timestamp_bits = 64;      // that count; they start over from zero
 
   bool dot4 = false;              // packed 4x8 signed integer dot product (SPIR-V OpSDot)
   bool int8_storage = false;      // 8-bit loads and stores in storage buffers
