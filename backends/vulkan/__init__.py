@@ -18,13 +18,13 @@ _import_quietly()
 import executorch.kernels.quantized as _quantized_kernels  # noqa: E402, F401
 
 from . import custom_ops as _custom_ops  # noqa: E402, F401
-from . import external_constants as _external_constants  # noqa: E402
+from . import graph_builder as _graph_builder  # noqa: E402
 from . import patterns as _patterns  # noqa: E402, F401
 from .partitioner import VulkanPartitioner  # noqa: E402
 from .reporting.explain import explain  # noqa: E402
 from .runtime.loader import Device, devices, linear_kernel, load  # noqa: E402
 
-_external_constants.register()
+_graph_builder.register()
 load()
 
 __all__ = ["Device", "VulkanPartitioner", "devices", "explain", "linear_kernel"]

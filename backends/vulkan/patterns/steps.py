@@ -20,6 +20,7 @@ from .rules.unary_table import UnaryMatch, match_unary, rewrite_unary
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import LINEAR_OPS
 from .vocabulary.forms import find_forms
+from .vocabulary.graph_edits import standing_for
 from .vocabulary.rejection import Rejection
 
 
@@ -126,4 +127,5 @@ def rewrite_steps(constants: Constants, steps: Collection[Step]) -> None:
         ValueError: where a constant's values are not at hand.
     """
     for step in steps:
-        REWRITES[type(step)](constants, step)
+        with standing_for(step.inner_nodes):
+            REWRITES[type(step)](constants, step)

@@ -1,10 +1,11 @@
-"""New nodes, and the mark that tells our own partitions from the stock partitioner's."""
+"""New nodes, what they stand for, and the mark that tells our partitions from the stock ones."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 from torch._dispatch.python import enable_python_dispatcher
@@ -18,6 +19,9 @@ from .edge_ops import CAT, CLONE_OPS, named_argument, part_as_slice
 # Set by VulkanPartitioner on every node that it delegates. Rewrites that only our runtime can
 # run, or that only pay off there, look for it.
 _OURS = "executorch_vulkan"
+# On nodes that rules have made: debug handles of all the ops that they stand for.
+_HANDLES = "executorch_vulkan_debug_handles"
+_handles: ContextVar[tuple[int, ...]] = ContextVar("handles", default=())
 
 
 def mark_as_ours(node: Node) -> None:
@@ -26,6 +30,26 @@ def mark_as_ours(node: Node) -> None:
 
 def is_ours(node: Node) -> bool:
     return bool(node.meta.get(_OURS, False))
+
+
+@contextmanager
+def standing_for(nodes: Iterable[Node]) -> Iterator[None]:
+    """Nodes that are made meanwhile stand for `nodes`, for profiles."""
+    handles = {handle: None for node in nodes for handle in debug_handles(node)}
+    before = _handles.set(tuple(handles))
+    try:
+        yield
+    finally:
+        _handles.reset(before)
+
+
+def debug_handles(node: Node) -> tuple[int, ...]:
+    """ExecuTorch's debug handles of the ops that `node` is, or stands for."""
+    own = node.meta.get(_HANDLES)
+    if own is None:
+        own = node.meta.get("debug_handle")
+        own = own if isinstance(own, (list, tuple)) else (own,)
+    return tuple(handle for handle in own if handle is not None)
 
 
 def copy_program(program: ExportedProgram) -> ExportedProgram:
@@ -56,6 +80,8 @@ def call_after(
     node.meta["val"] = fake_result(target, fake_args, fake_kwargs)
     if is_ours(place):
         mark_as_ours(node)
+    if handles := _handles.get():
+        node.meta[_HANDLES] = handles
     return node
 
 
