@@ -37,7 +37,8 @@ class TensorValue:
         id: its value number, the same wherever this tensor is read or written.
         dtype: name in the blob, such as INT8.
         shape: sizes; upper bounds where they are dynamic.
-        data: bytes of a constant, None for other tensors.
+        data: bytes of a constant, None for other tensors and where they are not at hand.
+        constant_bytes: how many a constant has, 0 for other tensors.
         hints: storage type, memory layout and number of the memory object, which only the
             stock runtime looks at.
     """
@@ -47,6 +48,7 @@ class TensorValue:
     shape: tuple[int, ...]
     data: bytes | None
     hints: tuple[str, str, int]
+    constant_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,16 @@ def read_delegates(program: Any, method: str = "forward") -> tuple[Delegate, ...
     """
     graph_module = program.exported_program(method).graph_module
     return tuple(
-        _read(module)
+        read_blob(module.processed_bytes, _named_data(module))
         for _, module, _ in get_lowered_submodules(graph_module)
         if module.backend_id == VulkanBackend.__name__
     )
 
 
-def _read(module: LoweredBackendModule) -> Delegate:
-    blob = module.processed_bytes
+def read_blob(blob: bytes, named_data: Mapping[str, bytes]) -> Delegate:
+    """A delegate's blob, with the constants that it keeps in the program's named data."""
     graph = flatbuffer_to_vk_graph(extract_vk_flatbuffer(blob))
-    values = _Values(graph, blob, _named_data(module))
+    values = _Values(graph, blob, named_data)
     return Delegate(
         tuple(DelegateOp(op.name, tuple(map(values.read, op.args))) for op in graph.chain),
         tuple(map(values.read, graph.input_ids)),
@@ -148,6 +150,7 @@ class _Values:
                 tuple(value.dims),
                 self._constant(value.constant_id),
                 (value.storage_type.name, value.memory_layout.name, value.mem_obj_id),
+                0 if value.constant_id < 0 else self._graph.constants[value.constant_id].length,
             )
         if isinstance(value, Null):
             return None
@@ -167,6 +170,7 @@ class _Values:
             return None
         constant = self._graph.constants[constant_id]
         if constant.offset == _IN_NAMED_DATA:
-            return self._named_data[constant.named_key][: constant.length]
+            data = self._named_data.get(constant.named_key)
+            return None if data is None else data[: constant.length]
         start = self._data_offset + constant.offset
         return self._blob[start : start + constant.length]

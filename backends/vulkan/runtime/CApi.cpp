@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "CopySpeed.h"
 #include "ExecuteTimes.h"
 #include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
@@ -133,6 +134,13 @@ ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, ui
     const auto context = etvk::context_from_environment();
     const auto& row = etvk::choose_linear_kernel(context->device.caps(), op, M, N, K);
     return std::string(row.name);
+  });
+}
+
+// Writes how many GB/s the selected device copies, as a JSON number.
+ETVK_EXPORT size_t etvk_copy_gb_per_s(char* buffer, size_t size) {
+  return write_text(buffer, size, [] {
+    return std::to_string(etvk::copy_gb_per_s(*etvk::context_from_environment()));
   });
 }
 

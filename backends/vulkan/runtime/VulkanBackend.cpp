@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "Events.h"
 #include "ExecuteTimes.h"
 #include "ParallelCopy.h"
 #include "graph/Blob.h"
@@ -143,7 +144,7 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   }
 }
 
-void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args) {
+void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args, er::EventTracer* tracer) {
   using Clock = std::chrono::steady_clock;
   const auto us_since = [](Clock::time_point start) {
     return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
@@ -152,17 +153,22 @@ void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args) {
              "expected " << graph.input_count() << " inputs and " << graph.output_count()
                          << " outputs, got " << args.size() << " values");
   etvk::ExecuteTimes times;
+  etvk::Events events(tracer);
+  events.start();
   const auto start = Clock::now();
   for (size_t i = 0; i < graph.input_count(); ++i) {
     copy_in(graph, i, *args[i]);
   }
   times.copy_in_us = us_since(start);
-  graph.run();
+  events.step("copy in");
+  graph.run(events.wanted() && graph.caps().timestamp_period_ns > 0.0f);
+  events.run(graph);
   const auto ran = Clock::now();
   for (size_t i = 0; i < graph.output_count(); ++i) {
     copy_out(graph, i, *args[graph.input_count() + i]);
   }
   times.copy_out_us = us_since(ran);
+  events.step("copy out");
   times.total_us = us_since(start);
   if (graph.is_timed()) {
     const etvk::SubmissionTimes submission = graph.times();
@@ -223,10 +229,15 @@ class VulkanBackend final : public er::BackendInterface {
         }
         return {static_cast<const uint8_t*>(found->second.data()), found->second.size()};
       };
+      etvk::Events events(context.event_tracer());
+      events.start();
       const auto device = etvk::context_from_environment();
-      program = std::make_unique<Program>(
-          device, etvk::read_blob(static_cast<const uint8_t*>(processed->data()), processed->size(),
-                                  named_data));
+      events.step("load: device");
+      etvk::GraphDef def = etvk::read_blob(static_cast<const uint8_t*>(processed->data()),
+                                           processed->size(), named_data);
+      events.step("load: read");
+      program = std::make_unique<Program>(device, std::move(def));
+      events.load(program->graph);
     });
     processed->Free();
     if (error != er::Error::Ok) {
@@ -235,14 +246,14 @@ class VulkanBackend final : public er::BackendInterface {
     return program.release();
   }
 
-  er::Error execute(er::BackendExecutionContext&, er::DelegateHandle* handle,
+  er::Error execute(er::BackendExecutionContext& context, er::DelegateHandle* handle,
                     er::Span<er::EValue*> args) const override {
     return guarded("execute", [&] {
       auto& program = *static_cast<Program*>(handle);
       // First: at fork() a thread of the parent may have held the lock.
       program.context->device.check_usable();
       std::lock_guard<std::mutex> lock(program.graph.lock());
-      execute_graph(program.graph, args);
+      execute_graph(program.graph, args, context.event_tracer());
     });
   }
 

@@ -192,11 +192,13 @@ def _declare_functions(loaded: ctypes.CDLL) -> None:
     text: list[Any] = [ctypes.c_char_p, ctypes.c_size_t]
     loaded.etvk_describe_devices.argtypes = text
     loaded.etvk_memory_in_use.argtypes = text
+    loaded.etvk_copy_gb_per_s.argtypes = text
     loaded.etvk_registered_by.argtypes = text
     loaded.etvk_linear_kernel.argtypes = [ctypes.c_char_p, *[ctypes.c_uint32] * 3, *text]
     for function in (
         loaded.etvk_describe_devices,
         loaded.etvk_memory_in_use,
+        loaded.etvk_copy_gb_per_s,
         loaded.etvk_registered_by,
         loaded.etvk_linear_kernel,
     ):
@@ -220,6 +222,17 @@ def memory_in_use() -> MemoryInUse:
         RuntimeError: without a Vulkan device; stderr says why.
     """
     return MemoryInUse(**json.loads(_text_of(load().etvk_memory_in_use)))
+
+
+def copy_gb_per_s() -> float:
+    """How fast the selected device copies 64 MiB (a CPU 1 MiB), in GB/s read and written.
+
+    0.0 where the device has no timestamps. Takes some milliseconds.
+
+    Raises:
+        RuntimeError: without a Vulkan device; stderr says why.
+    """
+    return float(json.loads(_text_of(load().etvk_copy_gb_per_s)))
 
 
 def linear_kernel(m: int, n: int, k: int, op: str = "q8ta_linear") -> str:

@@ -194,6 +194,11 @@ ConstantDef convert(const vkgraph::VkBytes* constant, ConstantSource& source, El
   return found;
 }
 
+// Only for profiles: a number that is none does no harm.
+int32_t node_number(uint32_t node_id) {
+  return node_id <= INT32_MAX ? static_cast<int32_t>(node_id) : -1;
+}
+
 }  // namespace
 
 GraphDef read_blob(const uint8_t* data, size_t size_bytes, const NamedData& named_data) {
@@ -225,8 +230,9 @@ GraphDef read_blob(const uint8_t* data, size_t size_bytes, const NamedData& name
   }
   if (graph->chain() != nullptr) {
     for (const auto* call : *graph->chain()) {
-      def.chain.push_back(
-          {elements.to_string(call->name()), elements.to_vector<ValueId>(call->args())});
+      def.chain.push_back({elements.to_string(call->name()),
+                           elements.to_vector<ValueId>(call->args()),
+                           node_number(call->node_id())});
       elements.add_arguments(def.chain.back(), def.values);
     }
   }

@@ -20,18 +20,28 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
       memory_(values_, constants_),
       commands_(context.device, timed) {
   validation_messages_ = context_.device.instance().validation_message_count();
+  auto start = std::chrono::steady_clock::now();
   check_inputs_and_outputs();
   build_nodes(def.chain);
   plan_memory();
+  end_phase("load: build nodes, plan memory", start);
   constants_.upload(context_);
+  end_phase("load: constants", start);
 
   // Symbolic integers that come in as inputs are not known yet; everything else is checked and
   // recorded now, so that the first execution does no more work than the later ones.
   if (std::all_of(inputs_.begin(), inputs_.end(), [this](ValueId id) { return is_tensor(id); })) {
     record();
+    end_phase("load: pipelines, record", start);
   }
   built_ = true;
   check_validation_layer();
+}
+
+void ComputeGraph::end_phase(const char* name, std::chrono::steady_clock::time_point& start) {
+  const auto now = std::chrono::steady_clock::now();
+  load_phases_.push_back({name, std::chrono::duration<double, std::micro>(now - start).count()});
+  start = now;
 }
 
 // ---- Building.
@@ -92,6 +102,7 @@ void ComputeGraph::build_op(const OpCall& call) {
   // Memory is planned by what nodes say that they read.
   std::unordered_set<ValueId> said;
   for (size_t i = first; i < nodes_.size(); ++i) {
+    nodes_[i].node_id = call.node_id;
     said.insert(nodes_[i].reads.begin(), nodes_[i].reads.end());
   }
   for (ValueId id : reads) {
@@ -164,8 +175,11 @@ void ComputeGraph::set_sizes(ValueId id, const std::vector<int64_t>& sizes) {
                       << shape_text(dims(id)));
 }
 
+// The owner of a node's steps is its place behind 0, that of copies of inputs.
 void ComputeGraph::record_nodes() {
+  uint32_t owner = 0;
   for (const Node& node : nodes_) {
+    commands_.set_owner(++owner);
     node.record(commands_);
     ETVK_CHECK(commands_.step_count() <= kMaxDispatches, kNotSupported,
                "the program has more than " << kMaxDispatches << " dispatches");
@@ -190,9 +204,10 @@ void ComputeGraph::record() {
     ETVK_FAIL(kInvalidArgument,
               "inputs " << shapes.str() << " do not fit the program: " << error.what());
   }
+  commands_.set_owner(static_cast<uint32_t>(nodes_.size()) + 1);
   commands_.copy(host_->output_copies());
   context_.pipelines.create(commands_.pipelines());
-  commands_.end();
+  commands_.end(timed_ops_);
   dirty_ = false;
 }
 
@@ -220,8 +235,9 @@ void ComputeGraph::set_input_symint(size_t index, int64_t value) {
   }
 }
 
-void ComputeGraph::run() {
+void ComputeGraph::run(bool timed_ops) {
   context_.device.check_usable();
+  dirty_ = dirty_ || std::exchange(timed_ops_, timed_ops) != timed_ops;
   if (dirty_) {
     record();
   }
@@ -229,6 +245,45 @@ void ComputeGraph::run() {
   commands_.submit_and_wait();
   host_->invalidate();
   check_validation_layer();
+}
+
+std::vector<OpTime> ComputeGraph::op_times() const {
+  std::vector<OpTime> times;
+  uint32_t last = UINT32_MAX;
+  for (const StepTime& step : commands_.step_times()) {
+    if (step.owner != last) {
+      times.push_back(op_time(step.owner));
+      times.back().start_us = step.start_us;
+      last = step.owner;
+    }
+    if (step.row != nullptr) {
+      times.back().kernels.emplace_back(step.row->name);
+    }
+    times.back().bytes += step.bytes;
+    times.back().end_us = step.end_us;
+  }
+  return times;
+}
+
+OpTime ComputeGraph::op_time(uint32_t owner) const {
+  OpTime time;
+  if (owner == 0 || owner > nodes_.size()) {
+    time.op = owner == 0 ? "copy inputs to the device" : "copy outputs from the device";
+    return time;
+  }
+  const Node& node = nodes_[owner - 1];
+  time.op = node.op;
+  time.node_id = node.node_id;
+  const auto add_sizes = [this](const std::vector<ValueId>& ids, auto& to) {
+    for (ValueId id : ids) {
+      if (is_tensor(id) && !values_.is_constant(id)) {
+        to.push_back(sizes(id));
+      }
+    }
+  };
+  add_sizes(node.reads, time.inputs);
+  add_sizes(node.writes, time.outputs);
+  return time;
 }
 
 void ComputeGraph::check_validation_layer() {

@@ -2,6 +2,7 @@
 // buffer that runs all of its nodes. Built once from a GraphDef, executed many times.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "graph/HostBuffers.h"
 #include "graph/Memory.h"
 #include "graph/OpArgs.h"
+#include "graph/OpTime.h"
 #include "graph/Values.h"
 #include "vk/Commands.h"
 #include "vk/Context.h"
@@ -28,6 +30,7 @@ struct Node {
   std::vector<ValueId> reads;
   std::vector<ValueId> writes;
   std::function<void(Commands&)> record;
+  int32_t node_id = -1;  // of the op that it is for; the graph sets it
 };
 
 class ComputeGraph {
@@ -44,8 +47,10 @@ class ComputeGraph {
   void set_input_symint(size_t index, int64_t value);
   // Where to write the input's contiguous bytes before run(); null when it has none.
   uint8_t* input_data(size_t index) { return host_->input_data(index); }
-  // Records again if a size or symbolic integer has changed; runs; waits.
-  void run();
+  // Records again if a size or symbolic integer has changed; runs; waits. With `timed_ops`, each op
+  // runs alone and is timed; the first such run and the first one without record again, too. Throws
+  // kNotSupported on a device without timestamps.
+  void run(bool timed_ops = false);
   // Where the output's contiguous bytes are after run(), for the sizes of output_sizes().
   const uint8_t* output_data(size_t index) { return host_->output_data(index); }
 
@@ -67,6 +72,11 @@ class ComputeGraph {
   bool is_timed() const { return commands_.is_timed(); }
   // All of the last run(), copies included. Only for graphs built with `timed`.
   SubmissionTimes times() const { return commands_.times(); }
+
+  // What the constructor did, in order.
+  const std::vector<LoadPhase>& load_phases() const { return load_phases_; }
+  // Of the last run(true), in order; ops that dispatch nothing are not there.
+  std::vector<OpTime> op_times() const;
 
   // ---- For op implementations, while nodes are built and when they are recorded.
 
@@ -118,6 +128,9 @@ class ComputeGraph {
   void plan_memory();
   void record();
   void record_nodes();
+  OpTime op_time(uint32_t owner) const;
+  // The phase from `start` on has ended.
+  void end_phase(const char* name, std::chrono::steady_clock::time_point& start);
   void check_validation_layer();
 
   Context& context_;
@@ -130,9 +143,11 @@ class ComputeGraph {
   std::unordered_set<ValueId> known_symints_;  // inputs, and what nodes so far have written
   std::vector<Node> nodes_;
   std::unique_ptr<HostBuffers> host_;
-  bool built_ = false;  // what goes wrong from now on is an input
-  bool dirty_ = true;   // sizes changed since the last recording
+  bool built_ = false;      // what goes wrong from now on is an input
+  bool dirty_ = true;       // sizes changed since the last recording
+  bool timed_ops_ = false;  // in the last recording
   uint64_t validation_messages_ = 0;
+  std::vector<LoadPhase> load_phases_;
   Commands commands_;
 };
 

@@ -49,6 +49,7 @@ using ValueDef = std::variant<Null, int64_t, double, bool, std::string, TensorDe
 struct OpCall {
   std::string name;           // "et_vk.q8ta_linear.default"
   std::vector<ValueId> args;  // the schema's arguments in order, then the output
+  int32_t node_id = -1;       // by which ExecuTorch's tools know it; -1: not at all
 };
 
 // Bytes owned by the caller, valid until the ComputeGraph is built.

@@ -1,0 +1,34 @@
+"""`python -m executorch_vulkan`: one file a command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import devices, explain, inspect, profile, run
+
+_COMMANDS = (devices, run, profile, explain, inspect)
+# What ExecuTorch, the loader and the files that a user names raise; all else is our own mistake.
+_EXPECTED = (OSError, RuntimeError, ValueError, TypeError, ImportError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, or 1 with one line on stderr where it can't be done."""
+    parser = argparse.ArgumentParser(
+        prog="executorch_vulkan", description="Programs of ExecuTorch on Vulkan devices."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        summary = (module.__doc__ or "").split("\n")[0]
+        command = commands.add_parser(module.NAME, help=summary, description=module.__doc__)
+        module.add_arguments(command)
+        command.set_defaults(call=module.call)
+    options = parser.parse_args(arguments)
+    try:
+        options.call(options)
+    except _EXPECTED as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"executorch_vulkan {options.command}: {text}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,105 @@
+#include "Events.h"
+
+#include <executorch/runtime/core/event_tracer_hooks_delegate.h>
+#include <executorch/runtime/platform/platform.h>
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "JsonText.h"
+
+namespace etvk {
+
+namespace {
+
+namespace er = ::executorch::runtime;
+
+et_timestamp_t ticks_of_us(double us) {
+  const et_tick_ratio_t ns_per_tick = er::pal_ticks_to_ns_multiplier();
+  return static_cast<et_timestamp_t>(us * 1e3 * static_cast<double>(ns_per_tick.denominator) /
+                                     static_cast<double>(ns_per_tick.numerator));
+}
+
+std::string json_of(const std::vector<std::vector<int64_t>>& shapes) {
+  std::string json;
+  for (const auto& shape : shapes) {
+    json += (json.empty() ? "" : ", ") + shape_text(shape);
+  }
+  return "[" + json + "]";
+}
+
+// What `python -m executorch_vulkan profile` reads.
+std::string metadata_of(const OpTime& time) {
+  std::ostringstream json;
+  json << "{\"op\": " << json_quoted(time.op) << ", \"kernels\": [";
+  for (size_t i = 0; i < time.kernels.size(); ++i) {
+    json << (i == 0 ? "" : ", ") << json_quoted(time.kernels[i]);
+  }
+  json << "], \"inputs\": " << json_of(time.inputs) << ", \"outputs\": " << json_of(time.outputs)
+       << ", \"bytes\": " << time.bytes << "}";
+  return json.str();
+}
+
+}  // namespace
+
+void Events::start() {
+  if (wanted()) {
+    last_ = er::pal_current_ticks();
+  }
+}
+
+void Events::step(const char* name) {
+  if (!wanted()) {
+    return;
+  }
+  const et_timestamp_t now = er::pal_current_ticks();
+  er::event_tracer_log_profiling_delegate(tracer_, name, er::kUnsetDelegateDebugIntId, last_, now);
+  last_ = now;
+}
+
+void Events::load(const ComputeGraph& graph) {
+  if (!wanted()) {
+    return;
+  }
+  const et_timestamp_t now = er::pal_current_ticks();
+  for (const LoadPhase& phase : graph.load_phases()) {
+    const et_timestamp_t end = last_ + ticks_of_us(phase.us);
+    er::event_tracer_log_profiling_delegate(tracer_, phase.name, er::kUnsetDelegateDebugIntId,
+                                            last_, end);
+    last_ = end;
+  }
+  last_ = now;
+}
+
+// The GPU's clock is another one: its work is taken to end when the host saw it end.
+void Events::run(const ComputeGraph& graph) {
+  if (!wanted() || graph.caps().timestamp_period_ns == 0.0f) {
+    step("run on a device without timestamps");
+    return;
+  }
+  const et_timestamp_t now = er::pal_current_ticks();
+  const std::vector<OpTime> times = graph.op_times();
+  const et_timestamp_t gpu = times.empty() ? 0 : ticks_of_us(times.back().end_us);
+  const et_timestamp_t gpu_start = std::max(last_, now - std::min(now, gpu));
+  er::event_tracer_log_profiling_delegate(tracer_, "submit and wait", er::kUnsetDelegateDebugIntId,
+                                          last_, gpu_start);
+  for (const OpTime& time : times) {
+    log_op(time, gpu_start);
+  }
+  last_ = now;
+}
+
+void Events::log_op(const OpTime& time, et_timestamp_t gpu_start) {
+  const std::string metadata = metadata_of(time);
+  // ExecuTorch takes a number or a name, never both.
+  const bool numbered = time.node_id >= 0;
+  er::event_tracer_log_profiling_delegate(
+      tracer_, numbered ? nullptr : time.op.c_str(),
+      numbered ? static_cast<er::DelegateDebugIntId>(time.node_id) : er::kUnsetDelegateDebugIntId,
+      gpu_start + ticks_of_us(time.start_us), gpu_start + ticks_of_us(time.end_us),
+      metadata.c_str(), metadata.size());
+}
+
+}  // namespace etvk

@@ -1,0 +1,35 @@
+// What ExecuTorch's event tracer is told: the host's steps when a program is loaded or executed,
+// and each op on the GPU.
+#pragma once
+
+#include <executorch/runtime/core/event_tracer.h>
+
+#include "graph/ComputeGraph.h"
+
+namespace etvk {
+
+// Points in time of one execution, in ticks of ExecuTorch's clock.
+class Events {
+ public:
+  // `tracer` may be null: then nothing happens, and no clock is read.
+  explicit Events(executorch::runtime::EventTracer* tracer) : tracer_(tracer) {}
+
+  bool wanted() const { return tracer_ != nullptr; }
+
+  // The host's step `name` went from the last point, or from start(), to now.
+  void start();
+  void step(const char* name);
+  // The same for the making of `graph`: a row for each of its phases.
+  void load(const ComputeGraph& graph);
+  // The same for a run(true) of `graph`: a row for each op, where the device has timestamps, and
+  // one for what the host waited beyond them.
+  void run(const ComputeGraph& graph);
+
+ private:
+  void log_op(const OpTime& time, et_timestamp_t gpu_start);
+
+  executorch::runtime::EventTracer* tracer_;
+  et_timestamp_t last_ = 0;
+};
+
+}  // namespace etvk
