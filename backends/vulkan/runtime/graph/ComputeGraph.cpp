@@ -237,7 +237,10 @@ void ComputeGraph::set_input_symint(size_t index, int64_t value) {
 
 void ComputeGraph::run(bool timed_ops) {
   context_.device.check_usable();
-  dirty_ = dirty_ || std::exchange(timed_ops_, timed_ops) != timed_ops;
+  if (timed_ops_ != timed_ops) {
+    timed_ops_ = timed_ops;
+    dirty_ = true;
+  }
   if (dirty_) {
     record();
   }
