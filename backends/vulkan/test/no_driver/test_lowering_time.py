@@ -15,7 +15,8 @@ from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 from torch.fx import Graph, Node
 
-from executorch_vulkan import VulkanPartitioner, partition_plan
+import executorch_vulkan
+from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.partitioning.levels import group_by_level
 from executorch_vulkan.patterns import registration
 from executorch_vulkan.patterns.vocabulary.graph_edits import mark_as_ours
@@ -58,7 +59,7 @@ def lower(count: int) -> int:
 
 def own_calls(work: Callable[[], Any]) -> int:
     """How many calls `work` makes of this package's Python functions."""
-    own = str(Path(partition_plan.__file__).parent)
+    own = str(Path(executorch_vulkan.__file__).parent)
     calls = 0
 
     def count(frame: FrameType, event: str, _: Any) -> None:
