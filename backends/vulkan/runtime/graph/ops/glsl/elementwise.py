@@ -1,0 +1,241 @@
+"""The one table of float elementwise ops and reductions: for the shaders, C++, Python and tests.
+
+A row is one op of a program: "aten." and its `aten` are the name in a blob. compile_kernels.py makes
+of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++ registers
+the ops; the partitioner and the tests read the rows. A new op is one row here, with what its
+expression calls in elementwise/float_functions.glsl. This file imports no torch.
+
+Expressions are of `vec4` x, or a, b and c, and where they end as a truth value of `bvec4`. Operands
+of "bool" come as 0.0 and 1.0. Parameters are `float`, by position alpha, beta and gamma.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+FLOAT32, BOOL = "float32", "bool"
+PARAMETER_NAMES = ("alpha", "beta", "gamma")  # in an expression, by position
+
+Parameters = tuple[tuple[str, float | None], ...]
+Keywords = tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class Unary:
+    """A function of one tensor, of any shape.
+
+    aten: in torch.ops.aten. Its tensor comes first, then `parameters`, then `keywords`.
+    parameters: names in the schema and their defaults, which None in a program means too; a default
+        of None: the program must give one.
+    keywords: string arguments that are fixed for this row; other rows have the others.
+    operands, result: dtypes; the operand may have either.
+    keeps_nan: whether the float32 result of NaN is NaN, whatever `glsl` makes of it.
+    domain: between what finite values tests draw operands.
+    """
+
+    aten: str
+    glsl: str
+    parameters: Parameters = ()
+    keywords: Keywords = ()
+    operands: tuple[str, ...] = (FLOAT32,)
+    result: str = FLOAT32
+    keeps_nan: bool = True
+    domain: tuple[float, float] = (-10.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A function of two tensors that are broadcast, or of a tensor and a number.
+
+    scalar: "" for two tensors; "a" or "b" where the first or the second operand is a number.
+    alpha: whether a number of this name, 1 by default, follows them; it is `alpha` in `glsl`.
+    keywords, operands, result, domain: as of Unary; both tensors have the same dtype.
+    """
+
+    aten: str
+    glsl: str
+    scalar: str = ""
+    alpha: bool = False
+    keywords: Keywords = ()
+    operands: tuple[str, ...] = (FLOAT32,)
+    result: str = FLOAT32
+    domain: tuple[float, float] = (-10.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Ternary:
+    """A function of a bool tensor a and two float32 tensors b and c, all broadcast."""
+
+    aten: str
+    glsl: str
+    result: str = FLOAT32
+    domain: tuple[float, float] = (-10.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """float32 over some dimensions, at least one element for each result.
+
+    start: what `combine` leaves as it is.
+    combine: of `vec4` a and b; the elements come in any order.
+    finish: of `vec4` x, what was combined, and `float` count, the elements of one result.
+    compensated: `combine` is a sum, whose rounding errors are kept and added at the end.
+    arguments: what follows the tensor: of "dim" (none or an empty list: all), "keepdim" and "dtype"
+        (None or float32).
+    """
+
+    aten: str
+    start: float
+    combine: str
+    finish: str = "x"
+    compensated: bool = False
+    arguments: tuple[str, ...] = ()
+    domain: tuple[float, float] = (-10.0, 10.0)
+
+
+def comparison(name: str, glsl: str) -> tuple[Binary, ...]:
+    return (
+        Binary(f"{name}.Tensor", glsl, result=BOOL, domain=(-2.0, 2.0)),
+        Binary(f"{name}.Scalar", glsl, scalar="b", result=BOOL, domain=(-2.0, 2.0)),
+    )
+
+
+def arithmetic(name: str, glsl: str, alpha: bool = False) -> tuple[Binary, ...]:
+    return (
+        Binary(f"{name}.Tensor", glsl, alpha=alpha),
+        Binary(f"{name}.Scalar", glsl, scalar="b", alpha=alpha),
+    )
+
+
+def rounded_division(mode: str, glsl: str) -> tuple[Binary, ...]:
+    keywords = (("rounding_mode", mode),)
+    return (
+        Binary("div.Tensor_mode", glsl, keywords=keywords),
+        Binary("div.Scalar_mode", glsl, scalar="b", keywords=keywords),
+    )
+
+
+def logical(name: str, bitwise: str, glsl: str) -> tuple[Binary, ...]:
+    return (
+        Binary(f"{name}.default", glsl, operands=(FLOAT32, BOOL), result=BOOL),
+        Binary(f"{bitwise}.Tensor", glsl, operands=(BOOL,), result=BOOL),
+    )
+
+
+MODES_NONE: Keywords = (("rounding_mode", None),)
+UP_TO_ONE = (-1.0, 1.0)
+POSITIVE = (1e-3, 50.0)
+MANY_PERIODS = (-1e4, 1e4)
+
+UNARY: tuple[Unary, ...] = (
+    Unary("abs.default", "abs(x)"),
+    Unary("acos.default", "acos_of(x)", domain=UP_TO_ONE),
+    Unary("acosh.default", "acosh_of(x)", domain=(1.0, 50.0)),
+    Unary("asin.default", "asin_of(x)", domain=UP_TO_ONE),
+    Unary("asinh.default", "asinh_of(x)"),
+    Unary("atan.default", "atan_of(x)"),
+    Unary("atanh.default", "atanh_of(x)", domain=UP_TO_ONE),
+    Unary("bitwise_not.default", "is_zero(x)", operands=(BOOL,), result=BOOL),
+    Unary("ceil.default", "ceil_of(x)"),
+    Unary(
+        "clamp.default",
+        "clamp_of(x, alpha, beta)",
+        parameters=(("min", -math.inf), ("max", math.inf)),
+    ),
+    Unary("cos.default", "cos_of(x)", domain=MANY_PERIODS),
+    Unary("cosh.default", "cosh_of(x)"),
+    Unary(
+        "elu.default",
+        "elu_of(x, alpha, beta, gamma)",
+        parameters=(("alpha", 1.0), ("scale", 1.0), ("input_scale", 1.0)),
+    ),
+    Unary("erf.default", "erf_of(x)", domain=(-4.0, 4.0)),
+    Unary("erfc.default", "erfc_of(x)", domain=(-4.0, 4.0)),
+    Unary("exp.default", "exp_of(x)"),
+    Unary("exp2.default", "exp2_of(x)"),
+    Unary("expm1.default", "expm1_of(x)"),
+    Unary("floor.default", "floor_of(x)"),
+    Unary("gelu.default", "gelu(x)", keywords=(("approximate", "none"),)),
+    Unary("gelu.default", "gelu_tanh(x)", keywords=(("approximate", "tanh"),)),
+    Unary("hardsigmoid.default", "hardsigmoid(x)"),
+    Unary("hardswish.default", "hardswish(x)"),
+    Unary(
+        "hardtanh.default",
+        "clamp_of(x, alpha, beta)",
+        parameters=(("min_val", -1.0), ("max_val", 1.0)),
+    ),
+    Unary("isinf.default", "is_inf(x)", result=BOOL),
+    Unary("isnan.default", "is_nan(x)", result=BOOL),
+    Unary("leaky_relu.default", "leaky_relu(x, alpha)", parameters=(("negative_slope", 0.01),)),
+    Unary("log.default", "log_of(x)", domain=POSITIVE),
+    Unary("log10.default", "log10_of(x)", domain=POSITIVE),
+    Unary("log1p.default", "log1p_of(x)", domain=(-0.999, 50.0)),
+    Unary("log2.default", "log2_of(x)", domain=POSITIVE),
+    Unary("logical_not.default", "is_zero(x)", operands=(FLOAT32, BOOL), result=BOOL),
+    Unary("neg.default", "-x"),
+    Unary("reciprocal.default", "vec4(1.0) / x", domain=(0.1, 50.0)),
+    Unary("relu.default", "max(x, vec4(0.0))"),
+    Unary("relu6.default", "clamp(x, vec4(0.0), vec4(6.0))"),
+    Unary("round.decimals", "round_decimals(x, alpha)", parameters=(("decimals", None),)),
+    Unary("round.default", "round_of(x)"),
+    Unary("rsqrt.default", "inversesqrt(x)", domain=POSITIVE),
+    Unary("sigmoid.default", "sigmoid(x)"),
+    Unary("sign.default", "sign_of(x)", keeps_nan=False),
+    Unary("signbit.default", "sign_bit(x)", result=BOOL),
+    Unary("silu.default", "times_sigmoid(x, x)"),
+    Unary("sin.default", "sin_of(x)", domain=MANY_PERIODS),
+    Unary("sinh.default", "sinh_of(x)"),
+    Unary("sqrt.default", "sqrt_of(x)", domain=POSITIVE),
+    Unary("tan.default", "tan_of(x)", domain=MANY_PERIODS),
+    Unary("tanh.default", "tanh_of(x)"),
+    Unary(
+        "threshold.default",
+        "mix(vec4(beta), x, greaterThan(x, vec4(alpha)))",
+        parameters=(("threshold", None), ("value", None)),
+    ),
+    Unary("trunc.default", "trunc_of(x)"),
+)
+
+BINARY: tuple[Binary, ...] = (
+    *arithmetic("add", "a + alpha * b", alpha=True),
+    *arithmetic("sub", "a - alpha * b", alpha=True),
+    *arithmetic("mul", "a * b"),
+    *arithmetic("div", "divide(a, b)"),
+    Binary("div.Tensor_mode", "divide(a, b)", keywords=MODES_NONE),
+    Binary("div.Scalar_mode", "divide(a, b)", scalar="b", keywords=MODES_NONE),
+    *rounded_division("floor", "divide_floor(a, b)"),
+    *rounded_division("trunc", "divide_trunc(a, b)"),
+    Binary("floor_divide.default", "divide_floor(a, b)"),
+    *arithmetic("fmod", "fmod_of(a, b)"),
+    *arithmetic("remainder", "remainder_of(a, b)"),
+    Binary("atan2.default", "atan2_of(a, b)"),
+    Binary("maximum.default", "max_of(a, b)"),
+    Binary("minimum.default", "min_of(a, b)"),
+    Binary("pow.Tensor_Tensor", "pow_of(a, b)", domain=(0.1, 4.0)),
+    Binary("pow.Tensor_Scalar", "pow_of(a, b)", scalar="b", domain=(0.1, 4.0)),
+    Binary("pow.Scalar", "pow_of(a, b)", scalar="a", domain=(0.1, 4.0)),
+    *comparison("eq", "is_equal(a, b)"),
+    *comparison("ne", "not(is_equal(a, b))"),
+    *comparison("lt", "is_less(a, b)"),
+    *comparison("le", "is_at_most(a, b)"),
+    *comparison("gt", "is_less(b, a)"),
+    *comparison("ge", "is_at_most(b, a)"),
+    *logical("logical_and", "bitwise_and", "both(a, b)"),
+    *logical("logical_or", "bitwise_or", "either(a, b)"),
+    *logical("logical_xor", "bitwise_xor", "one_of(a, b)"),
+)
+
+TERNARY: tuple[Ternary, ...] = (Ternary("where.self", "mix(c, b, notEqual(a, vec4(0.0)))"),)
+
+LISTED = ("dim", "keepdim", "dtype")
+REDUCTIONS: tuple[Reduction, ...] = (
+    Reduction("amax.default", -math.inf, "max_of(a, b)", arguments=("dim", "keepdim")),
+    Reduction("amin.default", math.inf, "min_of(a, b)", arguments=("dim", "keepdim")),
+    Reduction("max.default", -math.inf, "max_of(a, b)"),
+    Reduction("min.default", math.inf, "min_of(a, b)"),
+    Reduction("sum.dim_IntList", 0.0, "a + b", compensated=True, arguments=LISTED),
+    Reduction("sum.default", 0.0, "a + b", compensated=True, arguments=("dtype",)),
+    Reduction("mean.dim", 0.0, "a + b", "x / count", compensated=True, arguments=LISTED),
+    Reduction("mean.default", 0.0, "a + b", "x / count", compensated=True, arguments=("dtype",)),
+)
