@@ -58,6 +58,14 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
                                         : nullptr;
     case ArgKind::kNumber:
       return values_.is_number(id) ? nullptr : "a number";
+    case ArgKind::kOptionalScalar:
+      if (is_none(id)) {
+        return nullptr;
+      }
+      [[fallthrough]];
+    case ArgKind::kScalar:
+      return values_.is_number(id) || std::holds_alternative<bool>(values_.at(id)) ? nullptr
+                                                                                   : "a number";
     case ArgKind::kInteger: {
       if (!values_.is_number(id)) {
         return "a number";
@@ -72,6 +80,11 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
       const bool is_bit = integer != nullptr && (*integer == 0 || *integer == 1);
       return is_bit || std::holds_alternative<bool>(values_.at(id)) ? nullptr : "true or false";
     }
+    case ArgKind::kOptionalString:
+      if (is_none(id)) {
+        return nullptr;
+      }
+      [[fallthrough]];
     case ArgKind::kString:
       return std::holds_alternative<std::string>(values_.at(id)) ? nullptr : "a string";
     case ArgKind::kOptionalSymInt:
@@ -81,6 +94,11 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
       [[fallthrough]];
     case ArgKind::kSymInt:
       return values_.is_integer(id) ? nullptr : "an integer";
+    case ArgKind::kOptionalIntegers:
+      if (is_none(id)) {
+        return nullptr;
+      }
+      [[fallthrough]];
     case ArgKind::kIntegers:
     case ArgKind::kSymInts:
     case ArgKind::kTensors:
@@ -131,6 +149,11 @@ size_t OpArgs::index_of(const char* name, ArgKind kind) const {
   ETVK_FAIL(kInternal, op_.name << ": no argument " << name);
 }
 
+bool OpArgs::takes(const char* name, ArgKind kind) const {
+  return std::any_of(op_.args.begin(), op_.args.end(),
+                     [&](const ArgDef& arg) { return arg.name == name && arg.kind == kind; });
+}
+
 ValueId OpArgs::tensor(const char* name) const { return find(name, ArgKind::kTensor); }
 
 ValueId OpArgs::constant(const char* name) const { return find(name, ArgKind::kConstant); }
@@ -142,6 +165,18 @@ ValueId OpArgs::optional_constant(const char* name) const {
 
 double OpArgs::number(const char* name) const {
   return values_.number(find(name, ArgKind::kNumber));
+}
+
+double OpArgs::scalar_at(ValueId id) const {
+  const auto* boolean = std::get_if<bool>(&values_.at(id));
+  return boolean != nullptr ? *boolean : values_.number(id);
+}
+
+double OpArgs::scalar(const char* name) const { return scalar_at(find(name, ArgKind::kScalar)); }
+
+std::optional<double> OpArgs::optional_scalar(const char* name) const {
+  const ValueId id = find(name, ArgKind::kOptionalScalar);
+  return is_none(id) ? std::nullopt : std::optional<double>(scalar_at(id));
 }
 
 int64_t OpArgs::integer(const char* name) const {
@@ -156,6 +191,15 @@ bool OpArgs::boolean(const char* name) const {
 
 const std::string& OpArgs::string(const char* name) const {
   return std::get<std::string>(values_.at(find(name, ArgKind::kString)));
+}
+
+const std::string* OpArgs::optional_string(const char* name) const {
+  return std::get_if<std::string>(&values_.at(find(name, ArgKind::kOptionalString)));
+}
+
+std::vector<int64_t> OpArgs::optional_integers(const char* name) const {
+  const ValueId id = find(name, ArgKind::kOptionalIntegers);
+  return is_none(id) ? std::vector<int64_t>() : values_.integers(id);
 }
 
 std::vector<int64_t> OpArgs::integers(const char* name) const {

@@ -2,6 +2,7 @@
 // on. Errors name the op, the argument's position and its name.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,15 +26,21 @@ class OpArgs {
   ValueId constant(const char* name) const;
   ValueId optional_constant(const char* name) const;  // -1 for None
   double number(const char* name) const;
+  double scalar(const char* name) const;
+  std::optional<double> optional_scalar(const char* name) const;
   int64_t integer(const char* name) const;
   bool boolean(const char* name) const;
   const std::string& string(const char* name) const;
+  const std::string* optional_string(const char* name) const;  // null for None
   std::vector<int64_t> integers(const char* name) const;
-  ValueId symint(const char* name) const;           // read it with Values::integer
-  ValueId optional_symint(const char* name) const;  // -1 for None
-  ValueId symints(const char* name) const;          // read it with Values::integers
+  std::vector<int64_t> optional_integers(const char* name) const;  // none for None
+  ValueId symint(const char* name) const;                          // read it with Values::integer
+  ValueId optional_symint(const char* name) const;                 // -1 for None
+  ValueId symints(const char* name) const;                         // read it with Values::integers
   const std::vector<ValueId>& tensors(const char* name) const;
   ValueId output() const { return args_.back(); }
+  // Whether the signature has an argument of this name and kind.
+  bool takes(const char* name, ArgKind kind) const;
 
   // The op's name, for messages.
   const std::string& op() const { return op_.name; }
@@ -44,6 +51,7 @@ class OpArgs {
   size_t index_of(const char* name, ArgKind kind) const;
   ValueId find(const char* name, ArgKind kind) const { return args_[index_of(name, kind)]; }
   bool is_none(ValueId id) const;
+  double scalar_at(ValueId id) const;
   void check(size_t index) const;
   const char* problem(ValueId id, ArgKind kind) const;
   const char* list_problem(ValueId id, ArgKind kind) const;

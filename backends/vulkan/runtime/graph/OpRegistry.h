@@ -17,10 +17,14 @@ enum class ArgKind {
   kConstant,          // constant: a constant of the program
   kOptionalConstant,  // constant?: a constant, or None
   kNumber,            // number: Double or Int
+  kScalar,            // scalar: Double, Int or Bool
+  kOptionalScalar,    // scalar?: the same, or None
   kInteger,           // integer: a number without a fraction within 32 bits
   kBoolean,           // boolean: Bool, or 0 or 1
   kString,            // string
+  kOptionalString,    // string?: a string, or None
   kIntegers,          // integers: a list of integers that are known ahead of time
+  kOptionalIntegers,  // integers?: the same, or None
   kSymInt,            // symint: an integer, perhaps symbolic
   kOptionalSymInt,    // symint?: the same, or None
   kSymInts,           // symints: a list of integers, some perhaps symbolic

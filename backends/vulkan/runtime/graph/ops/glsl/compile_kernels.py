@@ -1,5 +1,5 @@
 """Compiles every row of kernels.py and writes Kernels.h and Kernels.cpp; the former also names the
-activations of activations.py.
+activations of activations.py. What elementwise.py needs of its own is made by elementwise_code.py.
 
     compile_kernels.py --glslang glslangValidator --spirv-val spirv-val --out DIR [--depfile F]
 
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activations import ACTIVATIONS
+from elementwise_code import CASES_FILE, ROWS_FILE, cases_text, rows_text
 from kernels import KERNELS, Kernel, KernelError, validate
 from spirv_reflect import reflect
 
@@ -96,7 +97,8 @@ def sources_of(shader: str) -> list[Path]:
         if not path.is_file():
             raise KernelError(f"{shader}: no such file {path.name}")
         found.append(path)
-        pending += [HERE / name for name in INCLUDE.findall(path.read_text())]
+        names = INCLUDE.findall(path.read_text())
+        pending += [HERE / name for name in names if name != CASES_FILE]
     return found
 
 
@@ -121,6 +123,8 @@ def content_key(kernel: Kernel, tools: Tools) -> str:
         digest.update(part.encode() + b"\0")
     for path in sources_of(kernel.shader):
         digest.update(path.read_bytes() + b"\0")
+        if CASES_FILE in INCLUDE.findall(path.read_text()):
+            digest.update(cases_text().encode() + b"\0")
     return digest.hexdigest()
 
 
@@ -159,7 +163,14 @@ def compile_kernel(kernel: Kernel, tools: Tools, cache: Path) -> Compiled:
         output = ["-o", str(module), str(HERE / kernel.shader)]
         failed = run_tool(
             kernel,
-            [*tools.glslang, *GLSLANG_FLAGS, f"-I{HERE}", *definitions(kernel), *output],
+            [
+                *tools.glslang,
+                *GLSLANG_FLAGS,
+                f"-I{HERE}",
+                f"-I{cache.parent}",
+                *definitions(kernel),
+                *output,
+            ],
         )
         extension = kernel.glslang_extension
         if failed and extension and f"extension not supported: {extension}" in failed:
@@ -288,6 +299,8 @@ def generate(tools: Tools, out: Path) -> list[Compiled]:
     validate(KERNELS)
     cache = out / "spirv"
     cache.mkdir(parents=True, exist_ok=True)
+    write_if_changed(out / CASES_FILE, cases_text())
+    write_if_changed(out / ROWS_FILE, rows_text())
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         results = list(pool.map(lambda kernel: compile_kernel(kernel, tools, cache), KERNELS))
     rows = [result for result in results if not result.left_out]

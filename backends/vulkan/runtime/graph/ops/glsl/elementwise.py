@@ -1,9 +1,9 @@
 """The one table of float elementwise ops and reductions: for the shaders, C++, Python and tests.
 
-A row is one op of a program: "aten." and its `aten` are the name in a blob. compile_kernels.py makes
-of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++ registers
-the ops; the partitioner and the tests read the rows. A new op is one row here, with what its
-expression calls in elementwise/float_functions.glsl. This file imports no torch.
+A row is one op of a program: "aten." and its `aten` are the name in a blob. elementwise_code.py makes
+of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++
+registers the ops; the partitioner and the tests read the rows. A new op is one row here, with what
+its expression calls in elementwise/float_functions.glsl. This file imports no torch.
 
 Expressions are of `vec4` x, or a, b and c, and where they end as a truth value of `bvec4`. Operands
 of "bool" come as 0.0 and 1.0. Parameters are `float`, by position alpha, beta and gamma.
@@ -156,7 +156,7 @@ UNARY: tuple[Unary, ...] = (
     Unary("exp2.default", "exp2_of(x)"),
     Unary("expm1.default", "expm1_of(x)"),
     Unary("floor.default", "floor_of(x)"),
-    Unary("gelu.default", "gelu(x)", keywords=(("approximate", "none"),)),
+    Unary("gelu.default", "gelu_of(x)", keywords=(("approximate", "none"),)),
     Unary("gelu.default", "gelu_tanh(x)", keywords=(("approximate", "tanh"),)),
     Unary("hardsigmoid.default", "hardsigmoid(x)"),
     Unary("hardswish.default", "hardswish(x)"),
@@ -174,12 +174,12 @@ UNARY: tuple[Unary, ...] = (
     Unary("log2.default", "log2_of(x)", domain=POSITIVE),
     Unary("logical_not.default", "is_zero(x)", operands=(FLOAT32, BOOL), result=BOOL),
     Unary("neg.default", "-x"),
-    Unary("reciprocal.default", "vec4(1.0) / x", domain=(0.1, 50.0)),
+    Unary("reciprocal.default", "divide(vec4(1.0), x)", domain=(0.1, 50.0)),
     Unary("relu.default", "max(x, vec4(0.0))"),
     Unary("relu6.default", "clamp(x, vec4(0.0), vec4(6.0))"),
     Unary("round.decimals", "round_decimals(x, alpha)", parameters=(("decimals", None),)),
     Unary("round.default", "round_of(x)"),
-    Unary("rsqrt.default", "inversesqrt(x)", domain=POSITIVE),
+    Unary("rsqrt.default", "rsqrt_of(x)", domain=POSITIVE),
     Unary("sigmoid.default", "sigmoid(x)"),
     Unary("sign.default", "sign_of(x)", keeps_nan=False),
     Unary("signbit.default", "sign_bit(x)", result=BOOL),

@@ -337,6 +337,29 @@ def mean(op: Op, workgroup_size: int, steps: int) -> Kernel:
     )
 
 
+def float_elementwise() -> list[Kernel]:
+    """unary.comp and broadcast.comp for each combination of types that elementwise.py has."""
+    x_bool, y_bool = ("X_BOOL", 1), ("Y_BOOL", 1)
+    of_bools = (("A_BOOL", 1), ("B_BOOL", 1))
+    unary = (
+        Op("unary", 2, 16, (("CASES_UNARY_FLOAT32", 1),)),
+        Op("unary_to_bool", 2, 16, (("CASES_UNARY_BOOL", 1), y_bool)),
+        Op("unary_of_bool", 2, 16, (("CASES_UNARY_BOOL", 1), x_bool, y_bool)),
+    )
+    two = ("OPERANDS", 2)
+    broadcast = (
+        Op("binary", 3, 108, (two, ("CASES_BINARY_FLOAT32", 1))),
+        Op("binary_to_bool", 3, 108, (two, ("CASES_BINARY_BOOL", 1), y_bool)),
+        Op("binary_of_bool", 3, 108, (two, ("CASES_BINARY_BOOL", 1), y_bool, *of_bools)),
+        Op("where", 4, 128, (("OPERANDS", 3), ("CASES_TERNARY_FLOAT32", 1), ("A_BOOL", 1))),
+    )
+    rows = [row for op in unary for row in flat(op, "elementwise/unary.comp")]
+    for op in broadcast:
+        whole = replace(op, name=f"{op.name}_words", macros=(*op.macros, ("WHOLE_WORDS", 1)))
+        rows += flat(op, "elementwise/broadcast.comp") + flat(whole, "elementwise/broadcast.comp")
+    return rows
+
+
 # What drivers list for s8 x s8 -> s32.
 NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
 AMD = Matrix(16, 16, 16, subgroup_size=32)  # RDNA 3 and later
@@ -427,6 +450,7 @@ KERNELS: tuple[Kernel, ...] = (
         Op("q8ta_binary_words", 3, 128, macros=(("WHOLE_WORDS", 1),)),
         "elementwise/q8ta_binary.comp",
     ),
+    *float_elementwise(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

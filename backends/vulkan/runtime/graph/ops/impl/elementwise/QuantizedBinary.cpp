@@ -7,7 +7,7 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
-#include "graph/ops/impl/Loops.h"
+#include "graph/ops/impl/elementwise/Broadcast.h"
 #include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "vk/Error.h"
 
@@ -74,59 +74,6 @@ BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
         binary.op << ": operands and output must be int8, got " << dtype_name(graph.dtype(id)));
   }
   return binary;
-}
-
-// The sizes of a and b broadcast against each other.
-Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b) {
-  const size_t rank = std::max(a.size(), b.size());
-  Sizes sizes(rank);
-  for (size_t i = 0; i < rank; ++i) {
-    const int64_t from_a = i + a.size() < rank ? 1 : a[i + a.size() - rank];
-    const int64_t from_b = i + b.size() < rank ? 1 : b[i + b.size() - rank];
-    ETVK_CHECK(
-        from_a == from_b || from_a == 1 || from_b == 1, kInvalidProgram,
-        op << ": shapes " << shape_text(a) << " and " << shape_text(b) << " cannot be broadcast");
-    sizes[i] = from_a == 1 ? from_b : from_a;
-  }
-  return sizes;
-}
-
-// Strides of an operand for the dimensions of y: 0 where it is repeated.
-Sizes broadcast_strides(const Sizes& operand, size_t rank) {
-  const Sizes own = contiguous_strides(operand);
-  Sizes strides(rank, 0);
-  for (size_t i = 0; i < operand.size(); ++i) {
-    strides[rank - operand.size() + i] = operand[i] == 1 ? 0 : own[i];
-  }
-  return strides;
-}
-
-// Whether an operand has one element for all four of a word of y.
-bool is_repeated(const Loops& loops, size_t operand) { return loops.strides[operand].back() == 0; }
-
-// Makes the loops count words of y where each operand has whole words for them, too, or one
-// element; false where it has not. Strides of whole words then count words.
-bool in_words(Loops& loops) {
-  for (size_t i = 0; i < loops.strides.size(); ++i) {
-    const Sizes& strides = loops.strides[i];
-    const bool whole =
-        strides.back() == 1 && std::all_of(strides.begin(), strides.end() - 1,
-                                           [](int64_t stride) { return stride % 4 == 0; });
-    if (!whole && !is_repeated(loops, i)) {
-      return false;
-    }
-  }
-  // Of a single loop, the last word may be a part of one.
-  if (loops.sizes.size() > 1 && loops.sizes.back() % 4 != 0) {
-    return false;
-  }
-  loops.sizes.back() = (loops.sizes.back() + 3) / 4;
-  for (size_t i = 0; i < loops.strides.size(); ++i) {
-    for (size_t d = 0; d + 1 < loops.sizes.size() && !is_repeated(loops, i); ++d) {
-      loops.strides[i][d] /= 4;
-    }
-  }
-  return true;
 }
 
 // Whether infinities can meet zeros or each other: a dequantized value is up to 255 steps from

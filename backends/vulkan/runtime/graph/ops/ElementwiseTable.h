@@ -1,0 +1,58 @@
+// The row types of the table of float elementwise ops and reductions, which is written in
+// glsl/elementwise.py; the build makes the rows, ElementwiseRows.h, of it.
+#pragma once
+
+#include <cstdint>
+
+namespace etvk {
+
+constexpr uint32_t kMostParameters = 3;
+
+// In all rows `name` is that of the op in a blob, which several rows may have; `code` its FUNCTION
+// in the shaders, `signature` as OpRegistry.h says. The row with `keyword` is meant where the
+// call's argument of this name is `keyword_value`; null: None, and for `keyword`, that there is
+// none.
+struct UnaryOp {
+  const char* name;
+  uint32_t code;
+  const char* signature;
+  const char* keyword;
+  const char* keyword_value;
+  bool takes_float;
+  bool takes_bool;
+  bool gives_bool;  // not float32
+  uint32_t parameter_count;
+  const char* parameters[kMostParameters];
+  double defaults[kMostParameters];  // where an argument is None
+};
+
+struct BinaryOp {
+  const char* name;
+  uint32_t code;
+  const char* signature;
+  const char* keyword;
+  const char* keyword_value;
+  bool takes_float;
+  bool takes_bool;
+  bool gives_bool;
+  bool a_is_number;
+  bool b_is_number;
+  bool has_alpha;
+};
+
+// Of a bool and two float32 tensors; float32.
+struct TernaryOp {
+  const char* name;
+  uint32_t code;
+  const char* signature;
+};
+
+struct ReductionOp {
+  const char* name;
+  uint32_t code;
+  const char* signature;
+  bool has_dim;  // with keepdim, if the signature has it; else all dimensions are reduced
+  bool is_compensated;
+};
+
+}  // namespace etvk

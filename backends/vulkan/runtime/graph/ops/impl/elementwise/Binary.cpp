@@ -1,0 +1,166 @@
+// Functions of two tensors, or of a tensor and a number, and of three tensors, with NumPy's
+// broadcasting: the rows of kBinaryOps and kTernaryOps.
+#include <algorithm>
+
+#include "ElementwiseRows.h"
+#include "graph/ComputeGraph.h"
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/elementwise/Broadcast.h"
+#include "graph/ops/impl/elementwise/ElementwiseCall.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+struct BinaryPush {
+  uint32_t count;
+  uint32_t sizes[kMaxLoops - 1];
+  uint32_t a_strides[kMaxLoops];
+  uint32_t b_strides[kMaxLoops];
+  float a_number, b_number, alpha;
+};
+
+struct TernaryPush {
+  uint32_t count;
+  uint32_t sizes[kMaxLoops - 1];
+  uint32_t a_strides[kMaxLoops];
+  uint32_t b_strides[kMaxLoops];
+  uint32_t c_strides[kMaxLoops];
+};
+
+// Forms of an operand in the shader.
+constexpr uint32_t kEach = 0;
+constexpr uint32_t kRepeated = 1;
+constexpr uint32_t kNumber = 2;
+
+constexpr ValueId kNoTensor = -1;  // the operand is a number
+
+struct BroadcastCall {
+  std::string op;
+  std::string kernels;  // of the kernel table, where four elements are gathered
+  uint32_t code = 0;
+  std::vector<ValueId> operands;
+  ValueId y = -1;
+};
+
+Sizes result_sizes(const ComputeGraph& graph, const BroadcastCall& call) {
+  Sizes sizes;
+  for (ValueId id : call.operands) {
+    if (id != kNoTensor) {
+      sizes = broadcast_sizes(call.op, sizes, graph.sizes(id));
+    }
+  }
+  return sizes;
+}
+
+Loops loops_of(const ComputeGraph& graph, const BroadcastCall& call, const Sizes& sizes) {
+  Loops loops{sizes, {}};
+  for (ValueId id : call.operands) {
+    loops.strides.push_back(
+        broadcast_strides(id == kNoTensor ? Sizes{} : graph.sizes(id), sizes.size()));
+  }
+  return merge_loops(call.op, loops);
+}
+
+// A number's binding is another operand, of which nothing is touched.
+Binding bind_operand(const ComputeGraph& graph, const BroadcastCall& call, size_t i, uint64_t end) {
+  const ValueId id = call.operands[i];
+  if (id == kNoTensor) {
+    return graph.bind(call.operands[i == 0 ? 1 : 0], 0);
+  }
+  return graph.dtype(id) == DType::kFloat32 ? bind_groups(graph, id, end)
+                                            : bind_elements(graph, id, end);
+}
+
+// Push has `count`, `sizes` and the strides of each operand; `strides` says where.
+template <typename Push>
+void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCall& call, Push push,
+                      const std::vector<uint32_t (Push::*)[kMaxLoops]>& strides) {
+  const Sizes sizes = result_sizes(graph, call);
+  graph.set_sizes(call.y, sizes);
+  push.count = element_count(graph, call.op, call.y);
+  if (push.count == 0) {
+    return;
+  }
+  Loops loops = loops_of(graph, call, sizes);
+  std::vector<Binding> bindings = {bind_elements(graph, call.y, push.count)};
+  for (size_t i = 0; i < call.operands.size(); ++i) {
+    bindings.push_back(bind_operand(graph, call, i, element_end(loops, i)));
+  }
+  const bool words = in_words(loops);
+  std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
+  std::vector<uint32_t> constants = {static_cast<uint32_t>(loops.sizes.size()), call.code};
+  for (size_t i = 0; i < call.operands.size(); ++i) {
+    std::copy(loops.strides[i].begin(), loops.strides[i].end(), push.*strides[i]);
+    const bool is_number = call.operands[i] == kNoTensor;
+    constants.push_back(is_number ? kNumber : words && is_repeated(loops, i) ? kRepeated : kEach);
+  }
+  const std::string kernels = call.kernels + (words ? "_words" : "");
+  const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{kernels.c_str(), push.count}});
+  commands.dispatch(graph.context().pipelines.get(row, constants), bindings, push,
+                    elementwise_grid(row, graph.caps(), push.count));
+}
+
+std::vector<ValueId> tensors_of(const BroadcastCall& call) {
+  std::vector<ValueId> tensors = call.operands;
+  tensors.erase(std::remove(tensors.begin(), tensors.end(), kNoTensor), tensors.end());
+  return tensors;
+}
+
+template <typename Push>
+void add_broadcast_node(ComputeGraph& graph, const BroadcastCall& call, const Push& push,
+                        const std::vector<uint32_t (Push::*)[kMaxLoops]>& strides) {
+  const auto record = [&graph, call, push, strides](Commands& commands) {
+    record_broadcast(graph, commands, call, push, strides);
+  };
+  graph.add_node({call.op, tensors_of(call), {call.y}, record});
+}
+
+void binary(ComputeGraph& graph, const OpArgs& args) {
+  const BinaryOp& row = row_of(kBinaryOps, args);
+  BinaryPush push{};
+  BroadcastCall call{args.op(), "binary", row.code, {kNoTensor, kNoTensor}, args.output()};
+  if (row.a_is_number) {
+    push.a_number = static_cast<float>(args.scalar("self"));
+  } else {
+    call.operands[0] = args.tensor("self");
+  }
+  if (row.b_is_number) {
+    push.b_number = static_cast<float>(args.scalar("other"));
+  } else {
+    call.operands[1] = args.tensor("other");
+  }
+  push.alpha =
+      row.has_alpha ? static_cast<float>(args.optional_scalar("alpha").value_or(1.0)) : 1.0f;
+  const bool of_bool = check_types(graph, call.op, row, tensors_of(call), call.y);
+  call.kernels = of_bool ? "binary_of_bool" : row.gives_bool ? "binary_to_bool" : "binary";
+  add_broadcast_node(graph, call, push, {&BinaryPush::a_strides, &BinaryPush::b_strides});
+}
+
+void ternary(ComputeGraph& graph, const OpArgs& args) {
+  const auto* row = std::find_if(std::begin(kTernaryOps), std::end(kTernaryOps),
+                                 [&args](const TernaryOp& op) { return args.op() == op.name; });
+  const BroadcastCall call{args.op(),
+                           "where",
+                           row->code,
+                           {args.tensor("condition"), args.tensor("self"), args.tensor("other")},
+                           args.output()};
+  const DType condition = graph.dtype(call.operands[0]);
+  ETVK_CHECK(condition == DType::kBool, kInvalidProgram,
+             call.op << ": the condition must be bool, got " << dtype_name(condition));
+  for (ValueId id : {call.operands[1], call.operands[2], call.y}) {
+    ETVK_CHECK(graph.dtype(id) == DType::kFloat32, kInvalidProgram,
+               call.op << ": both values and the output must be float32, got "
+                       << dtype_name(graph.dtype(id)));
+  }
+  add_broadcast_node(graph, call, TernaryPush{},
+                     {&TernaryPush::a_strides, &TernaryPush::b_strides, &TernaryPush::c_strides});
+}
+
+const RegisterOps registered_binary(op_rows(kBinaryOps, binary));
+const RegisterOps registered_ternary(op_rows(kTernaryOps, ternary));
+
+}  // namespace
+
+}  // namespace etvk::ops

@@ -1,0 +1,57 @@
+#include "graph/ops/impl/elementwise/Broadcast.h"
+
+#include <algorithm>
+
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b) {
+  const size_t rank = std::max(a.size(), b.size());
+  Sizes sizes(rank);
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t from_a = i + a.size() < rank ? 1 : a[i + a.size() - rank];
+    const int64_t from_b = i + b.size() < rank ? 1 : b[i + b.size() - rank];
+    ETVK_CHECK(
+        from_a == from_b || from_a == 1 || from_b == 1, kInvalidProgram,
+        op << ": shapes " << shape_text(a) << " and " << shape_text(b) << " cannot be broadcast");
+    sizes[i] = from_a == 1 ? from_b : from_a;
+  }
+  return sizes;
+}
+
+Sizes broadcast_strides(const Sizes& operand, size_t rank) {
+  const Sizes own = contiguous_strides(operand);
+  Sizes strides(rank, 0);
+  for (size_t i = 0; i < operand.size(); ++i) {
+    strides[rank - operand.size() + i] = operand[i] == 1 ? 0 : own[i];
+  }
+  return strides;
+}
+
+bool is_repeated(const Loops& loops, size_t operand) { return loops.strides[operand].back() == 0; }
+
+bool in_words(Loops& loops) {
+  for (size_t i = 0; i < loops.strides.size(); ++i) {
+    const Sizes& strides = loops.strides[i];
+    const bool whole =
+        strides.back() == 1 && std::all_of(strides.begin(), strides.end() - 1,
+                                           [](int64_t stride) { return stride % 4 == 0; });
+    if (!whole && !is_repeated(loops, i)) {
+      return false;
+    }
+  }
+  // Of a single loop, the last word may be a part of one.
+  if (loops.sizes.size() > 1 && loops.sizes.back() % 4 != 0) {
+    return false;
+  }
+  loops.sizes.back() = (loops.sizes.back() + 3) / 4;
+  for (size_t i = 0; i < loops.strides.size(); ++i) {
+    for (size_t d = 0; d + 1 < loops.sizes.size() && !is_repeated(loops, i); ++d) {
+      loops.strides[i][d] /= 4;
+    }
+  }
+  return true;
+}
+
+}  // namespace etvk::ops
