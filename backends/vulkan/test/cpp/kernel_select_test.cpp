@@ -356,17 +356,17 @@ void test_elementwise_choices() {
   unsetenv("ETVK_KERNEL");
 }
 
-void test_mean_lanes() {
+void test_reduction_lanes() {
   const KernelRow& small = row_named("q8ta_mean__elementwise__m1n256k1__wg64");
   const KernelRow& large = row_named("q8ta_mean__elementwise__m1n2048k1__wg512");
-  expect(mean_lanes(small, h200(), true, 1, 1) == 1, "one step needs one lane");
-  expect(mean_lanes(small, h200(), true, 1, 5) == 8, "lanes for each of few steps");
-  expect(mean_lanes(small, h200(), true, 1 << 20, 1000) == 32, "along rows, many sums");
-  expect(mean_lanes(small, h200(), true, 1, 1000) == 64, "along rows, one sum");
-  expect(mean_lanes(small, lavapipe(), true, 1, 1000) == 32, "along rows, one sum on a CPU");
-  expect(mean_lanes(small, h200(), false, 1, 1000) == 8, "along columns, whole sectors");
-  expect(mean_lanes(large, h200(), false, 2048, 8192) == 64, "along columns, few sums");
-  expect(mean_lanes(large, h200(), false, 1 << 20, 8192) == 8, "along columns, many sums");
+  expect(reduction_lanes(small, h200(), true, 1, 1) == 1, "one step needs one lane");
+  expect(reduction_lanes(small, h200(), true, 1, 5) == 8, "lanes for each of few steps");
+  expect(reduction_lanes(small, h200(), true, 1 << 20, 1000) == 32, "along rows, many sums");
+  expect(reduction_lanes(small, h200(), true, 1, 1000) == 64, "along rows, one sum");
+  expect(reduction_lanes(small, lavapipe(), true, 1, 1000) == 32, "along rows, one sum on a CPU");
+  expect(reduction_lanes(small, h200(), false, 1, 1000) == 8, "along columns, whole sectors");
+  expect(reduction_lanes(large, h200(), false, 2048, 8192) == 64, "along columns, few sums");
+  expect(reduction_lanes(large, h200(), false, 1 << 20, 8192) == 8, "along columns, many sums");
 }
 
 std::string choose_with(const char* forced, const DeviceCaps& caps) {
@@ -539,7 +539,7 @@ int main() {
   test_limits();
   test_grids();
   test_elementwise_choices();
-  test_mean_lanes();
+  test_reduction_lanes();
   test_forced_kernel();
   test_tuned_selection();
   test_tuned_file();

@@ -338,8 +338,8 @@ const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
   return select_elementwise_kernel(rows, count, caps, works);
 }
 
-uint32_t mean_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows, uint32_t words,
-                    uint32_t steps) {
+uint32_t reduction_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows,
+                         uint32_t words, uint32_t steps) {
   // Along columns at most so many that the threads beside each other still read whole sectors of
   // memory: 8 words. Beyond 8 or 32 lanes, only until a GPU is full of threads.
   constexpr uint64_t kManyThreads = 1 << 18;
@@ -353,6 +353,15 @@ uint32_t mean_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_row
     lanes *= 2;
   }
   return lanes;
+}
+
+uint32_t reduction_parts(const KernelRow& row, const DeviceCaps& caps, uint32_t groups,
+                         uint32_t lanes, uint32_t steps, uint32_t most) {
+  constexpr uint64_t kLeastSteps = 16;  // of a lane
+  const auto wanted = static_cast<uint64_t>(4 * concurrent_workgroups(caps.type));
+  const uint64_t parts = std::min(wanted / groups, steps / (lanes * kLeastSteps));
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(parts, 1, std::min<uint64_t>(row.tile_k, std::max(most, 1u))));
 }
 
 WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N) {

@@ -54,10 +54,16 @@ const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
 const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
                                            const std::vector<ElementwiseWork>& works);
 
-// Lanes of a team of q8ta_mean: threads that share the `steps` of each of `words` sums, on a row of
-// the table.
-uint32_t mean_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows, uint32_t words,
-                    uint32_t steps);
+// Lanes of a team of a reduction: threads that share the `steps` of each of `words` results, on a
+// row of the table.
+uint32_t reduction_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows,
+                         uint32_t words, uint32_t steps);
+
+// How many workgroups share the `steps` of each result, where `groups` of them would have one each:
+// so many that the device is full, and that each lane still has some steps; at most `most`, and
+// what the row can.
+uint32_t reduction_parts(const KernelRow& row, const DeviceCaps& caps, uint32_t groups,
+                         uint32_t lanes, uint32_t steps, uint32_t most);
 
 // count >= 1. Elementwise kernels stride over what the largest allowed grid does not cover.
 WorkgroupCount elementwise_grid(const KernelRow& row, const DeviceCaps& caps, uint32_t count);

@@ -337,6 +337,22 @@ def mean(op: Op, workgroup_size: int, steps: int) -> Kernel:
     )
 
 
+def reduce(workgroup_size: int, steps: int, parts: int) -> Kernel:
+    """reduce.comp; as mean(), and tile_k is into how many parts at most the elements of a result are
+    divided, where there are fewer results than a device has threads."""
+    return Kernel(
+        op=Op("reduce", 2, 80, (("CASES_REDUCTION", 1),)),
+        path="elementwise",
+        shader="reduce/reduce.comp",
+        tile_m=1,
+        tile_n=workgroup_size * 4,
+        tile_k=parts,
+        workgroup_size=workgroup_size,
+        macros=(("STEPS", steps),),
+        shared_bytes=workgroup_size * 32,
+    )
+
+
 def float_elementwise() -> list[Kernel]:
     """unary.comp and broadcast.comp for each combination of types that elementwise.py has."""
     x_bool, y_bool = ("X_BOOL", 1), ("Y_BOOL", 1)
@@ -460,6 +476,10 @@ KERNELS: tuple[Kernel, ...] = (
     mean(Op("q8ta_mean", 2, 100), 64, 1),
     mean(Op("q8ta_mean", 2, 100), 256, 8),
     mean(Op("q8ta_mean", 2, 100), 512, 8),
+    #      threads steps parts
+    reduce(64, 1, 1),
+    reduce(256, 4, 256),
+    reduce(512, 4, 256),
 )
 
 

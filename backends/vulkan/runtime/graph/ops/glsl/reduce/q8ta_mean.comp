@@ -26,8 +26,6 @@
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
-layout(constant_id = 0) const uint KEPT = 1;
-layout(constant_id = 1) const uint REDUCED = 1;
 layout(constant_id = 2) const uint LANES = 1;
 layout(constant_id = 3) const uint ALONG_ROWS = 0;
 layout(constant_id = 4) const uint WHOLE_WORDS = 0;
@@ -48,6 +46,8 @@ layout(push_constant) uniform Params {
   uint strides[8];
 } p;
 
+#include "reduce/reduced_loops.glsl"
+
 shared ivec4 partial[WORKGROUP_SIZE];
 
 int byte_at(uint at) {
@@ -65,22 +65,6 @@ uint four_from(uint at) {
     return word;
   }
   return (word >> shift) | (x_words[min((at >> 2) + 1, p.last_word)] << (32 - shift));
-}
-
-// Where step `step` of loops first .. first + count - 1 is in x. The last of them has inner_size
-// steps of inner_step elements.
-uint element_at(uint step, uint first, uint count, uint inner_size, uint inner_step) {
-  if (count == 1) {
-    return step * inner_step * p.strides[first];
-  }
-  uint outer = step / inner_size;
-  uint at = (step - outer * inner_size) * inner_step * p.strides[first + count - 1];
-  for (uint d = first + count - 2; d > first; --d) {
-    const uint rest = outer;
-    outer = rest / p.sizes[d];
-    at += (rest - outer * p.sizes[d]) * p.strides[d];
-  }
-  return at + outer * p.strides[first];
 }
 
 ivec4 signed_bytes(uint word) {

@@ -8,8 +8,8 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
-#include "graph/ops/impl/Loops.h"
 #include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+#include "graph/ops/impl/reduce/ReducedLoops.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -43,11 +43,7 @@ MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   mean.quant_min = args.integer("quant_min");
   mean.quant_max = args.integer("quant_max");
   mean.y = args.output();
-  const size_t rank = graph.dims(mean.x).size();
-  mean.reduced.assign(rank, dims.empty());  // no dimension named: all of them
-  for (int64_t dim : dims) {
-    mean.reduced[wrap_dim(mean.op, dim, rank)] = true;
-  }
+  mean.reduced = reduced_dims(mean.op, dims, graph.dims(mean.x).size());
   return mean;
 }
 
@@ -73,33 +69,6 @@ struct MeanPush {
   uint32_t strides[kMaxLoops];
 };
 
-// The kept and the summed dimensions of x, each as a nest of loops of its own.
-struct MeanLoops {
-  Loops kept;
-  Loops reduced;
-  int64_t reduced_count = 1;
-};
-
-MeanLoops loops_of(const MeanArgs& args, const Sizes& sizes) {
-  const Sizes strides = contiguous_strides(sizes);
-  Loops kept{{}, {{}}};
-  Loops reduced{{}, {{}}};
-  MeanLoops loops;
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    Loops& own = args.reduced[i] ? reduced : kept;
-    own.sizes.push_back(sizes[i]);
-    own.strides[0].push_back(strides[i]);
-    loops.reduced_count *= args.reduced[i] ? sizes[i] : 1;
-  }
-  loops.kept = merge_loops(args.op, kept);
-  loops.reduced = merge_loops(args.op, reduced);
-  ETVK_CHECK(loops.kept.sizes.size() + loops.reduced.sizes.size() <= kMaxLoops, kNotSupported,
-             args.op << ": " << loops.kept.sizes.size() << " kept and "
-                     << loops.reduced.sizes.size()
-                     << " summed dimensions that cannot be merged, the limit is " << kMaxLoops);
-  return loops;
-}
-
 void check_sum(const MeanArgs& args, int64_t count) {
   constexpr int64_t kMost = INT32_MAX / 255;  // an element is at most 255 steps from its zero point
   ETVK_CHECK(count <= kMost, kNotSupported,
@@ -111,35 +80,13 @@ void check_sum(const MeanArgs& args, int64_t count) {
                      << " elements is not a normal float32");
 }
 
-// Whether the loop of stride 1, the last summed one or the last kept one, takes whole words of x.
-bool takes_whole_words(const MeanLoops& loops, bool along_rows) {
-  const Loops& inner = along_rows ? loops.reduced : loops.kept;
-  const Loops& other = along_rows ? loops.kept : loops.reduced;
-  const auto starts_at_words = [](const Loops& some, size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-      if (some.sizes[i] > 1 && some.strides[0][i] % 4 != 0) {
-        return false;
-      }
-    }
-    return true;
-  };
-  return inner.strides[0].back() == 1 && inner.sizes.back() % 4 == 0 &&
-         starts_at_words(inner, inner.sizes.size() - 1) &&
-         starts_at_words(other, other.sizes.size());
-}
-
-void append(const Loops& loops, size_t at, MeanPush& push) {
-  std::copy(loops.sizes.begin(), loops.sizes.end(), push.sizes + at);
-  std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.strides + at);
-}
-
 void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args) {
   MeanPush push{};
   push.count = element_count(graph, args.op, args.y);
   if (push.count == 0) {
     return;
   }
-  const MeanLoops loops = loops_of(args, graph.sizes(args.x));
+  const ReducedLoops loops = reduced_loops(args.op, args.reduced, graph.sizes(args.x));
   ETVK_CHECK(loops.reduced_count > 0, kInvalidProgram, args.op << ": a mean of no elements");
   check_sum(args, loops.reduced_count);
   const Sizes& summed = loops.reduced.sizes;
@@ -154,13 +101,12 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   push.quant_max = static_cast<int32_t>(args.quant_max);
   push.last_word = (element_count(graph, args.op, args.x) - 1) / 4;
   const size_t kept = loops.kept.sizes.size();
-  append(loops.kept, 0, push);
-  append(loops.reduced, kept, push);
+  fill_loops(loops, push.sizes, push.strides);
 
   const KernelRow& row = choose_elementwise_kernel(
       graph.caps(), {{"q8ta_mean", static_cast<uint64_t>(graph.numel(args.x))}});
   const uint32_t words = push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
-  const uint32_t lanes = mean_lanes(row, graph.caps(), along_rows, words, push.steps);
+  const uint32_t lanes = reduction_lanes(row, graph.caps(), along_rows, words, push.steps);
   const uint32_t teams = row.workgroup_size / lanes;
   const uint32_t groups =
       std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
@@ -170,28 +116,16 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   commands.dispatch(
       graph.context().pipelines.get(
           row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()), lanes,
-                along_rows ? 1u : 0u, takes_whole_words(loops, along_rows) ? 1u : 0u}),
+                along_rows ? 1u : 0u, takes_whole_groups(loops, along_rows) ? 1u : 0u}),
       {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)}, push,
       {groups, 1, 1});
-}
-
-Sizes output_sizes(const MeanArgs& args, const Sizes& from) {
-  Sizes sizes;
-  for (size_t i = 0; i < from.size(); ++i) {
-    if (!args.reduced[i]) {
-      sizes.push_back(from[i]);
-    } else if (args.keepdim) {
-      sizes.push_back(1);
-    }
-  }
-  return sizes;
 }
 
 void q8ta_mean(ComputeGraph& graph, const OpArgs& call) {
   const MeanArgs args = read_arguments(graph, call);
   check(graph, args);
   const auto record = [&graph, args](Commands& commands) {
-    graph.set_sizes(args.y, output_sizes(args, graph.sizes(args.x)));
+    graph.set_sizes(args.y, reduced_sizes(args.reduced, args.keepdim, graph.sizes(args.x)));
     dispatch_mean(graph, commands, args);
   };
   graph.add_node({args.op, {args.x}, {args.y}, record});

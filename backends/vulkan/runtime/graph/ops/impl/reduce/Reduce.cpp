@@ -1,0 +1,162 @@
+// float32 over some dimensions, or all: the rows of kReductionOps. Where there are few results, the
+// elements of each are divided between workgroups, whose results a second dispatch combines.
+#include <algorithm>
+
+#include "ElementwiseRows.h"
+#include "graph/ComputeGraph.h"
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/elementwise/ElementwiseCall.h"
+#include "graph/ops/impl/reduce/ReducedLoops.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+struct ReducePush {
+  uint32_t count, steps, part_steps;
+  float elements;
+  uint32_t sizes[kMaxLoops];
+  uint32_t strides[kMaxLoops];
+};
+
+// Results of the first of two dispatches, and the elements from which there may be two.
+constexpr uint32_t kMostPartial = 16384;
+constexpr int64_t kLeastParted = 65536;
+
+struct ReduceArgs {
+  std::string op;
+  ValueId x = -1;
+  ValueId y = -1;
+  ValueId partial = -1;  // where x may have kLeastParted elements
+  std::vector<bool> reduced;
+  bool keepdim = false;
+  uint32_t code = 0;
+  bool is_compensated = false;
+};
+
+// A dispatch that may still be divided.
+struct Reduction {
+  ValueId x = -1;
+  ReducedLoops loops;
+  bool along_rows = false;
+  bool whole_groups = false;
+  uint32_t units = 0;  // results, or fours of them
+  ReducePush push{};
+};
+
+Reduction reduction_of(ValueId x, const ReducedLoops& loops, uint32_t count) {
+  Reduction made;
+  made.x = x;
+  made.loops = loops;
+  made.along_rows = loops.reduced.strides[0].back() == 1;
+  made.whole_groups = takes_whole_groups(loops, made.along_rows);
+  const uint32_t of_step = made.along_rows && made.whole_groups ? 4 : 1;
+  made.units = !made.along_rows && made.whole_groups ? count / 4 : count;
+  made.push.count = count;
+  made.push.steps = static_cast<uint32_t>(loops.reduced_count) / of_step;
+  fill_loops(loops, made.push.sizes, made.push.strides);
+  return made;
+}
+
+struct Team {
+  uint32_t lanes = 1;
+  uint32_t groups = 1;  // workgroups for all results
+};
+
+Team team_of(const KernelRow& row, const DeviceCaps& caps, const Reduction& reduction) {
+  Team team;
+  team.lanes =
+      reduction_lanes(row, caps, reduction.along_rows, reduction.units, reduction.push.steps);
+  const uint32_t teams = row.workgroup_size / team.lanes;
+  team.groups = reduction.units / teams + (reduction.units % teams != 0 ? 1 : 0);
+  return team;
+}
+
+void dispatch(ComputeGraph& graph, Commands& commands, const ReduceArgs& args, const KernelRow& row,
+              Reduction reduction, ValueId y, uint32_t parts, bool finishes) {
+  const Team team = team_of(row, graph.caps(), reduction);
+  ReducePush& push = reduction.push;
+  push.part_steps = push.steps / parts + (push.steps % parts != 0 ? 1 : 0);
+  const ReducedLoops& loops = reduction.loops;
+  const uint64_t x_end = element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1;
+  commands.dispatch(graph.context().pipelines.get(
+                        row, {static_cast<uint32_t>(loops.kept.sizes.size()),
+                              static_cast<uint32_t>(loops.reduced.sizes.size()), team.lanes,
+                              reduction.along_rows ? 1u : 0u, reduction.whole_groups ? 1u : 0u,
+                              args.code, args.is_compensated ? 1u : 0u, finishes ? 1u : 0u}),
+                    {bind_elements(graph, y, uint64_t{push.count} * parts),
+                     bind_elements(graph, reduction.x, x_end)},
+                    push, {std::min(team.groups, graph.caps().max_workgroup_count), parts, 1});
+}
+
+const KernelRow& row_for(ComputeGraph& graph, uint64_t elements) {
+  return choose_elementwise_kernel(graph.caps(), {{"reduce", elements}});
+}
+
+void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs& args) {
+  const Sizes& sizes = graph.sizes(args.x);
+  graph.set_sizes(args.y, reduced_sizes(args.reduced, args.keepdim, sizes));
+  const uint32_t count = element_count(graph, args.op, args.y);
+  if (count == 0) {
+    return;
+  }
+  const uint32_t elements = element_count(graph, args.op, args.x);
+  ETVK_CHECK(elements > 0, kInvalidProgram,
+             args.op << ": a reduction of no elements, x is " << shape_text(sizes));
+  const KernelRow& row = row_for(graph, elements);
+  Reduction reduction = reduction_of(args.x, reduced_loops(args.op, args.reduced, sizes), count);
+  const auto reduced = static_cast<float>(reduction.loops.reduced_count);
+  reduction.push.elements = reduced;
+  uint32_t parts = 1;
+  if (args.partial >= 0 && elements >= kLeastParted) {
+    const Team team = team_of(row, graph.caps(), reduction);
+    parts = reduction_parts(row, graph.caps(), team.groups, team.lanes, reduction.push.steps,
+                            kMostPartial / count);
+  }
+  if (parts == 1) {
+    dispatch(graph, commands, args, row, reduction, args.y, 1, true);
+    return;
+  }
+  graph.set_sizes(args.partial, {int64_t{count} * parts});
+  dispatch(graph, commands, args, row, reduction, args.partial, parts, false);
+  const std::vector<bool> rows_are_reduced = {true, false};
+  Reduction second =
+      reduction_of(args.partial, reduced_loops(args.op, rows_are_reduced, {parts, count}), count);
+  second.push.elements = reduced;
+  dispatch(graph, commands, args, row_for(graph, uint64_t{count} * parts), second, args.y, 1, true);
+}
+
+void reduce(ComputeGraph& graph, const OpArgs& call) {
+  const auto* row = std::find_if(std::begin(kReductionOps), std::end(kReductionOps),
+                                 [&call](const ReductionOp& op) { return call.op() == op.name; });
+  ReduceArgs args;
+  args.op = call.op();
+  args.x = call.tensor("self");
+  args.y = call.output();
+  args.code = row->code;
+  args.is_compensated = row->is_compensated;
+  args.keepdim = row->has_dim && call.boolean("keepdim");
+  args.reduced = reduced_dims(args.op, row->has_dim ? call.optional_integers("dim") : Sizes{},
+                              graph.dims(args.x).size());
+  for (ValueId id : {args.x, args.y}) {
+    ETVK_CHECK(graph.dtype(id) == DType::kFloat32, kInvalidProgram,
+               args.op << ": expected float32 to float32, got " << dtype_name(graph.dtype(args.x))
+                       << " to " << dtype_name(graph.dtype(args.y)));
+  }
+  std::vector<ValueId> writes = {args.y};
+  if (element_count(graph, args.op, args.x) >= kLeastParted) {
+    args.partial = graph.add_scratch(DType::kFloat32, {kMostPartial});
+    writes.push_back(args.partial);
+  }
+  const auto record = [&graph, args](Commands& commands) {
+    record_reduction(graph, commands, args);
+  };
+  graph.add_node({args.op, {args.x}, writes, record});
+}
+
+const RegisterOps registered(op_rows(kReductionOps, reduce));
+
+}  // namespace
+
+}  // namespace etvk::ops

@@ -1,0 +1,37 @@
+// Walks through a tensor that is reduced over some of its dimensions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/ops/impl/Loops.h"
+
+namespace etvk::ops {
+
+// By dimension, whether it is reduced: all of them where `dims` names none. Throws kInvalidProgram
+// naming `op` for a dimension that there is not.
+std::vector<bool> reduced_dims(const std::string& op, const Sizes& dims, size_t rank);
+
+Sizes reduced_sizes(const std::vector<bool>& reduced, bool keepdim, const Sizes& sizes);
+
+// The kept and the reduced dimensions of a tensor, each as a nest of loops of its own, with the
+// strides of one operand; together at most kMaxLoops.
+struct ReducedLoops {
+  Loops kept;
+  Loops reduced;
+  int64_t reduced_count = 1;  // elements of one result
+};
+
+// Of a tensor of these sizes, contiguous. Throws kNotSupported naming `op` for too many loops.
+ReducedLoops reduced_loops(const std::string& op, const std::vector<bool>& reduced,
+                           const Sizes& sizes);
+
+// Whether the loop of stride 1, the last reduced one or the last kept one, takes whole groups of
+// four elements.
+bool takes_whole_groups(const ReducedLoops& loops, bool along_rows);
+
+// The kept ones, then the reduced ones.
+void fill_loops(const ReducedLoops& loops, uint32_t (&sizes)[kMaxLoops],
+                uint32_t (&strides)[kMaxLoops]);
+
+}  // namespace etvk::ops
