@@ -157,9 +157,11 @@ UNARY: tuple[Unary, ...] = (
     Unary("expm1.default", "expm1_of(x)"),
     Unary("floor.default", "floor_of(x)"),
     Unary("gelu.default", "gelu_of(x)", keywords=(("approximate", "none"),)),
-    Unary("gelu.default", "gelu_tanh(x)", keywords=(("approximate", "tanh"),)),
+    Unary(
+        "gelu.default", "zero_times_infinity(x, gelu_tanh(x))", keywords=(("approximate", "tanh"),)
+    ),
     Unary("hardsigmoid.default", "hardsigmoid(x)"),
-    Unary("hardswish.default", "hardswish(x)"),
+    Unary("hardswish.default", "zero_times_infinity(x, hardswish(x))"),
     Unary(
         "hardtanh.default",
         "clamp_of(x, alpha, beta)",
@@ -183,7 +185,7 @@ UNARY: tuple[Unary, ...] = (
     Unary("sigmoid.default", "sigmoid(x)"),
     Unary("sign.default", "sign_of(x)", keeps_nan=False),
     Unary("signbit.default", "sign_bit(x)", result=BOOL),
-    Unary("silu.default", "times_sigmoid(x, x)"),
+    Unary("silu.default", "zero_times_infinity(x, silu_of(x))"),
     Unary("sin.default", "sin_of(x)", domain=MANY_PERIODS),
     Unary("sinh.default", "sinh_of(x)"),
     Unary("sqrt.default", "sqrt_of(x)", domain=POSITIVE),

@@ -51,6 +51,11 @@ vec4 with_sign_of(vec4 magnitude, vec4 x) {
       (floatBitsToUint(magnitude) & ~SIGN_BIT) | (floatBitsToUint(x) & SIGN_BIT));
 }
 
+// y, or where x is -infinity what PyTorch has there: NaN, for it multiplies x by a factor that is 0.
+vec4 zero_times_infinity(vec4 x, vec4 y) {
+  return mix(y, nan(), equal(floatBitsToUint(x), uvec4(SIGN_BIT | INFINITY_BITS)));
+}
+
 // y, or where x is NaN, x.
 vec4 keep_nan(vec4 x, vec4 y) {
   return mix(y, x, is_nan(x));
@@ -227,6 +232,16 @@ vec4 exp2_of(vec4 x) {
 vec4 expm1_of(vec4 x) {
   precise vec4 far = exp_of(x) - vec4(1.0);
   return mix(far, expm1_near_zero(x), lessThanEqual(abs(x), vec4(0.5)));
+}
+
+// x * exp(x) / (1 + exp(x)) below zero, by halves of the exponent: exp(x) may be too small to be a
+// normal number where the product is one.
+vec4 silu_of(vec4 x) {
+  const vec4 root = exp_of(vec4(-0.5) * abs(x));
+  precise vec4 square = root * root;
+  precise vec4 numerator = mix((x * root) * root, x, greaterThan(x, vec4(0.0)));
+  precise vec4 y = numerator / (vec4(1.0) + square);
+  return y;
 }
 
 vec4 elu_of(vec4 x, float alpha, float scale, float input_scale) {
@@ -698,7 +713,8 @@ vec4 pow_of(vec4 a, vec4 b) {
   const vec4 log_high = log_in_parts(abs(a), log_low);
   const vec4 exponent = clamp(b, vec4(-4294967296.0), vec4(4294967296.0));
   const vec4 product = two_product(exponent, log_high, lost);
-  precise vec4 magnitude = exp_of(product) * (vec4(1.0) + (lost + exponent * log_low));
+  precise vec4 rest = lost + exponent * log_low;  // large where the result is 0 or infinity
+  precise vec4 magnitude = exp_of(product) * (vec4(1.0) + clamp(rest, vec4(-0.5), vec4(0.5)));
   const bvec4 grows = equal(is_inf(a), greaterThan(b, vec4(0.0)));
   const vec4 limit = mix(mix(vec4(0.0), infinity(), grows), vec4(1.0), is_zero(b));
   const bvec4 has_limit = mix(is_zero(a), bvec4(true), is_inf(a));
