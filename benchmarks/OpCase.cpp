@@ -291,6 +291,76 @@ void make_mean(Builder& b, const Shape& shape, int64_t dim) {
   }
 }
 
+// ---- Float ops.
+
+void make_float_unary(Builder& b, const Shape& shape, const char* op, double (*f)(double)) {
+  b.op(op);
+  const Bytes& x = b.input(DType::kFloat32, shape);
+  Bytes& y = b.output(DType::kFloat32, shape);
+  b.made().is_exact = false;
+  for (int64_t i = 0; i < numel(shape); ++i) {
+    set_float(y, i, static_cast<float>(f(float_at(x, i))));
+  }
+}
+
+// The other operand is [rows or 1, columns or 1].
+void make_float_add(Builder& b, const Shape& shape, const Shape& other) {
+  b.op("aten.add.Tensor");
+  b.input(DType::kFloat32, shape);
+  b.input(DType::kFloat32, other);
+  b.argument(int64_t{1});
+  Bytes& y = b.output(DType::kFloat32, shape);
+  const std::vector<Bytes>& inputs = b.made().inputs;
+  for (int64_t r = 0; r < shape[0]; ++r) {
+    for (int64_t c = 0; c < shape[1]; ++c) {
+      const int64_t from = (other[0] == 1 ? 0 : r * other[1]) + (other[1] == 1 ? 0 : c);
+      const int64_t at = r * shape[1] + c;
+      set_float(y, at, float_at(inputs[0], at) + float_at(inputs[1], from));
+    }
+  }
+}
+
+void make_float_gt(Builder& b, const Shape& shape) {
+  b.op("aten.gt.Scalar");
+  const Bytes& x = b.input(DType::kFloat32, shape);
+  b.argument(0.25);
+  Bytes& y = b.output(DType::kBool, shape);
+  for (int64_t i = 0; i < numel(shape); ++i) {
+    y[static_cast<size_t>(i)] = float_at(x, i) > 0.25f ? 1 : 0;
+  }
+}
+
+// Over the last dimension, the first one, or both.
+void make_float_sum(Builder& b, const Shape& shape, const Shape& dims) {
+  b.op("aten.sum.dim_IntList");
+  const Bytes& x = b.input(DType::kFloat32, shape);
+  b.integers(dims);
+  b.argument(false);
+  b.argument(Null{});
+  const bool keeps_rows = std::count(dims.begin(), dims.end(), 0) == 0;
+  const bool keeps_columns = std::count(dims.begin(), dims.end(), 1) == 0;
+  Shape kept;
+  if (keeps_rows) {
+    kept.push_back(shape[0]);
+  }
+  if (keeps_columns) {
+    kept.push_back(shape[1]);
+  }
+  std::vector<double> sums(static_cast<size_t>(numel(kept)), 0.0);
+  for (int64_t r = 0; r < shape[0]; ++r) {
+    for (int64_t c = 0; c < shape[1]; ++c) {
+      sums[static_cast<size_t>(keeps_rows      ? r
+                               : keeps_columns ? c
+                                               : 0)] += float_at(x, r * shape[1] + c);
+    }
+  }
+  Bytes& y = b.output(DType::kFloat32, kept);
+  b.made().is_exact = false;
+  for (size_t i = 0; i < sums.size(); ++i) {
+    set_float(y, static_cast<int64_t>(i), static_cast<float>(sums[i]));
+  }
+}
+
 // ---- By name.
 
 struct Maker {
@@ -309,6 +379,17 @@ const std::vector<Maker>& makers() {
   };
   const auto permute = [](DType dtype, std::vector<int64_t> dims) {
     return [=](Builder& b, const Shape& s) { make_permute(b, s, dtype, dims); };
+  };
+  const auto unary = [](const char* op, double (*f)(double)) {
+    return [=](Builder& b, const Shape& s) { make_float_unary(b, s, op, f); };
+  };
+  const auto float_add = [](bool row, bool column) {
+    return [=](Builder& b, const Shape& s) {
+      make_float_add(b, s, {column ? s[0] : 1, row ? s[1] : 1});
+    };
+  };
+  const auto float_sum = [](Shape dims) {
+    return [=](Builder& b, const Shape& s) { make_float_sum(b, s, dims); };
   };
   static const std::vector<Maker> all = {
       {"quantize", true, make_quantize},
@@ -333,6 +414,18 @@ const std::vector<Maker>& makers() {
       {"keys_float", true, permute(kF32, {1, 2, 0})},
       {"mean_rows", false, [](Builder& b, const Shape& s) { make_mean(b, s, 1); }},
       {"mean_columns", false, [](Builder& b, const Shape& s) { make_mean(b, s, 0); }},
+      {"relu_float", true, unary("aten.relu.default", [](double x) { return std::max(x, 0.0); })},
+      {"exp_float", true, unary("aten.exp.default", [](double x) { return std::exp(x); })},
+      {"tanh_float", true, unary("aten.tanh.default", [](double x) { return std::tanh(x); })},
+      {"sin_float", true, unary("aten.sin.default", [](double x) { return std::sin(x); })},
+      {"add_float", true, float_add(true, true)},
+      {"add_row_float", true, float_add(true, false)},
+      {"add_column_float", true, float_add(false, true)},
+      {"add_scalar_float", true, float_add(false, false)},
+      {"gt_float", true, make_float_gt},
+      {"sum_rows_float", true, float_sum({1})},
+      {"sum_columns_float", true, float_sum({0})},
+      {"sum_all_float", true, float_sum({0, 1})},
   };
   return all;
 }
@@ -350,6 +443,27 @@ const Maker& maker_of(const std::string& name) {
 }
 
 }  // namespace
+
+std::string OpCase::compare(const uint8_t* got) const {
+  if (is_exact) {
+    const auto [wanted, actual] = std::mismatch(expected.begin(), expected.end(), got);
+    return wanted == expected.end()
+               ? ""
+               : "byte " + std::to_string(actual - got) + " of y is " + std::to_string(*actual) +
+                     ", expected " + std::to_string(*wanted);
+  }
+  for (size_t i = 0; i < expected.size(); i += 4) {
+    float actual = 0.0f;
+    float wanted = 0.0f;
+    std::memcpy(&actual, got + i, 4);
+    std::memcpy(&wanted, &expected[i], 4);
+    if (!(std::abs(double{actual} - wanted) <= kRelativeError * std::abs(wanted))) {
+      return "element " + std::to_string(i / 4) + " of y is " + std::to_string(actual) +
+             ", expected " + std::to_string(wanted);
+    }
+  }
+  return "";
+}
 
 GraphDef OpCase::program(size_t calls) const {
   GraphDef def = base;

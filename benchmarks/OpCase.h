@@ -1,5 +1,5 @@
-// One call of a memory-bound op for the benchmark: its program, its operands, and its exact result
-// in plain C++. Knows nothing of devices or kernels.
+// One call of a memory-bound op for the benchmark: its program, its operands, and its result in
+// plain C++. Knows nothing of devices or kernels.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,8 @@
 
 namespace etvk::bench {
 
+constexpr double kRelativeError = 1e-5;
+
 struct OpCase {
   std::string name;            // "table"
   std::vector<int64_t> shape;  // of x, [rows, columns]
@@ -20,8 +22,11 @@ struct OpCase {
   std::vector<std::vector<uint8_t>> inputs;
   std::vector<uint8_t> table;  // what constants of `base` point at
   std::vector<uint8_t> expected;
+  bool is_exact = true;    // else float32 results may be wrong by kRelativeError
   size_t moved_bytes = 0;  // all operands and the result once
 
+  // Empty where y is as expected; else what is wrong.
+  std::string compare(const uint8_t* y) const;
   // A program that makes the call `calls` times; the last result is its output.
   GraphDef program(size_t calls) const;
 };

@@ -51,6 +51,18 @@ def mean(x: torch.Tensor, dim: int) -> torch.Tensor:
     return quantize(total.float() * (SCALE_A / x.shape[dim]), SCALE_A / 16)
 
 
+FLOAT_FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
+    "relu_float": torch.relu,
+    "exp_float": torch.exp,
+    "tanh_float": torch.tanh,
+    "sin_float": torch.sin,
+    "gt_float": lambda x: x > 0.25,
+    "sum_rows_float": lambda x: x.sum(1),
+    "sum_columns_float": lambda x: x.sum(0),
+    "sum_all_float": lambda x: x.sum(),
+}
+
+
 def torch_call(op: str, rows: int, columns: int) -> tuple[Callable[..., torch.Tensor], list[Any]]:
     """The function of an op of etvk_bench and its operands."""
     generator = torch.Generator("cuda").manual_seed(0)
@@ -62,6 +74,11 @@ def torch_call(op: str, rows: int, columns: int) -> tuple[Callable[..., torch.Te
         return torch.randn(shape, generator=generator, device="cuda")
 
     others = {"row": (1, columns), "column": (rows, 1), "scalar": (1, 1)}
+    if op in FLOAT_FUNCTIONS:
+        return FLOAT_FUNCTIONS[op], [float32(rows, columns)]
+    if op.startswith("add") and op.endswith("_float"):
+        other = others.get(op.removeprefix("add_").removesuffix("_float"), (rows, columns))
+        return torch.add, [float32(rows, columns), float32(*other)]
     name, _, detail = op.partition("_")
     random = float32 if detail == "float" and name != "table" else int8
     heads = (rows, columns // HEAD_SIZE, HEAD_SIZE)

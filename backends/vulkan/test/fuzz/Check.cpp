@@ -34,6 +34,9 @@ bool is_same(const Tensor& expected, size_t i, const uint8_t* actual) {
     float value = 0.0f;
     std::memcpy(&value, actual + i * bytes, sizeof(value));
     const double wanted = expected.float_at(i);
+    if (std::isnan(wanted)) {
+      return std::isnan(value);
+    }
     return std::abs(value - wanted) <= kExpError * std::max(1.0, std::abs(wanted));
   }
   return std::abs(expected.int8_at(i) - static_cast<int8_t>(actual[i])) <= 1;

@@ -54,6 +54,7 @@ Draft::Draft(uint64_t seed) : random_(seed), block_(seed) {
 
 bool Draft::add(const Op& op) {
   given_.clear();
+  op_ = &op;
   const Entry& entry = entry_of(op.name);
   if ((entry.many_pipelines && block_.is_staged()) || !entry.draw(*this)) {
     return false;
@@ -134,8 +135,12 @@ ValueId Draft::by_kind(const ArgDef& argument) {
       return given_[argument.name];
     case ArgKind::kOptionalConstant:
     case ArgKind::kOptionalSymInt:
+    case ArgKind::kOptionalScalar:
+    case ArgKind::kOptionalString:
+    case ArgKind::kOptionalIntegers:
       return value(Null{});
     case ArgKind::kNumber:
+    case ArgKind::kScalar:
       return value(some_scale());
     case ArgKind::kInteger:
     case ArgKind::kSymInt:

@@ -26,6 +26,8 @@ class Draft {
   explicit Draft(uint64_t seed);
 
   testing::Random& random() { return random_; }
+  // Whose call is drawn.
+  const Op& op() const { return *op_; }
 
   // Adds one call of this op; false where none that has a result was found.
   bool add(const Op& op);
@@ -59,6 +61,8 @@ class Draft {
   ValueId some_symbol();
   double some_scale() { return random_.uniform(0.01f, 0.2f); }
 
+  // Whether the op takes None for this argument.
+  bool may_be_none(const char* name) const { return fuzz::may_be_none(op(), name); }
   void give(const char* name, ValueId id) { given_[name] = id; }
   void give_none(const char* name) { give(name, value(Null{})); }
   void give_number(const char* name, double number);
@@ -96,6 +100,7 @@ class Draft {
   std::vector<ValueId> symints_;
   const Block block_;
   std::vector<ByExecution<int64_t>> dynamic_sizes_;
+  const Op* op_ = nullptr;
   std::map<std::string, ValueId> given_;  // to the call that is drawn
 };
 

@@ -19,6 +19,8 @@ struct Entry {
   Result (*evaluate)(const Arguments& arguments);
   // Whether its kernels have so many variants that not every block of programs can afford them.
   bool many_pipelines = false;
+  // Whether it is one of so many like it that each is drawn more rarely.
+  bool is_one_of_many = false;
 };
 
 // Throws std::logic_error that says where to add it when there is no entry of this name.
@@ -30,5 +32,6 @@ std::vector<Entry> quantize_entries();  // QuantizeOps.cpp
 std::vector<Entry> move_entries();      // MoveOps.cpp
 std::vector<Entry> shape_entries();     // ShapeOps.cpp
 std::vector<Entry> symbolic_entries();  // SymbolicOps.cpp
+std::vector<Entry> float_entries();     // FloatOps.cpp
 
 }  // namespace etvk::fuzz

@@ -279,7 +279,9 @@ std::string give_by_kind(Program& program, Random& random) {
   }
   const ArgKind kind = op->args[at].kind;
   ValueDef value = any_value(random);
-  if (kind == ArgKind::kNumber && random.chance(60)) {
+  const bool is_number =
+      kind == ArgKind::kNumber || kind == ArgKind::kScalar || kind == ArgKind::kOptionalScalar;
+  if (is_number && random.chance(60)) {
     value = random.pick(kNumbers);
   } else if ((kind == ArgKind::kInteger || kind == ArgKind::kSymInt ||
               kind == ArgKind::kOptionalSymInt) &&
@@ -381,6 +383,8 @@ std::vector<ValueId> fitting(const GraphDef& def, ArgKind kind) {
     case ArgKind::kTensors:
       return values_of<ValueList>(def);
     case ArgKind::kNumber:
+    case ArgKind::kScalar:
+    case ArgKind::kOptionalScalar:
       return values_of<double>(def);
     case ArgKind::kInteger:
     case ArgKind::kBoolean:
@@ -389,9 +393,11 @@ std::vector<ValueId> fitting(const GraphDef& def, ArgKind kind) {
     case ArgKind::kOptionalSymInt:
       return values_of<SymInt>(def);
     case ArgKind::kIntegers:
+    case ArgKind::kOptionalIntegers:
     case ArgKind::kSymInts:
       return values_of<Sizes>(def);
     case ArgKind::kString:
+    case ArgKind::kOptionalString:
       return values_of<std::string>(def);
     default:
       return {};
@@ -446,7 +452,8 @@ std::string change_string(Program& program, Random& random) {
   if (text == nullptr) {
     return "";
   }
-  constexpr const char* kTexts[] = {"", "relu", "clamp", "add", "mul", "nothing", "elu"};
+  constexpr const char* kTexts[] = {"",        "relu", "clamp", "add",  "mul",
+                                    "nothing", "elu",  "tanh",  "floor"};
   *text = random.pick(kTexts);
   return "a string";
 }

@@ -139,6 +139,12 @@ size_t position_of(const Op& op, const std::string& name) {
   return static_cast<size_t>(found - op.args.begin());
 }
 
+bool may_be_none(const Op& op, const std::string& name) {
+  const ArgKind kind = op.args.at(position_of(op, name)).kind;
+  return kind == ArgKind::kOptionalScalar || kind == ArgKind::kOptionalString ||
+         kind == ArgKind::kOptionalIntegers;
+}
+
 ValueId Arguments::id(const char* name) const {
   const size_t at = position_of(op_, name);
   if (at == op_.args.size()) {
@@ -184,6 +190,16 @@ double Arguments::number(const char* name) const {
   return number != nullptr ? *number : (meaningless(std::string(name) + " is not a number"), 0.0);
 }
 
+double Arguments::scalar(const char* name) const {
+  const auto* boolean = std::get_if<bool>(&value(name));
+  return boolean != nullptr ? *boolean : number(name);
+}
+
+std::optional<double> Arguments::optional_scalar(const char* name) const {
+  return std::holds_alternative<Null>(value(name)) ? std::nullopt
+                                                   : std::optional<double>(scalar(name));
+}
+
 int64_t Arguments::integer(const char* name) const {
   const double value = number(name);
   if (!(value >= INT32_MIN && value <= INT32_MAX) || value != std::floor(value)) {
@@ -208,6 +224,15 @@ std::string Arguments::string(const char* name) const {
   const auto* string = std::get_if<std::string>(&value(name));
   return string != nullptr ? *string
                            : (meaningless(std::string(name) + " is not a string"), std::string());
+}
+
+std::optional<std::string> Arguments::optional_string(const char* name) const {
+  return std::holds_alternative<Null>(value(name)) ? std::nullopt
+                                                   : std::optional<std::string>(string(name));
+}
+
+Sizes Arguments::optional_integers(const char* name) const {
+  return std::holds_alternative<Null>(value(name)) ? Sizes() : fixed_integers(name);
 }
 
 int64_t Arguments::symint(const char* name) const { return machine_.integer(id(name)); }

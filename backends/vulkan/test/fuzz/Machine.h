@@ -56,6 +56,8 @@ class Machine;
 
 // Where an op takes this argument, counted from the first; op.args.size() where it takes none.
 size_t position_of(const Op& op, const std::string& name);
+// Whether None is a scalar, string or list that this argument may be.
+bool may_be_none(const Op& op, const std::string& name);
 
 // The arguments of one call, by the names of its row. Each throws Meaningless where the value is of
 // another kind, or read before it is written.
@@ -69,16 +71,22 @@ class Arguments {
   const Tensor* optional_constant(const char* name) const;  // null for None
   std::vector<const Tensor*> tensors(const char* name) const;
   double number(const char* name) const;
+  double scalar(const char* name) const;  // a number or a boolean
+  std::optional<double> optional_scalar(const char* name) const;
   int64_t integer(const char* name) const;  // within int32
   bool boolean(const char* name) const;
   std::string string(const char* name) const;
+  std::optional<std::string> optional_string(const char* name) const;
   int64_t symint(const char* name) const;
   std::optional<int64_t> optional_symint(const char* name) const;
-  Sizes integers(const char* name) const;        // some of them perhaps symbolic
-  Sizes fixed_integers(const char* name) const;  // none of them symbolic
+  Sizes integers(const char* name) const;           // some of them perhaps symbolic
+  Sizes fixed_integers(const char* name) const;     // none of them symbolic
+  Sizes optional_integers(const char* name) const;  // the same; none for None
   // A dimension of a tensor of this rank, counted from the end where it is negative.
   size_t dim(const char* name, size_t rank) const;
 
+  const Op& op() const { return op_; }
+  bool may_be_none(const char* name) const { return fuzz::may_be_none(op_, name); }
   bool has(const char* name) const { return position_of(op_, name) < op_.args.size(); }
 
  private:

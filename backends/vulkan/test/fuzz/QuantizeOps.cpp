@@ -5,6 +5,7 @@
 
 #include "Entry.h"
 #include "Int8Grid.h"
+#include "Shapes.h"
 
 namespace etvk::fuzz {
 
@@ -64,43 +65,6 @@ Result table(const Arguments& arguments) {
   return y;
 }
 
-// The sizes that two shapes are repeated to, last dimensions beside each other.
-Sizes broadcast(const Sizes& a, const Sizes& b) {
-  Sizes sizes(std::max(a.size(), b.size()), 1);
-  for (const Sizes* own : {&a, &b}) {
-    for (size_t i = 0; i < own->size(); ++i) {
-      int64_t& size = sizes[sizes.size() - own->size() + i];
-      const int64_t wanted = (*own)[i];
-      if (size != 1 && wanted != 1 && wanted != size) {
-        throw Meaningless("shapes that cannot be broadcast");
-      }
-      size = size == 1 ? wanted : size;
-    }
-  }
-  return sizes;
-}
-
-// Element `index` (by dimension of the result) of an operand.
-int8_t broadcast_at(const Tensor& x, const Sizes& index) {
-  int64_t at = 0;
-  for (size_t i = 0; i < x.sizes.size(); ++i) {
-    const int64_t own = x.sizes[i] == 1 ? 0 : index[index.size() - x.sizes.size() + i];
-    at = at * x.sizes[i] + own;
-  }
-  return x.int8_at(static_cast<size_t>(at));
-}
-
-// The dimensions' indices of element `at` of a contiguous tensor.
-Sizes index_of(size_t at, const Sizes& sizes) {
-  Sizes index(sizes.size());
-  auto rest = static_cast<int64_t>(at);
-  for (size_t dim = sizes.size(); dim-- > 0;) {
-    index[dim] = rest % sizes[dim];
-    rest /= sizes[dim];
-  }
-  return index;
-}
-
 Result binary(const Arguments& arguments) {
   const Tensor& a = arguments.tensor("a");
   const Tensor& b = arguments.tensor("b");
@@ -117,8 +81,8 @@ Result binary(const Arguments& arguments) {
   y.accuracy = computed_of(std::max(a.accuracy, b.accuracy));
   for (size_t i = 0; i < y.count(); ++i) {
     const Sizes index = index_of(i, y.sizes);
-    const float left = dequantize(broadcast_at(a, index), a_grid);
-    const float right = dequantize(broadcast_at(b, index), b_grid);
+    const float left = dequantize(a.int8_at(broadcast_at(a.sizes, index)), a_grid);
+    const float right = dequantize(b.int8_at(broadcast_at(b.sizes, index)), b_grid);
     const float g = op == "add" ? left + right : op == "sub" ? left - right : left * right;
     y.bytes[i] = static_cast<uint8_t>(quantize(g, grid));
   }
@@ -130,41 +94,20 @@ Result mean(const Arguments& arguments) {
   check_type(x, DType::kInt8);
   const Int8Grid input = read_grid(arguments, "input_");
   const Int8Grid grid = read_grid(arguments, "output_", "");
-  const size_t rank = x.sizes.size();
-  const Sizes dims = arguments.fixed_integers("dim");
-  std::vector<bool> reduced(rank, dims.empty());  // none: all of them
-  for (int64_t dim : dims) {
-    reduced[wrap_dim(dim, rank)] = true;
-  }
-  const bool keepdim = arguments.boolean("keepdim");
-  Sizes kept;   // of the result, with ones where it is reduced
-  Sizes sizes;  // of the result
-  int64_t count = 1;
-  for (size_t i = 0; i < rank; ++i) {
-    kept.push_back(reduced[i] ? 1 : x.sizes[i]);
-    count *= reduced[i] ? x.sizes[i] : 1;
-    if (!reduced[i] || keepdim) {
-      sizes.push_back(kept.back());
-    }
-  }
-  Tensor y = zeros(DType::kInt8, sizes);
+  const ReducedShape shape(x.sizes, arguments.fixed_integers("dim"), arguments.boolean("keepdim"));
+  Tensor y = zeros(DType::kInt8, shape.sizes);
   y.accuracy = computed_of(x.accuracy);
   if (y.count() == 0) {
     return y;
   }
   const auto scale =
-      static_cast<float>(arguments.number("input_scale") / static_cast<double>(count));
-  if (count == 0 || !std::isnormal(scale)) {
-    throw Meaningless("a mean of " + std::to_string(count) + " elements");
+      static_cast<float>(arguments.number("input_scale") / static_cast<double>(shape.count));
+  if (shape.count == 0 || !std::isnormal(scale)) {
+    throw Meaningless("a mean of " + std::to_string(shape.count) + " elements");
   }
   std::vector<int64_t> sums(y.count());
   for (size_t i = 0; i < x.count(); ++i) {
-    const Sizes index = index_of(i, x.sizes);
-    int64_t at = 0;
-    for (size_t dim = 0; dim < rank; ++dim) {
-      at = at * kept[dim] + (reduced[dim] ? 0 : index[dim]);
-    }
-    sums[static_cast<size_t>(at)] += x.int8_at(i) - input.zero_point;
+    sums[shape.result_of(i)] += x.int8_at(i) - input.zero_point;
   }
   for (size_t i = 0; i < y.count(); ++i) {
     y.bytes[i] = static_cast<uint8_t>(quantize(static_cast<float>(sums[i]) * scale, grid));
@@ -201,21 +144,7 @@ bool draw_binary(Draft& draft) {
   if (a < 0) {
     return false;
   }
-  ValueId b = draft.some_tensor({DType::kInt8});
-  if (random.chance(60)) {
-    ByExecution<Sizes> sizes = draft.all_sizes(a);
-    for (size_t dim = 0; dim < sizes[0].size(); ++dim) {
-      const bool repeat = random.chance(30);
-      for (Sizes& own : sizes) {
-        own[dim] = repeat ? 1 : own[dim];
-      }
-    }
-    const size_t fewer = random.chance(30) ? random.below(sizes[0].size() + 1) : 0;
-    for (Sizes& own : sizes) {
-      own.erase(own.begin(), own.begin() + static_cast<std::ptrdiff_t>(fewer));
-    }
-    b = draft.new_input(DType::kInt8, sizes);
-  }
+  const ValueId b = broadcast_operand(draft, a);
   const bool swapped = random.chance(30);
   draft.give("a", swapped ? b : a);
   draft.give("b", swapped ? a : b);
@@ -227,38 +156,12 @@ bool draw_binary(Draft& draft) {
   return true;
 }
 
-// x of one of the block's shapes; dimensions that are not summed may be dynamic.
-ValueId mean_operand(Draft& draft, const MeanShape& shape) {
-  testing::Random& random = draft.random();
-  ByExecution<Sizes> sizes;
-  sizes.fill(shape.sizes);
-  for (size_t dim = 0; dim < shape.sizes.size(); ++dim) {
-    const auto signed_dim = static_cast<int64_t>(dim);
-    const bool is_summed = std::count(shape.dims.begin(), shape.dims.end(), signed_dim) > 0;
-    if (!draft.dynamic_sizes().empty() && random.chance(is_summed ? 3 : 30)) {
-      const auto& dynamic = random.pick(draft.dynamic_sizes());
-      for (size_t execution = 0; execution < kExecutions; ++execution) {
-        sizes[execution][dim] = dynamic[execution];
-      }
-    }
-  }
-  const ValueId same =
-      draft.find_tensor({DType::kInt8}, [&](ValueId id) { return draft.all_sizes(id) == sizes; });
-  return same >= 0 && random.chance(50) ? same : draft.new_input(DType::kInt8, sizes);
-}
-
 bool draw_mean(Draft& draft) {
-  testing::Random& random = draft.random();
-  const MeanShape& shape = draft.block().mean_shape(random);
-  Sizes dims;
-  for (int64_t dim : shape.dims) {
-    const auto rank = static_cast<int64_t>(shape.sizes.size());
-    dims.push_back(random.chance(30) ? dim - rank : dim);
-  }
-  draft.give("x", mean_operand(draft, shape));
+  const ReducedOperand operand = reduced_operand(draft, DType::kInt8);
+  draft.give("x", operand.id);
   draft.give_grid("input_", draft.some_scale());
-  draft.give_fixed_integers("dim", dims);
-  draft.give_boolean("keepdim", random.chance(50));
+  draft.give_fixed_integers("dim", operand.dims);
+  draft.give_boolean("keepdim", draft.random().chance(50));
   draft.give_grid("output_", draft.some_scale() / 4);
   draft.give_range("");
   return true;

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from float_ops import (
     TABLE,
-    aten,
     assert_all,
     assert_right,
+    aten,
     expected,
     is_right,
     name_of,
@@ -37,17 +38,21 @@ PARAMETERS: dict[str, list[tuple[float | int | bool | None, ...]]] = {
 }
 UNKNOWN = 0.5  # of a parameter without a default, for a row that is not listed here
 NUMBERS = (0.75, -2.0, 0, 3, INF, -INF, NAN, 1e39)
-EDGES = np.array(
-    [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -2.5, 3.0, 88.7, 89.0, -87.0, -104.0, 8388609.0, 1e-20]
-    + [1e20, 2.0**31 + 256, 3e38, -3e38, 1.2e-38, -1.2e-38, INF, -INF, NAN],
-    np.float32,
+EDGES = np.concatenate(
+    [
+        np.array([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -2.5, 3.0], np.float32),
+        np.array([88.7, 89.0, -87.0, -104.0, 8388609.0, 2.0**31 + 256, 1e-20, 1e20], np.float32),
+        np.array([3e38, -3e38, 1.2e-38, -1.2e-38, INF, -INF, NAN], np.float32),
+    ]
 )
 DENORMAL = np.array([1e-40, -1e-40, 1.1e-38, -1.1e-38, 1e-45, -1e-45], np.float32)
 SHAPES = ((), (1,), (7,), (3, 5), (2, 3, 7), (2, 1, 3, 5), (2, 3, 1, 2, 5), (1, 2, 3, 1, 2, 3))
 # In float64 the product would not be rounded before it is rounded to a whole number.
 ROUNDED_PRODUCTS = ("round.decimals",)
 
-every = lambda rows: pytest.mark.parametrize("row", rows, ids=name_of)  # noqa: E731
+
+def every(rows: Sequence[Any]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", rows, ids=name_of)
 
 
 def operand(row: Any, shape: tuple[int, ...], seed: int, dtype: str = "float32") -> np.ndarray:
@@ -97,10 +102,16 @@ def unary_reference(row: Any, x: np.ndarray, parameters: Sequence[Any]) -> np.nd
     named = dict(zip((name for name, _ in row.parameters), parameters, strict=True))
     given = {name: value for name, value in named.items() if value is not None}
     if row.aten in ROUNDED_PRODUCTS:
-        from torch import from_numpy
-
-        return aten(row)(from_numpy(x), **given).numpy().astype(np.float64)
+        return aten(row)(torch.from_numpy(x), **given).numpy().astype(np.float64)
     return expected(row, [x], **given)
+
+
+def check_unary(row: Any, x: np.ndarray, parameters: tuple[Any, ...]) -> None:
+    y = call(row, [x], x.shape, *parameters)
+    # PyTorch adds erf() or tanh() to 1, which cancels far below zero.
+    lost = 1e-10 * np.abs(x) if row.aten == "gelu.default" else None
+    what = f"{name_of(row)}{parameters} of {x.shape}"
+    assert_right(y, unary_reference(row, x, parameters), [x], what, lost)
 
 
 @every(TABLE.UNARY)
@@ -108,15 +119,9 @@ def test_unary(row: Any) -> None:
     for dtype in row.operands:
         x = sweep(row) if dtype == "float32" else operand(row, (1001,), 0, dtype)
         for parameters in parameter_sets(row):
-            y = call(row, [x], x.shape, *parameters)
-            what = f"{name_of(row)}{parameters}"
-            # PyTorch adds erf() or tanh() to 1, which cancels far below zero.
-            lost = 1e-10 * np.abs(x) if row.aten == "gelu.default" else None
-            assert_right(y, unary_reference(row, x, parameters), [x], what, lost)
+            check_unary(row, x, parameters)
         for shape in SHAPES:
-            x = operand(row, shape, 1, dtype)
-            y = call(row, [x], shape, *parameters)
-            assert_right(y, unary_reference(row, x, parameters), [x], f"{what} of {shape}")
+            check_unary(row, operand(row, shape, 1, dtype), parameters)
 
 
 @every([row for row in TABLE.UNARY if "float32" in row.operands])
@@ -142,7 +147,10 @@ def check_binary(
 ) -> None:
     named = {} if alpha is None else {"alpha": alpha}
     wanted = expected(row, [a, b], **named)
-    called = [Constant(one) if is_constant else one for one, is_constant in zip((a, b), constant)]
+    called = [
+        Constant(one) if is_constant else one
+        for one, is_constant in zip((a, b), constant, strict=True)
+    ]
     more = [alpha] if row.alpha else []
     y = call(row, called, wanted.shape, *more)
     scale = scale_of(row, [a, b], 1.0 if alpha is None else alpha)

@@ -17,6 +17,7 @@ MODULES = tuple(
         "strided_copy",
         "binary",
         "mean",
+        "float_ops",
     )
 )
 

@@ -1,5 +1,5 @@
 """The rows of the table of float ops, what PyTorch gives for them in float64, and the contract: a
-result is within 1e-5 of it. Smaller errors of a result that is denormal do not count, for devices may
+result is within 1e-5 of it. What a denormal result is wrong by does not count, for devices may
 flush it to zero.
 """
 
@@ -51,7 +51,7 @@ def expected(row: Any, operands: Sequence[Any], **named: Any) -> np.ndarray:
 
 
 def is_right(actual: np.ndarray, wanted: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-    """By element. `scale`: magnitudes beside which a result that cancels may be wrong by so much."""
+    """By element. `scale`: magnitudes beside which a result that cancels may be wrong."""
     if wanted.dtype == np.bool_:
         return np.asarray(actual == wanted)
     with np.errstate(all="ignore"):

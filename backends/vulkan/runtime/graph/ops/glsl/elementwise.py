@@ -1,7 +1,7 @@
 """The one table of float elementwise ops and reductions: for the shaders, C++, Python and tests.
 
-A row is one op of a program: "aten." and its `aten` are the name in a blob. elementwise_code.py makes
-of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++
+A row is one op of a program: "aten." and its `aten` are the name in a blob. elementwise_code.py
+makes of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++
 registers the ops; the partitioner and the tests read the rows. A new op is one row here, with what
 its expression calls in elementwise/float_functions.glsl. This file imports no torch.
 

@@ -51,7 +51,8 @@ def group_of(row: Row) -> str:
 def cases() -> dict[str, list[tuple[str, ...]]]:
     """By group, the cases by code."""
     groups: dict[str, list[tuple[str, ...]]] = {}
-    for row in (*UNARY, *BINARY, *TERNARY, *REDUCTIONS):
+    rows: tuple[Row, ...] = (*UNARY, *BINARY, *TERNARY, *REDUCTIONS)
+    for row in rows:
         group = groups.setdefault(group_of(row), [])
         if case_of(row) not in group:
             group.append(case_of(row))

@@ -338,8 +338,8 @@ def mean(op: Op, workgroup_size: int, steps: int) -> Kernel:
 
 
 def reduce(workgroup_size: int, steps: int, parts: int) -> Kernel:
-    """reduce.comp; as mean(), and tile_k is into how many parts at most the elements of a result are
-    divided, where there are fewer results than a device has threads."""
+    """reduce.comp; as mean(), and tile_k is into how many parts at most the elements of a result
+    are divided, where there are fewer results than a device has threads."""
     return Kernel(
         op=Op("reduce", 2, 80, (("CASES_REDUCTION", 1),)),
         path="elementwise",

@@ -148,8 +148,7 @@ vec4 divide(vec4 a, vec4 b) {
 
 vec4 round_decimals(vec4 x, float decimals) {
   precise float power = 1.0;
-  const int count = int(min(abs(decimals), 60.0));
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < 60 && float(i) < abs(decimals); ++i) {
     power *= 10.0;
   }
   precise vec4 y =
@@ -245,7 +244,8 @@ vec4 silu_of(vec4 x) {
 }
 
 vec4 elu_of(vec4 x, float alpha, float scale, float input_scale) {
-  precise vec4 negative = expm1_of(x * input_scale) * (alpha * scale);
+  precise vec4 scaled = x * input_scale;  // NaN for an infinity times 0
+  precise vec4 negative = keep_nan(scaled, expm1_of(scaled)) * (alpha * scale);
   precise vec4 positive = x * scale;
   return mix(negative, positive, greaterThan(x, vec4(0.0)));
 }
