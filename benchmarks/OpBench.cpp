@@ -115,7 +115,7 @@ double copy_gb_per_s(Context& context, const BenchOptions& options, double warmu
 void print_op_result(const OpResult& result, double copy) {
   const Measurement& measured = result.measured;
   const std::string shape = std::to_string(result.shape[0]) + "x" + std::to_string(result.shape[1]);
-  std::printf("%-16s %-12s %-56s ", result.op.c_str(), shape.c_str(), measured.kernel.c_str());
+  std::printf("%-18s %-12s %-56s ", result.op.c_str(), shape.c_str(), measured.kernel.c_str());
   if (!measured.mismatch.empty()) {
     std::printf("MISMATCH: %s\n", measured.mismatch.c_str());
   } else {
@@ -159,7 +159,7 @@ bool run_op_benchmarks(Context& context, const BenchOptions& options) {
   const DeviceCaps& caps = context.device.caps();
   print_device(caps);
   const double copy = copy_gb_per_s(context, options, warmup_ms(caps, options, true));
-  std::printf("%-16s %-12s %-56s %11s %11s %11s %8s %8s  result\n", "op", "x", "kernel",
+  std::printf("%-18s %-12s %-56s %11s %11s %11s %8s %8s  result\n", "op", "x", "kernel",
               "us (median)", "min", "p90", "GB/s", "of copy");
   std::vector<OpResult> results;
   for (const std::string& name : names_to_run(options)) {

@@ -328,6 +328,9 @@ void test_elementwise_choices() {
       {lavapipe(), {{"q8ta_table", kMany}}, "q8ta_table__elementwise__m1n256k1__wg64"},
       {h200(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n2048k1__wg512"},
       {minimal(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n256k1__wg64"},
+      {h200(), {{"unary", kMany}}, "unary__elementwise__m1n2048k1__wg128"},
+      {lavapipe(), {{"unary", kMany}}, "unary__elementwise__m1n256k1__wg64"},
+      {h200(), {{"reduce", kMany}}, "reduce__elementwise__m1n2048k256__wg512"},
       {swiftshader(), {{"q8ta_binary", kMany}}, "q8ta_binary__elementwise__m1n256k1__wg64"},
       {h200(), copy, "strided_copy_groups__elementwise__m1n256k1__wg256"},
       {minimal(), copy, "strided_copy_words__elementwise__m1n512k1__wg128"},
@@ -367,6 +370,19 @@ void test_reduction_lanes() {
   expect(reduction_lanes(small, h200(), false, 1, 1000) == 8, "along columns, whole sectors");
   expect(reduction_lanes(large, h200(), false, 2048, 8192) == 64, "along columns, few sums");
   expect(reduction_lanes(large, h200(), false, 1 << 20, 8192) == 8, "along columns, many sums");
+}
+
+void test_reduction_parts() {
+  const KernelRow& small = row_named("reduce__elementwise__m1n256k1__wg64");
+  const KernelRow& large = row_named("reduce__elementwise__m1n2048k256__wg512");
+  constexpr uint32_t kMany = 1 << 22;
+  expect(reduction_parts(large, h200(), 1, 512, kMany, 16384) == 256, "one result, as the row can");
+  expect(reduction_parts(large, h200(), 8, 512, kMany, 16384) == 64, "until the device is full");
+  expect(reduction_parts(large, h200(), 1, 512, 81920, 16384) == 10, "16 steps for each lane");
+  expect(reduction_parts(large, h200(), 1, 512, kMany, 100) == 100, "as many as there is room for");
+  expect(reduction_parts(large, h200(), 1, 512, kMany, 0) == 1, "no room for two");
+  expect(reduction_parts(large, h200(), 1000, 32, kMany, 16384) == 1, "many results");
+  expect(reduction_parts(small, h200(), 1, 64, kMany, 16384) == 1, "a row that has no parts");
 }
 
 std::string choose_with(const char* forced, const DeviceCaps& caps) {
@@ -540,6 +556,7 @@ int main() {
   test_grids();
   test_elementwise_choices();
   test_reduction_lanes();
+  test_reduction_parts();
   test_forced_kernel();
   test_tuned_selection();
   test_tuned_file();

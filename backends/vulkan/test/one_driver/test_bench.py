@@ -8,6 +8,9 @@ from pathlib import Path
 
 from linear_fixture import built, device_name, kernels
 
+# Ops that are compared within 1e-5; the others are exact.
+CLOSE = ("relu_float", "exp_float", "tanh_float", "sin_float", "sum_")
+
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -54,7 +57,9 @@ def test_memory_bound_ops(tmp_path: Path) -> None:
     report = json.loads(path.read_text())
     assert report["copy_gb_per_s"] > 0 and len(report["results"]) >= 20
     for result in report["results"]:
-        assert result["exact"] is True and result["kernel"] in kernels(), result
+        assert result["exact"] is True or result["within"] == 1e-5, result
+        assert result["exact"] is not result["op"].startswith(CLOSE), result
+        assert result["kernel"] in kernels(), result
         assert result["shape"] == [33, 128] and result["gb_per_s"] > 0
     moved = {result["op"]: result["moved_bytes"] for result in report["results"]}
     size = 33 * 128
