@@ -114,8 +114,9 @@ void test_wrong_programs(Context& context) {
   };
   const auto x = static_cast<size_t>(good.x);
   build([](GraphDef&) {});
-  expect_error(ErrorCode::kInvalidProgram, "'aten.sin.default' is not one that this runtime has",
-               [&] { build([](GraphDef& def) { def.chain[0].name = "aten.sin.default"; }); });
+  expect_error(ErrorCode::kInvalidProgram,
+               "'aten.nothing.default' is not one that this runtime has",
+               [&] { build([](GraphDef& def) { def.chain[0].name = "aten.nothing.default"; }); });
   expect_error(ErrorCode::kInvalidProgram, "arguments and an output",
                [&] { build([](GraphDef& def) { def.chain[0].args.pop_back(); }); });
   expect_error(ErrorCode::kInvalidProgram, "names value 1000",

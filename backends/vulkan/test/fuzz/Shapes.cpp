@@ -41,7 +41,11 @@ size_t broadcast_at(const Sizes& sizes, const Sizes& index) {
 ReducedShape::ReducedShape(const Sizes& from, const Sizes& dims, bool keepdim)
     : from_(from), reduced_(from.size(), dims.empty()) {
   for (int64_t dim : dims) {
-    reduced_[wrap_dim(dim, from.size())] = true;
+    // PyTorch lets a single number have one dimension.
+    const size_t own = wrap_dim(dim, std::max<size_t>(from.size(), 1));
+    if (!from.empty()) {
+      reduced_[own] = true;
+    }
   }
   for (size_t i = 0; i < from.size(); ++i) {
     kept_.push_back(reduced_[i] ? 1 : from[i]);

@@ -267,6 +267,9 @@ def test_reduction(row: Any) -> None:
                 check_reduction(row, x, list(dims))
     for shape in SHAPES:
         check_reduction(row, operand(row, shape, 1))
+    if "dim" in row.arguments:
+        for dim, keepdim in ((0, False), (-1, True)):  # of a single number
+            check_reduction(row, operand(row, (), 3), [dim], keepdim)
     x = operand(row, (24, 5), 2)
     for special in ((INF,), (-INF,), (INF, -INF), (NAN,), (1e38, 1e38), (NAN, INF)):
         x[: len(special), 1] = special

@@ -10,7 +10,10 @@ namespace etvk::ops {
 std::vector<bool> reduced_dims(const std::string& op, const Sizes& dims, size_t rank) {
   std::vector<bool> reduced(rank, dims.empty());
   for (int64_t dim : dims) {
-    reduced[wrap_dim(op, dim, rank)] = true;
+    const size_t own = wrap_dim(op, dim, std::max<size_t>(rank, 1));
+    if (rank > 0) {
+      reduced[own] = true;
+    }
   }
   return reduced;
 }

@@ -9,7 +9,8 @@
 namespace etvk::ops {
 
 // By dimension, whether it is reduced: all of them where `dims` names none. Throws kInvalidProgram
-// naming `op` for a dimension that there is not.
+// naming `op` for a dimension that there is not; a single number may be said to have one, as in
+// PyTorch.
 std::vector<bool> reduced_dims(const std::string& op, const Sizes& dims, size_t rank);
 
 Sizes reduced_sizes(const std::vector<bool>& reduced, bool keepdim, const Sizes& sizes);
