@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <iterator>
 #include <sstream>
+#include <unordered_set>
 #include <utility>
 
-#include "graph/OpRegistry.h"
+#include "graph/OrderRules.h"
+#include "graph/Orders.h"
 #include "graph/ProgramLimits.h"
 #include "vk/Error.h"
 
@@ -13,16 +15,13 @@ namespace etvk {
 
 ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
     : context_(context),
-      inputs_(std::move(def.inputs)),
-      outputs_(std::move(def.outputs)),
       values_(std::move(def.values), def.constants),
       constants_(std::move(def.constants), def.source_bytes),
       memory_(values_, constants_),
       commands_(context.device, timed) {
   validation_messages_ = context_.device.instance().validation_message_count();
   auto start = std::chrono::steady_clock::now();
-  check_inputs_and_outputs();
-  build_nodes(def.chain);
+  build_nodes(read_program(values_, def));
   plan_memory();
   end_phase("load: build nodes, plan memory", start);
   constants_.upload(context_);
@@ -46,100 +45,54 @@ void ComputeGraph::end_phase(const char* name, std::chrono::steady_clock::time_p
 
 // ---- Building.
 
-void ComputeGraph::check_inputs_and_outputs() {
-  for (const auto* ids : {&inputs_, &outputs_}) {
-    for (ValueId id : *ids) {
-      values_.check_id(id, "an input or output");
-      ETVK_CHECK(is_tensor(id) || values_.is_symint(id), kInvalidProgram,
-                 "input or output " << id << " is neither a tensor nor a symbolic integer");
-    }
-  }
-  std::unordered_set<ValueId> seen;
-  for (ValueId id : inputs_) {
-    ETVK_CHECK(seen.insert(id).second, kInvalidProgram, "value " << id << " is an input twice");
-    if (values_.is_symint(id)) {
-      known_symints_.insert(id);
-      continue;
-    }
-    ETVK_CHECK(!values_.is_constant(id), kInvalidProgram,
-               "value " << id << " is input and constant");
-    memory_.add(id);
-  }
-}
-
-void ComputeGraph::build_nodes(const std::vector<OpCall>& chain) {
-  for (const OpCall& call : chain) {
-    build_op(call);
-  }
-  for (ValueId id : outputs_) {
-    ETVK_CHECK(is_written(id), kInvalidProgram, "output value " << id << " is never written");
+void ComputeGraph::add_memory(const std::vector<ValueId>& ids) {
+  for (ValueId id : ids) {
     if (is_tensor(id)) {
       memory_.add(id);
     }
   }
 }
 
-// All that an op must not forget stands here: values are written once, and before they are read.
-void ComputeGraph::build_op(const OpCall& call) {
-  const Op* op = find_op(call.name);
-  ETVK_CHECK(op != nullptr, kInvalidProgram,
-             "op '" << call.name
-                    << "' is not one that this runtime has; lower the model with "
-                       "executorch_vulkan.VulkanPartitioner, which keeps it on the CPU");
-  const OpArgs args(values_, call, *op);
-  const std::vector<ValueId> reads = args.reads();
-  for (ValueId id : reads) {
-    check_written(call.name, id);
+void ComputeGraph::build_nodes(Program program) {
+  decide_orders(values_, program);
+  inputs_ = program.inputs;
+  add_memory(inputs_);
+  for (const Call& call : program.calls) {
+    build_op(call);
   }
-  check_unwritten(call.name, args.output());
+  outputs_ = program.outputs;
+  add_memory(outputs_);
+}
 
+// All that an op must not forget stands here, and what it may rely on.
+void ComputeGraph::build_op(const Call& call) {
+  check_orders(values_, call);
   const size_t first = nodes_.size();
-  op->build(*this, args);
+  call.op->build(*this, call.args);
 
-  if (values_.is_symint(args.output())) {
-    known_symints_.insert(args.output());
-  }
   // Memory is planned by what nodes say that they read.
   std::unordered_set<ValueId> said;
   for (size_t i = first; i < nodes_.size(); ++i) {
     nodes_[i].node_id = call.node_id;
     said.insert(nodes_[i].reads.begin(), nodes_[i].reads.end());
   }
-  for (ValueId id : reads) {
+  for (ValueId id : call.args.reads()) {
     ETVK_CHECK(values_.is_symint(id) || values_.is_constant(id) || said.count(id) > 0, kInternal,
-               call.name << ": no node of it reads value " << id);
+               call.op->name << ": no node of it reads value " << id);
   }
-}
-
-// Numbers, strings and lists of the program itself are always there.
-bool ComputeGraph::is_written(ValueId id) const {
-  return is_tensor(id) ? memory_.is_readable(id)
-                       : !values_.is_symint(id) || known_symints_.count(id) > 0;
-}
-
-void ComputeGraph::check_written(const std::string& op, ValueId id) const {
-  ETVK_CHECK(is_written(id), kInvalidProgram,
-             op << ": reads value " << id << " before it is written");
-}
-
-void ComputeGraph::check_unwritten(const std::string& op, ValueId id) const {
-  ETVK_CHECK(!is_written(id), kInvalidProgram,
-             op << ": writes value " << id << ", which is already written");
 }
 
 void ComputeGraph::add_node(Node node) {
   for (ValueId id : node.reads) {
-    check_written(node.op, id);
-    if (is_tensor(id)) {
-      memory_.add(id);
-    }
+    ETVK_CHECK(!is_tensor(id) || memory_.is_readable(id), kInternal,
+               node.op << ": reads value " << id << " before it is written");
   }
+  add_memory(node.reads);
   for (ValueId id : node.writes) {
-    check_unwritten(node.op, id);
-    if (is_tensor(id)) {
-      memory_.add(id);
-    }
+    ETVK_CHECK(!is_tensor(id) || !memory_.is_readable(id), kInternal,
+               node.op << ": writes value " << id << ", which is already written");
   }
+  add_memory(node.writes);
   nodes_.push_back(std::move(node));
 }
 

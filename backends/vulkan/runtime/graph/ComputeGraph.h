@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "graph/Constants.h"
@@ -17,6 +16,7 @@
 #include "graph/Memory.h"
 #include "graph/OpArgs.h"
 #include "graph/OpTime.h"
+#include "graph/Program.h"
 #include "graph/Values.h"
 #include "vk/Commands.h"
 #include "vk/Context.h"
@@ -88,8 +88,17 @@ class ComputeGraph {
   const std::vector<int64_t>& dims(ValueId id) const { return values_.dims(id); }
   const std::vector<int64_t>& sizes(ValueId id) const { return values_.sizes(id); }
   int64_t numel(ValueId id) const { return values_.numel(id); }
+  // The tensor in memory: its dimensions from the outermost to the innermost, and how many elements
+  // one step of each dimension is. Row-major unless the op's row in the registry says otherwise.
+  std::vector<size_t> memory_dims(ValueId id) const { return values_.memory_dims(id); }
+  std::vector<int64_t> strides(ValueId id) const { return values_.strides(id); }
+  // Whether y, of which dimension i is dimension dims[i] of x, is the bytes that x is.
+  bool is_in_place(ValueId x, ValueId y, const std::vector<size_t>& dims) const {
+    return values_.is_in_place(x, y, dims);
+  }
   // Throws kInvalidProgram when `sizes` needs more memory than the tensor has.
   void set_sizes(ValueId id, const std::vector<int64_t>& sizes);
+  const Values& values() const { return values_; }
   int64_t integer(ValueId id) const { return values_.integer(id); }
   std::vector<int64_t> integers(ValueId list) const { return values_.integers(list); }
   void set_symint(ValueId id, int64_t value) { values_.set_symint(id, value); }
@@ -100,14 +109,13 @@ class ComputeGraph {
   }
   ConstantRef add_constant(ConstantSpec spec) { return constants_.add(std::move(spec)); }
 
-  // Every tensor in `writes` is written exactly once in a program, and before it is read.
+  // Every tensor of a node is written exactly once, and before it is read.
   void add_node(Node node);
   // A tensor that only this op's nodes use. `dims` is a copy: values move when one is added.
   ValueId add_scratch(DType dtype, std::vector<int64_t> dims) {
     return values_.add_tensor(dtype, std::move(dims));
   }
-  // The op's output `alias` is in the memory of `source`, which it reads; both hold the same bytes
-  // in the same order.
+  // The op's output `alias` is in the memory of `source`, which it reads; both hold the same bytes.
   void add_alias(ValueId source, ValueId alias) { memory_.add_alias(source, alias); }
 
   // The tensor's current bytes rounded up to whole groups of four words.
@@ -119,12 +127,9 @@ class ComputeGraph {
   }
 
  private:
-  void check_inputs_and_outputs();
-  void build_nodes(const std::vector<OpCall>& chain);
-  void build_op(const OpCall& call);
-  bool is_written(ValueId id) const;
-  void check_written(const std::string& op, ValueId id) const;
-  void check_unwritten(const std::string& op, ValueId id) const;
+  void add_memory(const std::vector<ValueId>& ids);
+  void build_nodes(Program program);
+  void build_op(const Call& call);
   void plan_memory();
   void record();
   void record_nodes();
@@ -140,7 +145,6 @@ class ComputeGraph {
   Values values_;
   Constants constants_;
   Memory memory_;
-  std::unordered_set<ValueId> known_symints_;  // inputs, and what nodes so far have written
   std::vector<Node> nodes_;
   std::unique_ptr<HostBuffers> host_;
   bool built_ = false;      // what goes wrong from now on is an input

@@ -239,4 +239,38 @@ std::vector<ValueId> OpArgs::reads() const {
   return reads;
 }
 
+std::vector<OpArgs::TensorRead> OpArgs::tensor_reads() const {
+  std::vector<TensorRead> reads;
+  for (size_t i = 0; i + 1 < args_.size(); ++i) {
+    const ArgDef& arg = op_.args[i];
+    if (arg.kind == ArgKind::kTensor) {
+      reads.push_back({args_[i], arg.order});
+    } else if (arg.kind == ArgKind::kTensors) {
+      for (ValueId item : std::get<ValueList>(values_.at(args_[i])).items) {
+        reads.push_back({item, arg.order});
+      }
+    }
+  }
+  return reads;
+}
+
+void OpArgs::replace_tensor_reads(Values& values,
+                                  const std::function<ValueId(const TensorRead&)>& instead) {
+  for (size_t i = 0; i + 1 < args_.size(); ++i) {
+    const ArgDef& arg = op_.args[i];
+    if (arg.kind == ArgKind::kTensor) {
+      args_[i] = instead({args_[i], arg.order});
+    } else if (arg.kind == ArgKind::kTensors) {
+      const std::vector<ValueId> items = std::get<ValueList>(values.at(args_[i])).items;
+      std::vector<ValueId> others;
+      for (ValueId item : items) {
+        others.push_back(instead({item, arg.order}));
+      }
+      if (others != items) {
+        args_[i] = values.add_list(std::move(others));
+      }
+    }
+  }
+}
+
 }  // namespace etvk

@@ -2,6 +2,7 @@
 // on. Errors name the op, the argument's position and its name.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,11 +42,23 @@ class OpArgs {
   ValueId output() const { return args_.back(); }
   // Whether the signature has an argument of this name and kind.
   bool takes(const char* name, ArgKind kind) const;
+  OrderRule output_order() const { return op_.args.back().order; }
 
   // The op's name, for messages.
   const std::string& op() const { return op_.name; }
   // Tensors and symbolic integers that the op reads, those in lists among them.
   std::vector<ValueId> reads() const;
+
+  // A tensor that the op reads in an order that its row names: no constant of one argument's kind,
+  // which an op lays out by itself.
+  struct TensorRead {
+    ValueId id;
+    OrderRule order;
+  };
+  std::vector<TensorRead> tensor_reads() const;
+  // Makes the op read `instead(read)` for each of them. A list of others is added to `values`.
+  void replace_tensor_reads(Values& values,
+                            const std::function<ValueId(const TensorRead&)>& instead);
 
  private:
   size_t index_of(const char* name, ArgKind kind) const;

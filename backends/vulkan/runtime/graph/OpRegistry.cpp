@@ -1,8 +1,10 @@
 #include "graph/OpRegistry.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
+#include <utility>
 
 namespace etvk {
 
@@ -40,9 +42,39 @@ const std::map<std::string, ArgKind>& kinds() {
   return *all;
 }
 
+const std::map<std::string, OrderRule>& order_rules() {
+  static const auto* all = new std::map<std::string, OrderRule>{
+      {"channels_last", OrderRule::kChannelsLast},
+      {"either", OrderRule::kEither},
+      {"alike", OrderRule::kAlike},
+  };
+  return *all;
+}
+
 [[noreturn]] void refuse(const OpRow& row, const std::string& why) {
   std::fprintf(stderr, "executorch_vulkan: op %s: %s\n", row.name, why.c_str());
   std::abort();
+}
+
+// A word of a signature: "x:tensor" or "x:tensor@either".
+ArgDef parse_argument(const OpRow& row, const std::string& word) {
+  const size_t colon = std::min(word.find(':'), word.size());
+  const size_t at = std::min(word.find('@'), word.size());
+  const auto kind = kinds().find(word.substr(std::min(colon + 1, at), at - colon - 1));
+  if (kind == kinds().end()) {
+    refuse(row, "'" + word + "' is not an argument's name and kind");
+  }
+  ArgDef arg{word.substr(0, colon), kind->second};
+  if (at < word.size()) {
+    const auto order = order_rules().find(word.substr(at + 1));
+    const bool has_order = arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kTensors ||
+                           arg.kind == ArgKind::kOutput;
+    if (order == order_rules().end() || !has_order) {
+      refuse(row, "'" + word + "' names an order that there is not");
+    }
+    arg.order = order->second;
+  }
+  return arg;
 }
 
 std::vector<ArgDef> parse_signature(const OpRow& row) {
@@ -50,17 +82,18 @@ std::vector<ArgDef> parse_signature(const OpRow& row) {
   std::istringstream words(row.signature);
   std::string word;
   while (words >> word) {
-    const size_t colon = word.find(':');
-    const auto kind = kinds().find(colon == std::string::npos ? "" : word.substr(colon + 1));
-    if (kind == kinds().end()) {
-      refuse(row, "'" + word + "' is not an argument's name and kind");
-    }
-    args.push_back({word.substr(0, colon), kind->second});
+    args.push_back(parse_argument(row, word));
   }
   const bool has_output = !args.empty() && (args.back().kind == ArgKind::kOutput ||
                                             args.back().kind == ArgKind::kSymIntOutput);
   if (!has_output) {
     refuse(row, "the signature must end with its output");
+  }
+  const bool reads_alike = std::any_of(args.begin(), args.end() - 1, [](const ArgDef& arg) {
+    return arg.order == OrderRule::kAlike;
+  });
+  if (reads_alike != (args.back().order == OrderRule::kAlike)) {
+    refuse(row, "operands are alike with the output, so both say so");
   }
   return args;
 }
@@ -69,7 +102,8 @@ std::vector<ArgDef> parse_signature(const OpRow& row) {
 
 RegisterOps::RegisterOps(const std::vector<OpRow>& rows) {
   for (const OpRow& row : rows) {
-    if (!registry().emplace(row.name, Op{row.name, parse_signature(row), row.build}).second) {
+    Op op{row.name, parse_signature(row), row.build, row.permutation, row.keeps_channels};
+    if (!registry().emplace(row.name, std::move(op)).second) {
       refuse(row, "is registered twice");
     }
   }

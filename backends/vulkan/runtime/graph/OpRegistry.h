@@ -2,6 +2,7 @@
 // rows; nothing else lists them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@ namespace etvk {
 
 class ComputeGraph;
 class OpArgs;
+class Values;
 
 // What one argument must be. The names in brackets are those of a row's signature.
 enum class ArgKind {
@@ -35,26 +37,54 @@ enum class ArgKind {
   kSymIntOutput,      // symout: a symbolic integer that the op writes
 };
 
+// In which order (Values.h) a tensor that an op reads or writes must be. The names in brackets
+// stand behind the kind in a row's signature; what only one kind of argument can be (constants) is
+// always row-major.
+enum class OrderRule : uint8_t {
+  kRowMajor,
+  kChannelsLast,  // @channels_last
+  kEither,        // @either: read or written by its strides
+  kAlike,         // @alike: in the output's order where it has the output's bounds and is no
+                  // constant, else row-major. The output is free if there is such an operand.
+                  // (Of a view: where it keeps the channels.)
+};
+
 struct ArgDef {
   std::string name;
   ArgKind kind;
+  OrderRule order = OrderRule::kRowMajor;
 };
 
 // Checks what the kinds leave open and adds the op's nodes; throws Error naming the op and what is
 // wrong.
 using OpBuilder = void (*)(ComputeGraph& graph, const OpArgs& args);
 
+// For an op whose output is its argument `self` with the dimensions permuted: dimension i of the
+// output is dimension [i] of self. It dispatches nothing where that is the same bytes. Throws Error
+// where the arguments give no permutation.
+using OpPermutation = std::vector<size_t> (*)(const Values& values, const OpArgs& args);
+
+// For an op whose output is the bytes of its argument `self`, if that is row-major: whether the
+// first two dimensions of both are the same in every execution. Then it is so for channels-last as
+// well, and `self` and the output are alike.
+using OpKeepsChannels = bool (*)(const Values& values, const OpArgs& args);
+
 struct Op {
   std::string name;
   std::vector<ArgDef> args;  // in schema order; the output comes last
   OpBuilder build;
+  OpPermutation permutation;       // null: of no such op
+  OpKeepsChannels keeps_channels;  // likewise
 };
 
-// A row as it is written: {"et_vk.q8ta_table.default", "x:tensor table:constant y:out", build}.
+// A row as it is written:
+// {"et_vk.q8ta_table.default", "x:tensor@alike table:constant y:out@alike", build}.
 struct OpRow {
   const char* name;
   const char* signature;
   OpBuilder build;
+  OpPermutation permutation = nullptr;
+  OpKeepsChannels keeps_channels = nullptr;
 };
 
 // `const RegisterOps registered({{...}, {...}});` at the end of an implementation's file. Ends the

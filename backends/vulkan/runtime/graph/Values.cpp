@@ -1,6 +1,8 @@
 #include "graph/Values.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "vk/Error.h"
 
@@ -24,7 +26,7 @@ void check_constant(const TensorDef& tensor, const std::vector<ConstantDef>& con
 }  // namespace
 
 Values::Values(std::vector<ValueDef> defs, const std::vector<ConstantDef>& constants)
-    : defs_(std::move(defs)), sizes_(defs_.size()) {
+    : defs_(std::move(defs)), sizes_(defs_.size()), orders_(defs_.size(), Order::kRowMajor) {
   for (size_t id = 0; id < defs_.size(); ++id) {
     if (const auto* list = std::get_if<ValueList>(&defs_[id])) {
       for (ValueId item : list->items) {
@@ -91,6 +93,12 @@ void Values::set_sizes(ValueId id, const std::vector<int64_t>& sizes) {
   ETVK_CHECK(sizes.size() == dims(id).size(), kInvalidProgram,
              "value " << id << " would have shape " << shape_text(sizes) << ", it is declared as "
                       << shape_text(dims(id)));
+  // Orders and aliases rely on dimensions of one element, and on tensors that are empty.
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    ETVK_CHECK(dims(id)[i] > 1 || sizes[i] <= dims(id)[i], kInvalidProgram,
+               "value " << id << " would have shape " << shape_text(sizes) << ", over its bound "
+                        << shape_text(dims(id)));
+  }
   tensor_bytes(dtype(id), sizes);
   sizes_[static_cast<size_t>(id)] = sizes;
 }
@@ -99,7 +107,73 @@ ValueId Values::add_tensor(DType dtype, std::vector<int64_t> dims) {
   tensor_bytes(dtype, dims);
   defs_.emplace_back(TensorDef{dtype, dims, -1});
   sizes_.push_back(std::move(dims));
+  orders_.push_back(Order::kRowMajor);
   return static_cast<ValueId>(defs_.size() - 1);
+}
+
+ValueId Values::add_list(std::vector<ValueId> items) {
+  defs_.emplace_back(ValueList{std::move(items)});
+  sizes_.emplace_back();
+  orders_.push_back(Order::kRowMajor);
+  return static_cast<ValueId>(defs_.size() - 1);
+}
+
+Order Values::order(ValueId id) const {
+  ETVK_CHECK(is_tensor(id), kInternal, "value " << id << " is not a tensor");
+  return orders_[static_cast<size_t>(id)];
+}
+
+void Values::set_order(ValueId id, Order order) {
+  ETVK_CHECK(order == Order::kRowMajor || has_order(id), kInternal,
+             "value " << id << " of shape " << shape_text(dims(id)) << " cannot be channels-last");
+  orders_[static_cast<size_t>(id)] = order;
+}
+
+bool Values::has_order(ValueId id) const {
+  const size_t rank = dims(id).size();
+  return rank == 3 || rank == 4;
+}
+
+bool Values::has_two_orders(ValueId id) const {
+  const std::vector<int64_t>& bound = dims(id);
+  return has_order(id) && bound_bytes(id) > 0 && bound[1] > 1 &&
+         std::any_of(bound.begin() + 2, bound.end(), [](int64_t size) { return size > 1; });
+}
+
+std::vector<size_t> Values::memory_dims(ValueId id) const {
+  std::vector<size_t> result(dims(id).size());
+  std::iota(result.begin(), result.end(), size_t{0});
+  if (order(id) == Order::kChannelsLast) {
+    std::rotate(result.begin() + 1, result.begin() + 2, result.end());
+  }
+  return result;
+}
+
+std::vector<int64_t> Values::strides(ValueId id) const {
+  const std::vector<size_t> nest = memory_dims(id);
+  std::vector<int64_t> result(nest.size());
+  int64_t stride = 1;
+  for (auto dim = nest.rbegin(); dim != nest.rend(); ++dim) {
+    result[*dim] = stride;
+    stride *= sizes(id)[*dim];
+  }
+  return result;
+}
+
+bool Values::is_in_place(ValueId x, ValueId y, const std::vector<size_t>& dims) const {
+  const std::vector<int64_t>& bound = this->dims(x);
+  if (this->dims(y).size() != bound.size()) {
+    return false;
+  }
+  std::vector<size_t> from = memory_dims(x);
+  std::vector<size_t> to = memory_dims(y);
+  std::transform(to.begin(), to.end(), to.begin(), [&dims](size_t dim) { return dims[dim]; });
+  for (std::vector<size_t>* nest : {&from, &to}) {
+    nest->erase(std::remove_if(nest->begin(), nest->end(),
+                               [&bound](size_t dim) { return bound[dim] == 1; }),
+                nest->end());
+  }
+  return from == to;
 }
 
 bool Values::is_integer(ValueId id) const {

@@ -2,11 +2,19 @@
 // Knows nothing of memory.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "graph/GraphDef.h"
 
 namespace etvk {
+
+// How the elements of a tensor [N, C, ...] follow each other in memory, without gaps. Its sizes,
+// and all that an op means, are the same in either.
+enum class Order : uint8_t {
+  kRowMajor,
+  kChannelsLast,  // N, then what follows C, then C; only of three or four dimensions
+};
 
 class Values {
  public:
@@ -34,9 +42,29 @@ class Values {
   int64_t numel(ValueId id) const;
   uint64_t size_bytes(ValueId id) const { return tensor_bytes(dtype(id), sizes(id)); }
   uint64_t bound_bytes(ValueId id) const { return tensor_bytes(dtype(id), dims(id)); }
-  // Throws kInvalidProgram for another rank.
+  // Throws kInvalidProgram for another rank, and for more than a bound of 0 or 1.
   void set_sizes(ValueId id, const std::vector<int64_t>& sizes);
   ValueId add_tensor(DType dtype, std::vector<int64_t> dims);
+  ValueId add_list(std::vector<ValueId> items);
+
+  // ---- Orders. Decided by decide_orders(); row-major until then.
+
+  Order order(ValueId id) const;
+  void set_order(ValueId id, Order order);
+  // Whether it could be channels-last: it has three or four dimensions.
+  bool has_order(ValueId id) const;
+  // Whether the two orders are other bytes: they are the same for one channel, for channels of one
+  // element, and for none.
+  bool has_two_orders(ValueId id) const;
+  bool is_in(ValueId id, Order order) const {
+    return this->order(id) == order || (has_order(id) && !has_two_orders(id));
+  }
+  // The dimensions from the outermost to the innermost in memory.
+  std::vector<size_t> memory_dims(ValueId id) const;
+  // By dimension, in elements, for the sizes of this execution.
+  std::vector<int64_t> strides(ValueId id) const;
+  // Whether y, of which dimension i is dimension dims[i] of x, is the bytes that x is.
+  bool is_in_place(ValueId x, ValueId y, const std::vector<size_t>& dims) const;
 
   // ---- Integers.
 
@@ -51,6 +79,7 @@ class Values {
  private:
   std::vector<ValueDef> defs_;
   std::vector<std::vector<int64_t>> sizes_;  // by ValueId; of tensors
+  std::vector<Order> orders_;                // by ValueId
 };
 
 }  // namespace etvk

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "LinearCase.h"
+#include "OrderOps.h"
 #include "graph/Blob.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
@@ -112,7 +113,7 @@ void run_elementwise(const std::string& op, std::vector<etvk::ValueDef> argument
                elements * etvk::dtype_bytes(y_dtype));
 }
 
-// ---- Any op.
+// ---- Any ops.
 
 }  // namespace
 
@@ -129,7 +130,8 @@ struct EtvkTestValue {
     kSymInt,
     kInput,
     kConstant,
-    kOutput
+    kResult,  // of a call
+    kOutput   // the same, which is an output of the program
   };
   int32_t kind;
   int32_t dtype;         // of a tensor: etvk::DType
@@ -137,9 +139,16 @@ struct EtvkTestValue {
   double number;         // kDouble
   const char* text;      // kString
   const int64_t* items;  // elements of a list (of a kValueList: value ids), or a tensor's bounds
-  const int64_t* sizes;  // of a kInput: its sizes in this run
+  int64_t* sizes;        // of a kInput: its sizes in this run; of a kOutput: they are written here
   int64_t item_count;
-  const void* data;  // of a kInput or kConstant
+  void* data;  // of a kInput or kConstant; of a kOutput: its bytes are written here
+};
+
+// A call of an op; mirrored like EtvkTestValue.
+struct EtvkTestCall {
+  const char* op;
+  const int32_t* args;  // indices of values, the output last
+  int64_t arg_count;
 };
 
 namespace {
@@ -191,9 +200,12 @@ void add_test_value(GraphDef& def, const EtvkTestValue& value) {
       def.values.emplace_back(
           TensorDef{dtype, items, static_cast<int32_t>(def.constants.size() - 1)});
       return;
+    case EtvkTestValue::kResult:
     case EtvkTestValue::kOutput:
       def.values.emplace_back(TensorDef{dtype, items, -1});
-      def.outputs.push_back(id);
+      if (value.kind == EtvkTestValue::kOutput) {
+        def.outputs.push_back(id);
+      }
       return;
     default:
       def.values.emplace_back(etvk::Null{});
@@ -208,6 +220,27 @@ void set_test_inputs(ComputeGraph& graph, const std::vector<const EtvkTestValue*
       graph.set_input_sizes(i, {inputs[i]->sizes, inputs[i]->sizes + inputs[i]->item_count});
     }
   }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i]->kind == EtvkTestValue::kInput) {
+      std::memcpy(graph.input_data(i), inputs[i]->data,
+                  static_cast<size_t>(product(inputs[i]->sizes, inputs[i]->item_count)) *
+                      etvk::dtype_bytes(graph.input_dtype(i)));
+    }
+  }
+}
+
+size_t output_bytes(ComputeGraph& graph, size_t index) {
+  const std::vector<int64_t>& sizes = graph.output_sizes(index);
+  return static_cast<size_t>(product(sizes.data(), static_cast<int64_t>(sizes.size()))) *
+         etvk::dtype_bytes(graph.output_dtype(index));
+}
+
+void get_test_outputs(ComputeGraph& graph, const std::vector<const EtvkTestValue*>& outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::vector<int64_t>& sizes = graph.output_sizes(i);
+    std::copy(sizes.begin(), sizes.end(), outputs[i]->sizes);
+    std::memcpy(outputs[i]->data, graph.output_data(i), output_bytes(graph, i));
+  }
 }
 
 // Bytes of y's own memory, for its largest sizes.
@@ -217,32 +250,22 @@ size_t bound_bytes(const ComputeGraph& graph, ValueId y) {
   return (static_cast<size_t>(count) * etvk::dtype_bytes(graph.dtype(y)) + 15) / 16 * 16;
 }
 
-// Runs the op once, y filled with a pattern before. Returns how many bytes behind y have changed.
-int32_t run_test_op(ComputeGraph& graph, ValueId y, const std::vector<const EtvkTestValue*>& inputs,
-                    void* out, int64_t* out_sizes) {
-  set_test_inputs(graph, inputs);
+// Of a program of one op: runs it, y filled with a pattern before. Returns how many bytes behind y
+// have changed.
+int32_t run_guarded(ComputeGraph& graph, ValueId y,
+                    const std::vector<const EtvkTestValue*>& inputs) {
   uint8_t* memory = mapped(graph, y);
   const size_t bound = bound_bytes(graph, y);
   if (memory != nullptr) {
     std::memset(memory, kPattern, bound);
   }
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i]->kind == EtvkTestValue::kInput) {
-      std::memcpy(graph.input_data(i), inputs[i]->data,
-                  static_cast<size_t>(product(inputs[i]->sizes, inputs[i]->item_count)) *
-                      etvk::dtype_bytes(graph.input_dtype(i)));
-    }
-  }
+  set_test_inputs(graph, inputs);
   graph.run();
-  const std::vector<int64_t>& sizes = graph.output_sizes(0);
-  std::copy(sizes.begin(), sizes.end(), out_sizes);
-  const size_t bytes = static_cast<size_t>(graph.numel(y)) * etvk::dtype_bytes(graph.dtype(y));
-  std::memcpy(out, graph.output_data(0), bytes);
   if (memory == nullptr) {
     return -1;
   }
-  return static_cast<int32_t>(
-      std::count_if(memory + bytes, memory + bound, [](uint8_t b) { return b != kPattern; }));
+  return static_cast<int32_t>(std::count_if(memory + output_bytes(graph, 0), memory + bound,
+                                            [](uint8_t b) { return b != kPattern; }));
 }
 
 // ---- Blobs.
@@ -395,24 +418,45 @@ ETVK_EXPORT int etvk_test_dequantize(const int8_t* x, int64_t count, double scal
   });
 }
 
-// One op with one output, the last of `args` (indices into `values`), run with the input sizes
-// that they name. Writes y and its sizes, of which there must be at most 16.
-ETVK_EXPORT int etvk_test_op(const char* op, const EtvkTestValue* values, int64_t value_count,
-                             const int32_t* args, int64_t arg_count, void* y, int64_t* y_sizes,
-                             int32_t* changed_guard_bytes) {
+// Runs a program of these calls with the input sizes that `values` name, and writes its outputs
+// and their sizes. `kernels` gets the names of what was dispatched, by comma; it stays valid until
+// the thread's next call. Bytes behind outputs are looked at for a single call only, for in longer
+// programs others may have been there before.
+ETVK_EXPORT int etvk_test_program(const EtvkTestCall* calls, int64_t call_count,
+                                  const EtvkTestValue* values, int64_t value_count,
+                                  const char** kernels, int32_t* changed_guard_bytes) {
+  static thread_local std::string names;
   return guarded([&] {
     GraphDef def;
     std::vector<const EtvkTestValue*> inputs;
+    std::vector<const EtvkTestValue*> outputs;
     for (int64_t i = 0; i < value_count; ++i) {
       add_test_value(def, values[i]);
       if (values[i].kind == EtvkTestValue::kInput || values[i].kind == EtvkTestValue::kSymInt) {
         inputs.push_back(&values[i]);
+      } else if (values[i].kind == EtvkTestValue::kOutput) {
+        outputs.push_back(&values[i]);
       }
     }
-    def.chain = {{op, {args, args + arg_count}}};
-    const ValueId output = args[arg_count - 1];
+    for (int64_t i = 0; i < call_count; ++i) {
+      def.chain.push_back({calls[i].op, {calls[i].args, calls[i].args + calls[i].arg_count}});
+    }
+    const ValueId y = def.chain.back().args.back();
+    etvk::testing::register_order_ops();
     ComputeGraph graph(context(), std::move(def));
-    *changed_guard_bytes = run_test_op(graph, output, inputs, y, y_sizes);
+    *changed_guard_bytes = -1;
+    if (call_count == 1) {
+      *changed_guard_bytes = run_guarded(graph, y, inputs);
+    } else {
+      set_test_inputs(graph, inputs);
+      graph.run();
+    }
+    get_test_outputs(graph, outputs);
+    names.clear();
+    for (const std::string& kernel : graph.kernels()) {
+      names += (names.empty() ? "" : ",") + kernel;
+    }
+    *kernels = names.c_str();
   });
 }
 

@@ -18,6 +18,7 @@ MODULES = tuple(
         "binary",
         "mean",
         "float_ops",
+        "orders",
     )
 )
 

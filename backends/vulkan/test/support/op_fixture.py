@@ -1,7 +1,7 @@
-"""Runs any single op of the runtime on NumPy operands, through the C++ test library.
+"""Runs ops of the runtime on NumPy operands, one or a chain of them, through the C++ test library.
 
 An argument is what the blob would hold: None, bool, int, float, str, a list of integers, a list of
-tensors, an array (an input of the program), a `Constant`, or a `Sym`.
+tensors, an array (an input of the program), a `Constant`, a `Sym`, or the `Output` of another call.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ class Sym:
     value: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Output:
+    """What a call writes: a value of its own, even where another one is of the same shape."""
+
     dtype: Any
     bounds: tuple[int, ...]
 
@@ -82,20 +84,27 @@ class _Value(ctypes.Structure):
     )
 
 
+class _Call(ctypes.Structure):
+    """struct EtvkTestCall."""
+
+    _fields_ = (("op", c_char_p), ("args", POINTER(c_int32)), ("arg_count", c_int64))
+
+
 _KINDS = (
     *("null", "int", "double", "bool", "string", "int_list", "value_list", "sym_int"),
-    *("input", "constant", "output"),
+    *("input", "constant", "result", "output"),
 )
 _DTYPES = {"bool": 0, "uint8": 1, "int8": 2, "int32": 3, "float32": 5, "int64": 7}
 
 
 class _Program:
-    """Values of one op call, and what they point at."""
+    """Values of a chain of calls, and what they point at."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: Sequence[Output]) -> None:
         self.values: list[_Value] = []
         self._kept: list[Any] = []
-        self._inputs: dict[int, int] = {}  # by the array: one that is named twice is one input
+        self._tensors: dict[int, int] = {}  # by the object: one that is named twice is one value
+        self._outputs = {id(output): _OutputMemory(output) for output in outputs}
 
     def _numbers(self, numbers: Sequence[int]) -> Any:
         array = (c_int64 * max(len(numbers), 1))(*numbers)
@@ -119,8 +128,26 @@ class _Program:
             data=array.ctypes.data,
         )
 
+    def _result(self, output: Output) -> int:
+        dtype = _DTYPES[np.dtype(output.dtype).name]
+        if id(output) not in self._outputs:
+            return self._add("result", output.bounds, dtype=dtype)
+        memory = self._outputs[id(output)]
+        return self._add(
+            "output",
+            output.bounds,
+            dtype=dtype,
+            sizes=ctypes.cast(memory.sizes, POINTER(c_int64)),
+            data=memory.data.ctypes.data,
+        )
+
+    def result_of(self, output: Output) -> np.ndarray:
+        memory = self._outputs[id(output)]
+        shape = tuple(memory.sizes)[: len(output.bounds)]
+        return memory.data[: int(np.prod(shape))].reshape(shape)
+
     def add(self, value: Any) -> int:
-        """The id of a new value."""
+        """The id of the value."""
         if isinstance(value, bool):
             return self._add("bool", integer=value)
         if isinstance(value, int):
@@ -131,16 +158,19 @@ class _Program:
             return self._add("string", text=value.encode())
         if isinstance(value, Sym):
             return self._add("sym_int", integer=value.value)
-        if isinstance(value, np.ndarray):
-            if id(value) not in self._inputs:
-                self._inputs[id(value)] = self._tensor("input", value, value.shape)
-            return self._inputs[id(value)]
+        if isinstance(value, np.ndarray | Output):
+            if id(value) not in self._tensors:
+                self._kept.append(value)
+                self._tensors[id(value)] = (
+                    self._result(value)
+                    if isinstance(value, Output)
+                    else self._tensor("input", value, value.shape)
+                )
+            return self._tensors[id(value)]
         if isinstance(value, Dynamic):
             return self._tensor("input", value.array, value.bounds)
         if isinstance(value, Constant):
             return self._tensor("constant", value.array, value.array.shape)
-        if isinstance(value, Output):
-            return self._add("output", value.bounds, dtype=_DTYPES[np.dtype(value.dtype).name])
         if isinstance(value, list):
             if all(type(item) is int for item in value):
                 return self._add("int_list", value)
@@ -149,30 +179,53 @@ class _Program:
         return self._add("null")
 
 
+class _OutputMemory:
+    """Where an output of a program is written."""
+
+    def __init__(self, output: Output) -> None:
+        self.data = np.zeros(max(int(np.prod(output.bounds)), 1), output.dtype)
+        self.sizes = (c_int64 * max(len(output.bounds), 1))()
+
+
+def run_chain(
+    calls: Sequence[tuple[str, Sequence[Any], Output]], outputs: Sequence[Output]
+) -> tuple[list[np.ndarray], list[str]]:
+    """The `outputs` of a program of (op, arguments, output) calls, and the kernels that it ran.
+
+    Fails the test if the kernel of a single call wrote behind its output, up to its bounds. Raises
+    OpError where the runtime refuses the program.
+    """
+    program = _Program(outputs)
+    rows = []
+    for op, arguments, output in calls:
+        ids = [program.add(argument) for argument in arguments]
+        ids.append(program.add(output))
+        rows.append(_Call(op.encode(), (c_int32 * len(ids))(*ids), len(ids)))
+    kernels = c_char_p()
+    guard = c_int32()
+    check(
+        library().etvk_test_program(
+            (_Call * len(rows))(*rows),
+            c_int64(len(rows)),
+            (_Value * len(program.values))(*program.values),
+            c_int64(len(program.values)),
+            byref(kernels),
+            byref(guard),
+        )
+    )
+    results = [program.result_of(output) for output in outputs]
+    assert guard.value <= 0, (
+        f"{calls[0][0]} changed {guard.value} bytes behind its output of {results[0].shape}"
+    )
+    names = (kernels.value or b"").decode()
+    return results, names.split(",") if names else []
+
+
 def run_op(op: str, arguments: Sequence[Any], output: Output) -> np.ndarray:
     """y of one call of `op`, for example "et_vk.q8ta_table.default".
 
     Fails the test if the kernel wrote behind y, up to its bounds. Raises OpError where the runtime
     refuses the op.
     """
-    program = _Program()
-    ids = [program.add(argument) for argument in arguments]
-    ids.append(program.add(output))
-    y = np.zeros(max(int(np.prod(output.bounds)), 1), output.dtype)
-    sizes = (c_int64 * 16)()
-    guard = c_int32()
-    check(
-        library().etvk_test_op(
-            op.encode(),
-            (_Value * len(program.values))(*program.values),
-            c_int64(len(program.values)),
-            (c_int32 * len(ids))(*ids),
-            c_int64(len(ids)),
-            y.ctypes.data_as(c_void_p),
-            sizes,
-            byref(guard),
-        )
-    )
-    shape = tuple(sizes)[: len(output.bounds)]
-    assert guard.value <= 0, f"{op} changed {guard.value} bytes behind its output of {shape}"
-    return y[: int(np.prod(shape))].reshape(shape)
+    results, _ = run_chain([(op, arguments, output)], [output])
+    return results[0]

@@ -152,13 +152,13 @@ def unary_fields(row: Unary) -> list[str]:
     if len(row.parameters) > MOST_PARAMETERS:
         raise ValueError(f"{row.aten}: at most {MOST_PARAMETERS} parameters")
     kinds = ["scalar" if default is None else "scalar?" for _, default in row.parameters]
-    signature = ["self:tensor"]
+    signature = ["self:tensor@alike"]
     signature += [f"{name}:{kind}" for (name, _), kind in zip(row.parameters, kinds, strict=True)]
     signature += [f"{name}:string?" for name, _ in row.keywords]
     names = [text(name) for name, _ in row.parameters]
     defaults = [cpp_number(default or 0.0) for _, default in row.parameters]
     return [
-        text(" ".join([*signature, "y:out"])),
+        text(" ".join([*signature, "y:out@alike"])),
         *keyword_fields(row.keywords),
         *dtype_fields(row),
         f"{len(row.parameters)}u",
@@ -168,12 +168,12 @@ def unary_fields(row: Unary) -> list[str]:
 
 
 def binary_fields(row: Binary) -> list[str]:
-    kinds = ["scalar" if row.scalar == name else "tensor" for name in ("a", "b")]
+    kinds = ["scalar" if row.scalar == name else "tensor@alike" for name in ("a", "b")]
     signature = [f"{name}:{kind}" for name, kind in zip(("self", "other"), kinds, strict=True)]
     signature += ["alpha:scalar?"] if row.alpha else []
     signature += [f"{name}:string?" for name, _ in row.keywords]
     return [
-        text(" ".join([*signature, "y:out"])),
+        text(" ".join([*signature, "y:out@alike"])),
         *keyword_fields(row.keywords),
         *dtype_fields(row),
         truth(row.scalar == "a"),
@@ -184,7 +184,11 @@ def binary_fields(row: Binary) -> list[str]:
 
 def reduction_fields(row: Reduction) -> list[str]:
     kinds = {"dim": "integers?", "keepdim": "boolean", "dtype": "any"}
-    signature = ["self:tensor", *(f"{name}:{kinds[name]}" for name in row.arguments), "y:out"]
+    signature = [
+        "self:tensor@either",
+        *(f"{name}:{kinds[name]}" for name in row.arguments),
+        "y:out",
+    ]
     has_dim = "dim" in row.arguments
     return [text(" ".join(signature)), truth(has_dim), truth(row.compensated)]
 
@@ -199,7 +203,7 @@ def array_text(kind: str, name: str, rows: Sequence[tuple[Row, list[str]]]) -> s
 
 def rows_text() -> str:
     """The header with an array for each family; its types are in ElementwiseTable.h."""
-    ternary = text("condition:tensor self:tensor other:tensor y:out")
+    ternary = text("condition:tensor@alike self:tensor@alike other:tensor@alike y:out@alike")
     arrays = [
         array_text("UnaryOp", "kUnaryOps", [(row, unary_fields(row)) for row in UNARY]),
         array_text("BinaryOp", "kBinaryOps", [(row, binary_fields(row)) for row in BINARY]),

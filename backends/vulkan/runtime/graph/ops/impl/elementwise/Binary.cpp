@@ -34,8 +34,6 @@ constexpr uint32_t kEach = 0;
 constexpr uint32_t kRepeated = 1;
 constexpr uint32_t kNumber = 2;
 
-constexpr ValueId kNoTensor = -1;  // the operand is a number
-
 struct BroadcastCall {
   std::string op;
   std::string kernels;  // of the kernel table, where four elements are gathered
@@ -54,15 +52,6 @@ Sizes result_sizes(const ComputeGraph& graph, const BroadcastCall& call) {
   return sizes;
 }
 
-Loops loops_of(const ComputeGraph& graph, const BroadcastCall& call, const Sizes& sizes) {
-  Loops loops{sizes, {}};
-  for (ValueId id : call.operands) {
-    loops.strides.push_back(
-        broadcast_strides(id == kNoTensor ? Sizes{} : graph.sizes(id), sizes.size()));
-  }
-  return merge_loops(call.op, loops);
-}
-
 // A number's binding is another operand, of which nothing is touched.
 Binding bind_operand(const ComputeGraph& graph, const BroadcastCall& call, size_t i, uint64_t end) {
   const ValueId id = call.operands[i];
@@ -77,13 +66,12 @@ Binding bind_operand(const ComputeGraph& graph, const BroadcastCall& call, size_
 template <typename Push>
 void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCall& call, Push push,
                       const std::vector<uint32_t (Push::*)[kMaxLoops]>& strides) {
-  const Sizes sizes = result_sizes(graph, call);
-  graph.set_sizes(call.y, sizes);
+  graph.set_sizes(call.y, result_sizes(graph, call));
   push.count = element_count(graph, call.op, call.y);
   if (push.count == 0) {
     return;
   }
-  Loops loops = loops_of(graph, call, sizes);
+  Loops loops = broadcast_loops(graph, call.op, call.y, call.operands);
   std::vector<Binding> bindings = {bind_elements(graph, call.y, push.count)};
   for (size_t i = 0; i < call.operands.size(); ++i) {
     bindings.push_back(bind_operand(graph, call, i, element_end(loops, i)));

@@ -20,13 +20,25 @@ Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b) {
   return sizes;
 }
 
-Sizes broadcast_strides(const Sizes& operand, size_t rank) {
-  const Sizes own = contiguous_strides(operand);
-  Sizes strides(rank, 0);
-  for (size_t i = 0; i < operand.size(); ++i) {
-    strides[rank - operand.size() + i] = operand[i] == 1 ? 0 : own[i];
+Loops broadcast_loops(const ComputeGraph& graph, const std::string& op, ValueId y,
+                      const std::vector<ValueId>& operands) {
+  const Sizes& sizes = graph.sizes(y);
+  const std::vector<size_t> dims = graph.memory_dims(y);
+  Loops loops;
+  for (size_t dim : dims) {
+    loops.sizes.push_back(sizes[dim]);
   }
-  return strides;
+  for (ValueId id : operands) {
+    const Sizes own_sizes = id == kNoTensor ? Sizes{} : graph.sizes(id);
+    const Sizes own = id == kNoTensor ? Sizes{} : graph.strides(id);
+    const size_t missing = sizes.size() - own.size();
+    Sizes& strides = loops.strides.emplace_back();
+    for (size_t dim : dims) {
+      const bool is_repeated = dim < missing || own_sizes[dim - missing] == 1;
+      strides.push_back(is_repeated ? 0 : own[dim - missing]);
+    }
+  }
+  return merge_loops(op, loops);
 }
 
 bool is_repeated(const Loops& loops, size_t operand) { return loops.strides[operand].back() == 0; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "graph/ops/impl/Loops.h"
 
@@ -11,8 +12,12 @@ namespace etvk::ops {
 // cannot be.
 Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b);
 
-// Strides of an operand for the dimensions of y: 0 where it is repeated.
-Sizes broadcast_strides(const Sizes& operand, size_t rank);
+constexpr ValueId kNoTensor = -1;  // an operand that is a number
+
+// Loops over y, nested as its dimensions are in memory, with the strides of each operand: 0 where it
+// is repeated.
+Loops broadcast_loops(const ComputeGraph& graph, const std::string& op, ValueId y,
+                      const std::vector<ValueId>& operands);
 
 // Whether an operand has one element for all four of a word of y.
 bool is_repeated(const Loops& loops, size_t operand);

@@ -37,7 +37,7 @@ void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DT
              op << ": input and output differ in rank");
 }
 
-// Whatever the shape. `kernels` is the op of the kernel table.
+// Element by element, as they lie in memory. `kernels` is the op of the kernel table.
 template <typename Push>
 void add_elementwise_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
                           const char* kernels, Push push) {
@@ -114,15 +114,16 @@ void dequantize(ComputeGraph& graph, const OpArgs& args) {
 
 const RegisterOps registered({
     {"quantized_decomposed.quantize_per_tensor.default",
-     "input:tensor scale:number zero_point:integer quant_min:integer quant_max:integer dtype:any "
-     "y:out",
+     "input:tensor@alike scale:number zero_point:integer quant_min:integer quant_max:integer "
+     "dtype:any "
+     "y:out@alike",
      quantize_per_tensor},
     {"quantized_decomposed.dequantize_per_tensor.default",
-     "input:tensor scale:number zero_point:integer quant_min:any quant_max:any dtype:any "
-     "out_dtype:any y:out",
+     "input:tensor@alike scale:number zero_point:integer quant_min:any quant_max:any dtype:any "
+     "out_dtype:any y:out@alike",
      dequantize},
-    {"et_vk.q8ta_dequantize.default", "input:tensor scale:number zero_point:integer y:out",
-     dequantize},
+    {"et_vk.q8ta_dequantize.default",
+     "input:tensor@alike scale:number zero_point:integer y:out@alike", dequantize},
 });
 
 }  // namespace

@@ -85,16 +85,13 @@ bool may_be_nan(const BinaryPush& push) {
 void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
   const BinaryArgs args = read_arguments(graph, call);
   const auto record = [&graph, args](Commands& commands) {
-    const Sizes sizes = broadcast_sizes(args.op, graph.sizes(args.a), graph.sizes(args.b));
-    graph.set_sizes(args.y, sizes);
+    graph.set_sizes(args.y, broadcast_sizes(args.op, graph.sizes(args.a), graph.sizes(args.b)));
     BinaryPush push = args.push;
     push.count = element_count(graph, args.op, args.y);
     if (push.count == 0) {
       return;
     }
-    Loops loops = merge_loops(args.op, {sizes,
-                                        {broadcast_strides(graph.sizes(args.a), sizes.size()),
-                                         broadcast_strides(graph.sizes(args.b), sizes.size())}});
+    Loops loops = broadcast_loops(graph, args.op, args.y, {args.a, args.b});
     const uint64_t a_end = element_end(loops, 0);
     const uint64_t b_end = element_end(loops, 1);
     const bool words = in_words(loops);
@@ -117,9 +114,10 @@ void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
 
 const RegisterOps registered({
     {"et_vk.q8ta_binary.default",
-     "a:tensor a_scale:number a_zero_point:integer b:tensor b_scale:number b_zero_point:integer "
+     "a:tensor@alike a_scale:number a_zero_point:integer b:tensor@alike b_scale:number "
+     "b_zero_point:integer "
      "op:string output_scale:number output_zero_point:integer quant_min:integer quant_max:integer "
-     "y:out",
+     "y:out@alike",
      q8ta_binary},
 });
 

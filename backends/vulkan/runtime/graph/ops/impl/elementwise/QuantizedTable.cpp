@@ -42,8 +42,8 @@ void q8ta_table(ComputeGraph& graph, const OpArgs& args) {
   graph.add_node({op, {x, table}, {y}, record});
 }
 
-const RegisterOps registered({{"et_vk.q8ta_table.default", "x:tensor table:constant y:out",
-                               q8ta_table}});
+const RegisterOps registered({{"et_vk.q8ta_table.default",
+                               "x:tensor@alike table:constant y:out@alike", q8ta_table}});
 
 }  // namespace
 

@@ -1,39 +1,23 @@
-// Ops that move elements and compute nothing: permute, transpose, slice, select, expand and cat, of
-// any type with elements of one or four bytes. Each is described as a source region (offset and
-// strides in x for the dimensions of y) and copied by one shader. Sizes and symbolic arguments are
-// read when the program is recorded.
+#include "graph/ops/impl/moves/StridedCopy.h"
+
 #include <algorithm>
 
-#include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
-#include "graph/ops/impl/Loops.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
 
 namespace {
 
-// ---- What is copied.
-
-// Elements of x for the dimensions of what is written.
-struct Region {
-  Sizes sizes;
-  Sizes strides;
-  int64_t offset = 0;
-};
-
-Region whole(const ComputeGraph& graph, ValueId x) {
-  return {graph.sizes(x), contiguous_strides(graph.sizes(x)), 0};
+// The loops over the dimensions of y, nested as these are in memory.
+Loops nested_as(const ComputeGraph& graph, ValueId y, const Region& region) {
+  Loops loops{{}, {{}}};
+  for (size_t dim : graph.memory_dims(y)) {
+    loops.sizes.push_back(region.sizes[dim]);
+    loops.strides[0].push_back(region.strides[dim]);
+  }
+  return loops;
 }
-
-// Where it goes in y: rows of `run` neighbours.
-struct Target {
-  int64_t run = 0;
-  int64_t row_stride = 0;
-  int64_t offset = 0;
-};
-
-// ---- Dispatch.
 
 struct CopyPush {
   uint32_t count, threads, run, row_words, y_row_stride, y_offset, x_offset;
@@ -185,6 +169,17 @@ constexpr const char* kBytes = "strided_copy_bytes";
 constexpr const char* kWords = "strided_copy_words";
 constexpr const char* kGroups = "strided_copy_groups";
 
+}  // namespace
+
+Region whole(const ComputeGraph& graph, ValueId x) { return {graph.sizes(x), graph.strides(x), 0}; }
+
+void check_movable(const ComputeGraph& graph, const std::string& op, ValueId x, ValueId y) {
+  const size_t bytes = dtype_bytes(graph.dtype(x));
+  ETVK_CHECK(graph.dtype(x) == graph.dtype(y) && (bytes == 1 || bytes == 4), kInvalidProgram,
+             op << ": expected one type with elements of 1 or 4 bytes, got "
+                << dtype_name(graph.dtype(x)) << " to " << dtype_name(graph.dtype(y)));
+}
+
 void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId x,
                    ValueId y, const Region& region, Target target) {
   int64_t count = 1;
@@ -198,8 +193,8 @@ void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& o
   element_count(graph, op, y);
   ETVK_CHECK(target.run > 0 && count % target.run == 0, kInternal,
              op << ": " << count << " elements in rows of " << target.run);
-  const StridedCopy elements{merge_loops(op, {region.sizes, {region.strides}}), region.offset,
-                             target, count};
+  const StridedCopy elements{merge_loops(op, nested_as(graph, y, region)), region.offset, target,
+                             count};
   const int64_t rows = count / target.run;
   const CopyEnds ends{
       static_cast<uint64_t>(region.offset) + element_end(elements.loops, 0),
@@ -228,19 +223,9 @@ void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& o
   dispatch_strided(graph, commands, op, x, y, divided(elements, by), ends, row, bytes);
 }
 
-// ---- Nodes.
-
-void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, ValueId y) {
-  const size_t bytes = dtype_bytes(graph.dtype(x));
-  ETVK_CHECK(graph.dtype(x) == graph.dtype(y) && (bytes == 1 || bytes == 4), kInvalidProgram,
-             op << ": expected one type with elements of 1 or 4 bytes, got "
-                << dtype_name(graph.dtype(x)) << " to " << dtype_name(graph.dtype(y)));
-}
-
-// y becomes the region of x that `describe` gives for x's current sizes.
 void add_copy(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
               const std::function<Region()>& describe) {
-  check_types(graph, op, x, y);
+  check_movable(graph, op, x, y);
   const auto record = [&graph, op, x, y, describe](Commands& commands) {
     const Region region = describe();
     graph.set_sizes(y, region.sizes);
@@ -249,170 +234,5 @@ void add_copy(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
   };
   graph.add_node({op, {x}, {y}, record});
 }
-
-void add_permute(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
-                 const std::vector<size_t>& dims) {
-  add_copy(graph, op, x, y, [&graph, x, dims] {
-    const Region from = whole(graph, x);
-    Region region;
-    for (size_t dim : dims) {
-      region.sizes.push_back(from.sizes[dim]);
-      region.strides.push_back(from.strides[dim]);
-    }
-    return region;
-  });
-}
-
-void permute(ComputeGraph& graph, const OpArgs& args) {
-  const ValueId x = args.tensor("self");
-  const Sizes listed = args.integers("dims");
-  const ValueId y = args.output();
-  const size_t rank = graph.dims(x).size();
-  std::vector<size_t> dims;
-  for (int64_t dim : listed) {
-    dims.push_back(wrap_dim(args.op(), dim, rank));
-  }
-  std::vector<size_t> sorted = dims;
-  std::sort(sorted.begin(), sorted.end());
-  const bool each_once = std::unique(sorted.begin(), sorted.end()) == sorted.end();
-  ETVK_CHECK(each_once && dims.size() == rank, kInvalidProgram,
-             args.op() << ": dims " << shape_text(listed) << " do not name each of " << rank
-                       << " dimensions once");
-  add_permute(graph, args.op(), x, y, dims);
-}
-
-void transpose(ComputeGraph& graph, const OpArgs& args) {
-  const ValueId x = args.tensor("self");
-  const size_t rank = graph.dims(x).size();
-  const size_t dim0 = wrap_dim(args.op(), args.integer("dim0"), rank);
-  const size_t dim1 = wrap_dim(args.op(), args.integer("dim1"), rank);
-  const ValueId y = args.output();
-  std::vector<size_t> dims;
-  for (size_t i = 0; i < rank; ++i) {
-    dims.push_back(i == dim0 ? dim1 : i == dim1 ? dim0 : i);
-  }
-  add_permute(graph, args.op(), x, y, dims);
-}
-
-// start and end may be None, negative, or beyond the tensor.
-void slice(ComputeGraph& graph, const OpArgs& args) {
-  const std::string op = args.op();
-  const ValueId x = args.tensor("self");
-  const size_t dim = wrap_dim(op, args.integer("dim"), graph.dims(x).size());
-  const ValueId start = args.optional_symint("start");
-  const ValueId end = args.optional_symint("end");
-  const ValueId step = args.symint("step");
-  const ValueId y = args.output();
-  add_copy(graph, op, x, y, [&graph, op, x, dim, start, end, step] {
-    Region region = whole(graph, x);
-    const int64_t size = region.sizes[dim];
-    const auto position = [&](ValueId id, int64_t absent) {
-      const int64_t value = id < 0 ? absent : graph.integer(id);
-      return std::clamp<int64_t>(value < 0 ? value + size : value, 0, size);
-    };
-    const int64_t first = position(start, 0);
-    const int64_t length = std::max<int64_t>(position(end, size) - first, 0);
-    const int64_t by = graph.integer(step);
-    ETVK_CHECK(by > 0, kInvalidProgram, op << ": step " << by << " must be positive");
-    region.offset = first * region.strides[dim];
-    region.sizes[dim] = length / by + (length % by != 0 ? 1 : 0);
-    region.strides[dim] *= std::min(by, std::max<int64_t>(size, 1));
-    return region;
-  });
-}
-
-void select(ComputeGraph& graph, const OpArgs& args) {
-  const std::string op = args.op();
-  const ValueId x = args.tensor("self");
-  const size_t dim = wrap_dim(op, args.integer("dim"), graph.dims(x).size());
-  const ValueId index = args.symint("index");
-  const ValueId y = args.output();
-  add_copy(graph, op, x, y, [&graph, op, x, dim, index] {
-    Region region = whole(graph, x);
-    const int64_t size = region.sizes[dim];
-    const int64_t at = graph.integer(index);
-    ETVK_CHECK(-size <= at && at < size, kInvalidProgram,
-               op << ": index " << at << " is outside dim " << dim << " of size " << size);
-    region.offset = (at < 0 ? at + size : at) * region.strides[dim];
-    region.sizes.erase(region.sizes.begin() + static_cast<int64_t>(dim));
-    region.strides.erase(region.strides.begin() + static_cast<int64_t>(dim));
-    return region;
-  });
-}
-
-void expand(ComputeGraph& graph, const OpArgs& args) {
-  const std::string op = args.op();
-  const ValueId x = args.tensor("self");
-  const ValueId size = args.symints("size");
-  const ValueId y = args.output();
-  add_copy(graph, op, x, y, [&graph, op, x, size] {
-    const Region from = whole(graph, x);
-    Region region;
-    region.sizes = graph.integers(size);
-    const size_t added = region.sizes.size() - from.sizes.size();
-    ETVK_CHECK(
-        region.sizes.size() >= from.sizes.size(), kInvalidProgram,
-        op << ": " << shape_text(from.sizes) << " cannot become " << shape_text(region.sizes));
-    region.strides.assign(region.sizes.size(), 0);
-    for (size_t i = 0; i < from.sizes.size(); ++i) {
-      int64_t& wanted = region.sizes[added + i];
-      wanted = wanted == -1 ? from.sizes[i] : wanted;
-      ETVK_CHECK(
-          wanted == from.sizes[i] || from.sizes[i] == 1, kInvalidProgram,
-          op << ": size " << from.sizes[i] << " of dim " << i << " cannot become " << wanted);
-      region.strides[added + i] = from.sizes[i] == 1 ? 0 : from.strides[i];
-    }
-    return region;
-  });
-}
-
-// Each part is copied into rows of y, one behind the other.
-void cat(ComputeGraph& graph, const OpArgs& args) {
-  const std::string op = args.op();
-  const std::vector<ValueId> parts = args.tensors("tensors");
-  const int64_t listed_dim = args.integer("dim");
-  const ValueId y = args.output();
-  const size_t rank = graph.dims(y).size();
-  const size_t dim = wrap_dim(op, listed_dim, rank);
-  for (ValueId part : parts) {
-    check_types(graph, op, part, y);
-    ETVK_CHECK(
-        graph.dims(part).size() == rank, kInvalidProgram,
-        op << ": a part of rank " << graph.dims(part).size() << ", the output has rank " << rank);
-  }
-  const auto record = [&graph, op, parts, dim, y](Commands& commands) {
-    Sizes sizes = graph.sizes(parts[0]);
-    sizes[dim] = 0;
-    for (ValueId part : parts) {
-      Sizes others = graph.sizes(part);
-      const int64_t length = std::exchange(others[dim], sizes[dim]);
-      ETVK_CHECK(others == sizes, kInvalidProgram,
-                 op << ": parts of shapes " << shape_text(graph.sizes(parts[0])) << " and "
-                    << shape_text(graph.sizes(part)) << " along dim " << dim);
-      sizes[dim] += length;
-    }
-    graph.set_sizes(y, sizes);
-    const int64_t inner = contiguous_strides(sizes)[dim];
-    Target target{0, sizes[dim] * inner, 0};
-    for (ValueId part : parts) {
-      target.run = graph.sizes(part)[dim] * inner;
-      dispatch_copy(graph, commands, op, part, y, whole(graph, part), target);
-      target.offset += target.run;
-    }
-  };
-  graph.add_node({op, parts, {y}, record});
-}
-
-const RegisterOps registered({
-    {"aten.permute_copy.default", "self:tensor dims:integers y:out", permute},
-    {"aten.transpose_copy.int", "self:tensor dim0:integer dim1:integer y:out", transpose},
-    {"aten.slice_copy.Tensor",
-     "self:tensor dim:integer start:symint? end:symint? step:symint y:out", slice},
-    {"aten.select_copy.int", "self:tensor dim:integer index:symint y:out", select},
-    {"aten.expand_copy.default", "self:tensor size:symints implicit:any y:out", expand},
-    {"aten.cat.default", "tensors:tensors dim:integer y:out", cat},
-});
-
-}  // namespace
 
 }  // namespace etvk::ops

@@ -1,18 +1,19 @@
-// Ops that only change a tensor's shape. Every tensor is contiguous, so the result is the same
-// memory under another shape: nothing is dispatched, for any dtype.
-#include <algorithm>
-#include <numeric>
+// Ops that only change a tensor's shape. The result is the same memory under another shape: nothing
+// is dispatched, for any dtype. Both are row-major, or both channels-last where only dimensions
+// behind the channels change: [N, C, H, W] to [N, C, H * W], for example.
+#include "graph/ops/impl/moves/View.h"
 
-#include "graph/ComputeGraph.h"
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <utility>
+
 #include "vk/Error.h"
 
 namespace etvk::ops {
 
-namespace {
-
 using Sizes = std::vector<int64_t>;
 
-// Adds y as a view of x whose sizes are `shape(sizes of x)`.
 void add_view(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
               std::function<Sizes(const Sizes&)> shape) {
   graph.add_alias(x, y);
@@ -31,6 +32,25 @@ void add_view(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
   };
   // The alias already stands for a write of y.
   graph.add_node({op, {x}, {}, set_sizes});
+}
+
+namespace {
+
+// Adds y, the op's output, as a view of its argument self, in the order that both have.
+void add_reshape(ComputeGraph& graph, const OpArgs& args,
+                 std::function<Sizes(const Sizes&)> shape) {
+  const ValueId y = args.output();
+  const bool keeps_channels = graph.values().order(y) == Order::kChannelsLast;
+  add_view(graph, args.op(), args.tensor("self"), y,
+           [op = args.op(), keeps_channels, shape = std::move(shape)](const Sizes& from) {
+             Sizes to = shape(from);
+             // Only a tensor that is over its bounds could change them now.
+             ETVK_CHECK(!keeps_channels || std::equal(from.begin(), from.begin() + 2, to.begin()),
+                        kInvalidProgram,
+                        op << ": " << shape_text(from) << ", over its bound, cannot be viewed as "
+                           << shape_text(to));
+             return to;
+           });
 }
 
 // Replaces a single -1 by what the other sizes leave of `count` elements.
@@ -53,9 +73,33 @@ Sizes infer_size(Sizes sizes, int64_t count) {
 void view(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
   const ValueId size = args.symints("size");
-  add_view(graph, args.op(), x, args.output(), [&graph, x, size](const Sizes&) {
+  add_reshape(graph, args, [&graph, x, size](const Sizes&) {
     return infer_size(graph.integers(size), graph.numel(x));
   });
+}
+
+bool has_count(const Sizes& sizes, int64_t count) {
+  int64_t product = 1;
+  for (int64_t size : sizes) {
+    if (size < 0 || __builtin_mul_overflow(product, size, &product)) {
+      return false;
+    }
+  }
+  return product == count;
+}
+
+// Numbers alone, as many elements as the bounds of x: then x is at its bounds.
+bool view_keeps_channels(const Values& values, const OpArgs& args) {
+  const ValueId id = args.symints("size");
+  const auto* items = std::get_if<ValueList>(&values.at(id));
+  const auto is_symint = [&values](ValueId item) { return values.is_symint(item); };
+  if (items != nullptr && std::any_of(items->items.begin(), items->items.end(), is_symint)) {
+    return false;
+  }
+  const Sizes to = values.integers(id);
+  const Sizes& from = values.dims(args.tensor("self"));
+  const int64_t count = std::accumulate(from.begin(), from.end(), int64_t{1}, std::multiplies<>());
+  return to.size() > 2 && to[0] == from[0] && to[1] == from[1] && has_count(to, count);
 }
 
 void squeeze(ComputeGraph& graph, const OpArgs& args) {
@@ -64,7 +108,7 @@ void squeeze(ComputeGraph& graph, const OpArgs& args) {
   for (int64_t dim : args.integers("dims")) {
     listed[wrap_dim(args.op(), dim, listed.size())] = true;
   }
-  add_view(graph, args.op(), x, args.output(), [listed](const Sizes& sizes) {
+  add_reshape(graph, args, [listed](const Sizes& sizes) {
     Sizes kept;
     for (size_t i = 0; i < sizes.size(); ++i) {
       if (!listed[i] || sizes[i] != 1) {
@@ -75,32 +119,36 @@ void squeeze(ComputeGraph& graph, const OpArgs& args) {
   });
 }
 
+bool squeeze_keeps_channels(const Values& values, const OpArgs& args) {
+  const size_t rank = values.dims(args.tensor("self")).size();
+  const Sizes dims = args.integers("dims");
+  return std::all_of(dims.begin(), dims.end(),
+                     [&](int64_t dim) { return wrap_dim(args.op(), dim, rank) >= 2; });
+}
+
 void unsqueeze(ComputeGraph& graph, const OpArgs& args) {
   const ValueId x = args.tensor("self");
   const size_t dim = wrap_dim(args.op(), args.integer("dim"), graph.dims(x).size() + 1);
-  add_view(graph, args.op(), x, args.output(), [dim](Sizes sizes) {
+  add_reshape(graph, args, [dim](Sizes sizes) {
     sizes.insert(sizes.begin() + static_cast<int64_t>(dim), 1);
     return sizes;
   });
 }
 
-// Memory formats and dim orders, which may follow, do not matter: every tensor is contiguous.
-void clone(ComputeGraph& graph, const OpArgs& args) {
-  add_view(graph, args.op(), args.tensor("self"), args.output(),
-           [](const Sizes& sizes) { return sizes; });
+bool unsqueeze_keeps_channels(const Values& values, const OpArgs& args) {
+  const size_t rank = values.dims(args.tensor("self")).size();
+  return wrap_dim(args.op(), args.integer("dim"), rank + 1) >= 2;
 }
 
-constexpr const char* kView = "self:tensor size:symints y:out";
-constexpr const char* kClone = "self:tensor options:rest y:out";
+constexpr const char* kView = "self:tensor@alike size:symints y:out@alike";
 
 const RegisterOps registered({
-    {"aten.view_copy.default", kView, view},
-    {"et_vk.fixed_view.default", kView, view},
-    {"aten.squeeze_copy.dims", "self:tensor dims:integers y:out", squeeze},
-    {"aten.unsqueeze_copy.default", "self:tensor dim:integer y:out", unsqueeze},
-    {"aten.clone.default", kClone, clone},
-    {"dim_order_ops._clone_dim_order.default", kClone, clone},
-    {"aten.alias_copy.default", kClone, clone},
+    {"aten.view_copy.default", kView, view, nullptr, view_keeps_channels},
+    {"et_vk.fixed_view.default", kView, view, nullptr, view_keeps_channels},
+    {"aten.squeeze_copy.dims", "self:tensor@alike dims:integers y:out@alike", squeeze, nullptr,
+     squeeze_keeps_channels},
+    {"aten.unsqueeze_copy.default", "self:tensor@alike dim:integer y:out@alike", unsqueeze, nullptr,
+     unsqueeze_keeps_channels},
 });
 
 }  // namespace

@@ -86,7 +86,7 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   if (push.count == 0) {
     return;
   }
-  const ReducedLoops loops = reduced_loops(args.op, args.reduced, graph.sizes(args.x));
+  const ReducedLoops loops = reduced_loops(graph, args.op, args.reduced, args.x);
   ETVK_CHECK(loops.reduced_count > 0, kInvalidProgram, args.op << ": a mean of no elements");
   check_sum(args, loops.reduced_count);
   const Sizes& summed = loops.reduced.sizes;
@@ -133,7 +133,7 @@ void q8ta_mean(ComputeGraph& graph, const OpArgs& call) {
 
 const RegisterOps registered({
     {"et_vk.q8ta_mean.default",
-     "x:tensor input_scale:number input_zero_point:integer dim:integers keepdim:boolean "
+     "x:tensor@either input_scale:number input_zero_point:integer dim:integers keepdim:boolean "
      "output_scale:number output_zero_point:integer quant_min:integer quant_max:integer y:out",
      q8ta_mean},
 });

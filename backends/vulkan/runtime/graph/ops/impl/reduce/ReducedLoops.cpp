@@ -31,16 +31,25 @@ Sizes reduced_sizes(const std::vector<bool>& reduced, bool keepdim, const Sizes&
 }
 
 ReducedLoops reduced_loops(const std::string& op, const std::vector<bool>& is_reduced,
-                           const Sizes& sizes) {
-  const Sizes strides = contiguous_strides(sizes);
+                           const Sizes& sizes, const Sizes& strides,
+                           const std::vector<size_t>& memory_dims) {
   Loops kept{{}, {{}}};
   Loops reduced{{}, {{}}};
   ReducedLoops loops;
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    Loops& own = is_reduced[i] ? reduced : kept;
-    own.sizes.push_back(sizes[i]);
-    own.strides[0].push_back(strides[i]);
-    loops.reduced_count *= is_reduced[i] ? sizes[i] : 1;
+  const auto append = [&](Loops& own, size_t dim) {
+    own.sizes.push_back(sizes[dim]);
+    own.strides[0].push_back(strides[dim]);
+  };
+  for (size_t dim = 0; dim < sizes.size(); ++dim) {
+    if (!is_reduced[dim]) {
+      append(kept, dim);
+    }
+  }
+  for (size_t dim : memory_dims) {
+    if (is_reduced[dim]) {
+      append(reduced, dim);
+      loops.reduced_count *= sizes[dim];
+    }
   }
   loops.kept = merge_loops(op, kept);
   loops.reduced = merge_loops(op, reduced);
@@ -48,6 +57,11 @@ ReducedLoops reduced_loops(const std::string& op, const std::vector<bool>& is_re
              op << ": " << loops.kept.sizes.size() << " kept and " << loops.reduced.sizes.size()
                 << " reduced dimensions that cannot be merged, the limit is " << kMaxLoops);
   return loops;
+}
+
+ReducedLoops reduced_loops(const ComputeGraph& graph, const std::string& op,
+                           const std::vector<bool>& is_reduced, ValueId x) {
+  return reduced_loops(op, is_reduced, graph.sizes(x), graph.strides(x), graph.memory_dims(x));
 }
 
 bool takes_whole_groups(const ReducedLoops& loops, bool along_rows) {

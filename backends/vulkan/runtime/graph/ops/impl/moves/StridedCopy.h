@@ -1,0 +1,43 @@
+// Copies a region of one tensor into another, whatever their orders: for ops that move elements and
+// compute nothing, of any type with elements of one or four bytes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "graph/ComputeGraph.h"
+#include "graph/ops/impl/Loops.h"
+
+namespace etvk::ops {
+
+// Elements of x for the dimensions of what is written.
+struct Region {
+  Sizes sizes;
+  Sizes strides;
+  int64_t offset = 0;
+};
+
+// All of x, as it is in memory.
+Region whole(const ComputeGraph& graph, ValueId x);
+
+// Where it goes in y: rows of `run` neighbours.
+struct Target {
+  int64_t run = 0;
+  int64_t row_stride = 0;
+  int64_t offset = 0;
+};
+
+// Throws kInvalidProgram naming `op` unless x and y are of one type that can be copied.
+void check_movable(const ComputeGraph& graph, const std::string& op, ValueId x, ValueId y);
+
+// Copies `region` of x, whose dimensions are those of y, to `target` in y, in y's order. Dispatches
+// nothing for a region of no elements.
+void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId x,
+                   ValueId y, const Region& region, Target target);
+
+// Adds a node that makes y the region of x that `describe` gives for x's current sizes.
+void add_copy(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
+              const std::function<Region()>& describe);
+
+}  // namespace etvk::ops
