@@ -201,12 +201,15 @@ ValueId Draft::find_tensor(const std::vector<DType>& dtypes, const Fits& fits) {
       found.push_back(id);
     }
   }
-  return found.empty() ? -1 : random_.pick(found);
+  const bool last = is_chain_ && random_.chance(90);
+  return found.empty() ? -1 : last ? found.back() : random_.pick(found);
 }
 
 ValueId Draft::some_tensor(const std::vector<DType>& dtypes, size_t least_rank) {
   const ValueId found = find_tensor(dtypes, [&](ValueId id) { return rank(id) >= least_rank; });
-  return found >= 0 && random_.chance(75) ? found : new_input(random_.pick(dtypes), least_rank);
+  return found >= 0 && random_.chance(is_chain_ ? 95 : 75)
+             ? found
+             : new_input(random_.pick(dtypes), least_rank);
 }
 
 ValueId Draft::new_input(DType dtype, const ByExecution<Sizes>& sizes) {
@@ -225,7 +228,7 @@ ValueId Draft::new_input(DType dtype, const ByExecution<Sizes>& sizes) {
 
 ValueId Draft::new_input(DType dtype, size_t least_rank, int64_t last) {
   constexpr size_t kRanks[] = {0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6};
-  const size_t rank = std::max(random_.pick(kRanks), least_rank);
+  const size_t rank = std::max({random_.pick(kRanks), least_rank, size_t{is_chain_ ? 3u : 0u}});
   ByExecution<Sizes> sizes;
   for (size_t dim = 0; dim < rank; ++dim) {
     const bool is_last = last >= 0 && dim + 1 == rank;

@@ -29,6 +29,10 @@ class Draft {
   // Whose call is drawn.
   const Op& op() const { return *op_; }
 
+  // From now on, inputs have three dimensions or more and calls read what was written last: chains
+  // of tensors that may be channels-last, which are rare otherwise.
+  void set_chain() { is_chain_ = true; }
+  bool is_chain() const { return is_chain_; }
   // Adds one call of this op; false where none that has a result was found.
   bool add(const Op& op);
   // Ends the drawing.
@@ -99,6 +103,7 @@ class Draft {
   std::vector<ValueId> tensors_;   // inputs and results
   std::vector<ValueId> symints_;
   const Block block_;
+  bool is_chain_ = false;
   std::vector<ByExecution<int64_t>> dynamic_sizes_;
   const Op* op_ = nullptr;
   std::map<std::string, ValueId> given_;  // to the call that is drawn

@@ -10,12 +10,35 @@ namespace etvk::fuzz {
 
 namespace {
 
+using Ops = std::vector<const Op*>;
+
+// Ops of which some tensor is in one of these orders.
+Ops ops_with(const std::vector<OrderRule>& orders) {
+  Ops ops;
+  for (const auto& [name, op] : all_ops()) {
+    const bool has = std::any_of(op.args.begin(), op.args.end(), [&](const ArgDef& arg) {
+      return std::find(orders.begin(), orders.end(), arg.order) != orders.end();
+    });
+    if (has) {
+      ops.push_back(&op);
+    }
+  }
+  return ops;
+}
+
 void add_calls(Draft& draft) {
   testing::Random& random = draft.random();
-  const auto& ops = all_ops();
+  const Ops all = ops_with(
+      {OrderRule::kRowMajor, OrderRule::kEither, OrderRule::kAlike, OrderRule::kChannelsLast});
+  const Ops any_order = ops_with({OrderRule::kEither, OrderRule::kAlike});
+  const Ops channels_last = ops_with({OrderRule::kChannelsLast});
+  const bool is_chain = random.chance(25);
+  if (is_chain) {
+    draft.set_chain();
+  }
   int wanted = random.integer(1, 8);
   for (int attempts = 8 * wanted; wanted > 0 && attempts > 0; --attempts) {
-    const Op& op = random.pick(ops).second;
+    const Op& op = *random.pick(!is_chain ? all : random.chance(40) ? channels_last : any_order);
     const bool is_left_out = entry_of(op.name).is_one_of_many && random.chance(80);
     wanted -= !is_left_out && draft.add(op) ? 1 : 0;
   }
@@ -24,15 +47,16 @@ void add_calls(Draft& draft) {
   }
 }
 
-// Mostly what was drawn last, which depends on what was drawn before; sometimes an input, a
-// constant or the same one again.
+// Of a chain, few. Mostly what was drawn last, which depends on what was drawn before; sometimes an
+// input, a constant or the same one again.
 std::vector<ValueId> draw_outputs(Draft& draft) {
   testing::Random& random = draft.random();
   std::vector<ValueId> outputs;
   const auto& tensors = draft.tensors();
   const auto& symints = draft.symints();
+  const int percent = draft.is_chain() ? 20 : 60;
   for (size_t i = tensors.size(); i-- > 0 && outputs.size() < 4;) {
-    if (random.chance(60)) {
+    if (random.chance(percent)) {
       outputs.push_back(tensors[i]);
     }
   }

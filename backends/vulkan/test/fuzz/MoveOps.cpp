@@ -1,5 +1,5 @@
 // Ops that move elements, of types of one or four bytes: permute, transpose, slice, select, expand
-// and cat.
+// and cat. And the test ops of OrderOps.h, which mean moves and are aliases.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -184,6 +184,31 @@ Result cat(const Arguments& arguments) {
   return y;
 }
 
+std::vector<size_t> dims_of(const Tensor& x) {
+  if (x.sizes.size() != 3 && x.sizes.size() != 4) {
+    throw Meaningless("channels-last with " + std::to_string(x.sizes.size()) + " dimensions");
+  }
+  std::vector<size_t> dims(x.sizes.size());
+  std::iota(dims.begin(), dims.end(), size_t{0});
+  return dims;
+}
+
+Result to_channels_last(const Arguments& arguments) {
+  std::vector<size_t> dims = dims_of(arguments.tensor("x"));
+  std::rotate(dims.begin() + 1, dims.end() - 1, dims.end());
+  return permuted(arguments.tensor("x"), dims);
+}
+
+Result channels_last(const Arguments& arguments) {
+  return permuted(arguments.tensor("x"), dims_of(arguments.tensor("x")));
+}
+
+Result from_channels_last(const Arguments& arguments) {
+  std::vector<size_t> dims = dims_of(arguments.tensor("x"));
+  std::rotate(dims.begin() + 1, dims.begin() + 2, dims.end());
+  return permuted(arguments.tensor("x"), dims);
+}
+
 // ---- Draws.
 
 int64_t some_dim(Draft& draft, ValueId x) {
@@ -198,8 +223,14 @@ bool draw_permute(Draft& draft) {
   }
   Sizes dims(draft.rank(x));
   std::iota(dims.begin(), dims.end(), int64_t{0});
-  for (size_t i = dims.size(); i > 1; --i) {
-    std::swap(dims[i - 1], dims[draft.random().below(i)]);
+  if (dims.size() >= 3 && draft.random().chance(50)) {
+    // From or to channels last.
+    std::rotate(dims.begin() + 1, draft.random().chance(50) ? dims.begin() + 2 : dims.end() - 1,
+                dims.end());
+  } else {
+    for (size_t i = dims.size(); i > 1; --i) {
+      std::swap(dims[i - 1], dims[draft.random().below(i)]);
+    }
   }
   for (int64_t& dim : dims) {
     dim -= draft.random().chance(20) ? static_cast<int64_t>(dims.size()) : 0;
@@ -322,10 +353,23 @@ bool draw_cat(Draft& draft) {
   return true;
 }
 
+bool draw_channels_last(Draft& draft) {
+  const auto fits = [&draft](ValueId id) { return draft.rank(id) == 3 || draft.rank(id) == 4; };
+  ValueId x = draft.find_tensor(kMovable, fits);
+  if (x < 0 || draft.random().chance(10)) {
+    x = draft.new_input(draft.random().chance(80) ? DType::kInt8 : DType::kFloat32, 3);
+  }
+  draft.give("x", x);
+  return x >= 0;
+}
+
 }  // namespace
 
 std::vector<Entry> move_entries() {
   return {
+      {"test.to_channels_last", draw_channels_last, to_channels_last},
+      {"test.channels_last", draw_channels_last, channels_last},
+      {"test.from_channels_last", draw_channels_last, from_channels_last},
       {"aten.permute_copy.default", draw_permute, permute},
       {"aten.transpose_copy.int", draw_transpose, transpose},
       {"aten.slice_copy.Tensor", draw_slice, slice},

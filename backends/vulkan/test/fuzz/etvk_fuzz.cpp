@@ -19,6 +19,7 @@
 #include "Counts.h"
 #include "Draw.h"
 #include "Entry.h"
+#include "OrderOps.h"
 #include "vk/Context.h"
 #include "vk/Environment.h"
 
@@ -215,6 +216,7 @@ class Fuzzer {
 
 int main(int argc, char** argv) {
   try {
+    etvk::testing::register_order_ops();
     return etvk::fuzz::Fuzzer(etvk::fuzz::parse(argc, argv)).run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "etvk_fuzz: %s\n", error.what());
