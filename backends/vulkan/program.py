@@ -5,10 +5,16 @@ Floats have 12 digits here, for flatc prints no more; the blobs hold float64.
 
 from __future__ import annotations
 
+import importlib.resources
+import json
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from executorch.backends.vulkan import serialization
 from executorch.backends.vulkan.serialization.vulkan_graph_schema import (
     Null,
     String,
@@ -20,11 +26,13 @@ from executorch.backends.vulkan.serialization.vulkan_graph_schema import (
 from executorch.backends.vulkan.serialization.vulkan_graph_serialize import (
     VulkanDelegateHeader,
     extract_vk_flatbuffer,
-    flatbuffer_to_vk_graph,
 )
 from executorch.backends.vulkan.vulkan_preprocess import VulkanBackend
+from executorch.exir._serialize._dataclass import _json_to_dataclass
+from executorch.exir._serialize._flatbuffer import _flatc_decompile
 from executorch.exir.lowered_backend_module import LoweredBackendModule, get_lowered_submodules
 
+_JSON = {"inf": "Infinity", "nan": "NaN"}
 # The offset by which a blob says that a constant lies in the program's named data.
 _IN_NAMED_DATA = 2**64 - 1
 
@@ -111,7 +119,7 @@ def read_delegates(program: Any, method: str = "forward") -> tuple[Delegate, ...
 
 def read_blob(blob: bytes, named_data: Mapping[str, bytes]) -> Delegate:
     """A delegate's blob, with the constants that it keeps in the program's named data."""
-    graph = flatbuffer_to_vk_graph(extract_vk_flatbuffer(blob))
+    graph = _vk_graph(extract_vk_flatbuffer(blob))
     values = _Values(graph, blob, named_data)
     return Delegate(
         tuple(DelegateOp(op.name, tuple(map(values.read, op.args))) for op in graph.chain),
@@ -119,6 +127,20 @@ def read_blob(blob: bytes, named_data: Mapping[str, bytes]) -> Delegate:
         tuple(map(values.read, graph.output_ids)),
         blob,
     )
+
+
+def _vk_graph(flatbuffer: bytes) -> VkGraph:
+    # The stock function of this job can't read the infinities that flatc prints.
+    schema = importlib.resources.files(serialization).joinpath("schema.fbs").read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "schema.fbs").write_bytes(schema)
+        (path / "graph.bin").write_bytes(flatbuffer)
+        options = ["--raw-binary"]
+        _flatc_decompile(folder, str(path / "schema.fbs"), str(path / "graph.bin"), options)
+        text = (path / "graph.json").read_text()
+    text = re.sub(r"(?<=[\s\[-])(inf|nan)(?=[\s,\]])", lambda one: _JSON[one[0]], text)
+    return _json_to_dataclass(json.loads(text), VkGraph)
 
 
 def _named_data(module: LoweredBackendModule) -> dict[str, bytes]:
