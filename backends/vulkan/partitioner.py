@@ -39,9 +39,9 @@ _SKIP_LAYOUTS = "skip_tag_memory_metadata"
 
 
 class VulkanPartitioner(Partitioner):
-    """Delegates statically quantized int8 steps (layers, activations, arithmetic, ops on shapes)
-    and the quantize, dequantize and shape ops next to them; everything else stays with
-    ExecuTorch's other kernels.
+    """Delegates statically quantized int8 steps (layers, activations, arithmetic, ops on shapes),
+    float32 arithmetic and reductions, and the quantize, dequantize and shape ops next to them;
+    everything else stays with ExecuTorch's other kernels.
 
     Takes what ExecuTorch's own VulkanPartitioner takes. `require_dynamic_shapes` changes
     nothing, for every op here handles dynamic shapes.
@@ -57,7 +57,7 @@ class VulkanPartitioner(Partitioner):
             delegated.
 
     Raises:
-        ValueError: for `force_fp16`, since int8 layers compute in float32.
+        ValueError: for `force_fp16`, since everything here computes in int8 and float32.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class VulkanPartitioner(Partitioner):
         self.options = dict(compile_options or {})
         if self.options.get("force_fp16"):
             raise ValueError(
-                "compile option force_fp16 is not supported: int8 layers compute their scales "
-                "and biases in float32; leave it out"
+                "compile option force_fp16 is not supported: float ops, and the scales and biases "
+                "of int8 layers, are float32 here; leave it out"
             )
         self._filter = OpFilter(
             frozenset(operator_blocklist or ()),

@@ -20,6 +20,7 @@ from ..patterns.vocabulary.edge_ops import (
     node_argument,
     op_of,
 )
+from ..patterns.vocabulary.expressions import is_pointwise
 
 
 def foreign_quantization(
@@ -27,8 +28,9 @@ def foreign_quantization(
 ) -> dict[Node, Node]:
     """From each of `free` that another backend needs, to the op that it belongs to.
 
-    Views between the two belong to that op as well. A dequantize that one of our steps reads too
-    is not among them; `own_dequantizes` gives each reader its own.
+    Views between the two belong to that op as well, and so do functions between it and a quantize,
+    which such a backend computes with the op. A dequantize that one of our steps reads too is not
+    among them; `own_dequantizes` gives each reader its own.
 
     Args:
         free: ops outside of steps that our runtime could run.
@@ -52,18 +54,24 @@ def foreign_quantization(
             continue
         if node.target == QUANTIZE:
             source = node_argument(node, 0)
-            views = []
-            while source in free and is_alias(source) and len(source.users) == 1:
-                views.append(source)
-                source = node_argument(source, 0)
+            passed = []
+            while source in free and _is_passed(source):
+                passed.append(source)
+                source = source.all_input_nodes[0]
             if is_foreign(source):
-                owners |= dict.fromkeys((node, *views), op_of(source))
+                owners |= dict.fromkeys((node, *passed), op_of(source))
         elif node.target == DEQUANTIZE:
             passed, ends = _readers(node, free)
             foreign = [end for end in ends if is_foreign(end)]
             if foreign and not any(end in free or end in in_steps for end in ends):
                 owners |= dict.fromkeys(passed, op_of(foreign[0]))
     return owners
+
+
+def _is_passed(node: Node) -> bool:
+    """True for a view, and for a function of one tensor, that nothing else reads."""
+    is_function = is_pointwise(node) and len(node.all_input_nodes) == 1
+    return len(node.users) == 1 and (is_alias(node) or is_function)
 
 
 def _readers(node: Node, free: Collection[Node]) -> tuple[list[Node], list[Node]]:

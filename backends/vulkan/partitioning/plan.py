@@ -1,4 +1,4 @@
-"""What to delegate of a graph: int8 steps, and the supported ops that hang together with them."""
+"""What to delegate of a graph: int8 steps, float ops, and the views and moves beside them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.rejection import Rejection
+from .float_ops import computes
 from .foreign_quantization import foreign_quantization
 from .levels import CyclicUnitError, group_by_level
 from .op_filter import OpFilter
-from .supported_ops import SUPPORTED, layout_problem, rank_problem, refusal
+from .supported_ops import SUPPORTED, refusal
+from .tensor_problems import layout_problem, rank_problem
 from .worth import worth_problem
 
 _ALONE = (
-    "it would be a delegate without a layer: ops outside of Vulkan read its result before the next "
-    "layer can run"
+    "it would be a delegate that computes nothing: ops outside of Vulkan read its result before "
+    "the next layer can run"
 )
 
 
@@ -50,6 +52,23 @@ class Partition:
 
     nodes: tuple[Node, ...]
     runs_on_stock: bool
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What may become a partition.
+
+    Attributes:
+        nodes: in graph order.
+        steps: those within it.
+        singles: the nodes outside of these.
+        computes: whether anything in it is work.
+    """
+
+    nodes: tuple[Node, ...]
+    steps: tuple[Step, ...]
+    singles: tuple[Node, ...]
+    computes: bool
 
 
 class PartitionPlan:
@@ -76,53 +95,33 @@ class PartitionPlan:
         self.constants = constants
         self._filter = op_filter
         self._for_others = for_others
+        self._candidates: set[Node] = set()
         self._owners: dict[Node, Node] = {}
         self._reasons: dict[Node, str] = {}
         self._excluded: dict[Node, str] = {}
         self._unfolded: set[Node] = set()
+        self._unworthy: dict[Node, str] = {}
         self.steps: tuple[Step, ...] = ()
         self.rejections: list[Rejection] = []
 
     def partitions(self) -> list[Partition]:
         """The delegates to make, in the order in which they run."""
-        candidates = self._candidates()
+        self._find_candidates()
         plan = self._plan_steps()
-        while True:
-            inner = {node for step in plan.steps for node in step.inner_nodes}
-            if self._for_others:
-                self._owners = foreign_quantization(self.graph, candidates - inner, inner)
-            steps, singles = _connected(plan.steps, candidates - self._owners.keys())
-            try:
-                groups = group_by_level(self.graph, [step.inner_nodes for step in steps], singles)
-            except CyclicUnitError as error:
-                shared = _shared_constants(steps)
-                for step in steps:
-                    if step.inner_nodes in error.reasons:
-                        reason = error.reasons[step.inner_nodes]
-                        self._take_back(step, shared.get(step.anchor_node, reason))
-                plan = self._plan_steps()
-                continue
-            misplaced = _misplaced_sizes(groups)
-            if misplaced:
-                # Computed on the CPU instead, they may delay what reads them.
-                candidates -= misplaced
-                continue
-            partitions = _with_work(groups, steps)
-            if not self._take_back_unworthy(partitions):
-                break
+        while (groups := self._grouped(plan.steps)) is None:
             plan = self._plan_steps()
+        made = [group for group in groups if group.computes]
+        self.steps = tuple(step for group in made for step in group.steps)
+        delegated = {node for group in made for node in group.nodes}
         self.rejections += plan.rejections
-        self.rejections += [Rejection(node, reason) for node, reason in self._excluded.items()]
-        in_steps = {node for step in steps for node in step.inner_nodes}
-        found = []
-        for group, inside in partitions:
-            others = [node for node in group if node not in in_steps]
-            found.append(Partition(tuple(group), _runs_on_stock(inside, others)))
-            self.steps += tuple(inside)
-        delegated = {node for group, _ in partitions for node in group}
-        self._reasons = {one: _ALONE for group in groups for one in group if one not in delegated}
+        taken_back = {**self._unworthy, **self._excluded}
+        self.rejections += [Rejection(node, reason) for node, reason in taken_back.items()]
+        self.rejections = [one for one in self.rejections if one.node not in delegated]
+        idle = (group for group in groups if not group.computes)
+        self._reasons = {node: _ALONE for group in idle for node in group.nodes}
         self._reasons |= {one.node: one.reason for one in reversed(self.rejections)}
-        return found
+        self._reasons |= self._unworthy
+        return [Partition(one.nodes, _runs_on_stock(one.steps, one.singles)) for one in made]
 
     def reason(self, node: Node) -> str | None:
         """Why `partitions` left `node` out, or None where it does not say."""
@@ -130,7 +129,91 @@ class PartitionPlan:
             return f"it belongs to {owner.name}: {self.reason(owner) or refusal(owner)}"
         if node in self._reasons:
             return self._reasons[node]
-        return self._filter.problem(node)
+        return self._listed_problem(node)
+
+    def _find_candidates(self) -> None:
+        """What our runtime could run outside of steps, or has as a constant."""
+        for node in reversed(self.graph.nodes):
+            if node.op != "call_function":
+                continue
+            if self._is_foldable(node):
+                self._candidates.add(node)
+            elif node.target in SUPPORTED:
+                problem = self._listed_problem(node) or refusal(node)
+                if problem is None:
+                    self._candidates.add(node)
+                elif node.target == QUANTIZE:
+                    self.rejections.append(Rejection(node, problem))
+
+    def _is_foldable(self, node: Node) -> bool:
+        """True for what `fold_constants` makes a constant of the delegate."""
+        return self.constants.is_constant(node) and layout_problem(node) is None
+
+    def _listed_problem(self, node: Node) -> str | None:
+        """Why the user's lists keep an op outside of steps off Vulkan, or None."""
+        if is_symint(node):
+            return None
+        return self._filter.layer_problem(node) if computes(node) else self._filter.problem(node)
+
+    def _plan_steps(self) -> StepPlan:
+        """The steps that can be made whole, with what the user's lists allow."""
+        while True:
+            plan = match_steps(self.graph, self.constants, self._excluded, self._unfolded)
+            problems = [(step, self._problem(step)) for step in plan.steps]
+            if not any(problem for _, problem in problems):
+                inner = {node for step in plan.steps for node in step.inner_nodes}
+                problems = [(step, self._outside_reader(step, inner)) for step in plan.steps]
+            taken_back = [(step, problem) for step, problem in problems if problem]
+            if not taken_back:
+                return plan
+            for step, problem in taken_back:
+                self._take_back(step, problem)
+
+    def _grouped(self, all_steps: Sequence[Step]) -> list[_Group] | None:
+        """Steps and candidates that go together, or None where steps had to be taken back."""
+        inner = {node for step in all_steps for node in step.inner_nodes}
+        while True:
+            if self._for_others:
+                free = self._candidates - inner
+                self._owners = foreign_quantization(self.graph, free, inner)
+            steps, singles = self._connected(all_steps)
+            try:
+                levels = group_by_level(self.graph, [step.inner_nodes for step in steps], singles)
+            except CyclicUnitError as error:
+                shared = _shared_constants(steps)
+                for step in steps:
+                    if step.inner_nodes in error.reasons:
+                        reason = error.reasons[step.inner_nodes]
+                        self._take_back(step, shared.get(step.anchor_node, reason))
+                return None
+            levels = self._without_shared_constants(levels, inner)
+            if misplaced := _misplaced_sizes(levels):
+                # Computed on the CPU instead, they may delay what reads them.
+                self._candidates -= misplaced
+                continue
+            groups = self._with_steps(levels, steps)
+            unworthy = [(group, problem) for group in groups if (problem := self._worth(group))]
+            if not unworthy:
+                return groups
+            for group, problem in unworthy:
+                self._unworthy |= dict.fromkeys(filter(self._is_work, group.singles), problem)
+                for step in group.steps:
+                    if step.is_work:
+                        self._take_back(step, problem)
+            self._candidates -= self._unworthy.keys()
+            if any(step.is_work for group, _ in unworthy for step in group.steps):
+                return None
+
+    def _worth(self, group: _Group) -> str | None:
+        """Why the group is not worth a delegate, or None."""
+        if not group.computes:
+            return None
+        is_quantized = any(step.is_work for step in group.steps)
+        return worth_problem(group.nodes, self.constants.is_constant, is_quantized)
+
+    def _is_work(self, node: Node) -> bool:
+        """True for an op outside of steps that is worth a delegate, if its amount is."""
+        return computes(node) and not self.constants.is_constant(node)
 
     def _take_back(self, step: Step, reason: str) -> None:
         """Do without `step`, or with the layer and the add of a residual as two."""
@@ -138,36 +221,6 @@ class PartitionPlan:
             self._unfolded.add(step.anchor_node)
         else:
             self._excluded[step.anchor_node] = reason
-
-    def _take_back_unworthy(self, partitions: Sequence[tuple[list[Node], list[Step]]]) -> bool:
-        """Do without the steps of partitions that are not worth a delegate; True if there are."""
-        found = False
-        for group, inside in partitions:
-            if problem := worth_problem(group, self.constants.is_constant):
-                found = True
-                for step in inside:
-                    if step.is_work:
-                        self._take_back(step, problem)
-        return found
-
-    def _plan_steps(self) -> StepPlan:
-        """The steps that can be made whole, with what the user's lists allow."""
-        while True:
-            plan = match_steps(self.graph, self.constants, self._excluded, self._unfolded)
-            taken_back = False
-            for step in plan.steps:
-                if problem := self._problem(step):
-                    self._take_back(step, problem)
-                    taken_back = True
-            if taken_back:
-                continue
-            inner = {node for step in plan.steps for node in step.inner_nodes}
-            for step in plan.steps:
-                if problem := _outside_reader(step, inner):
-                    self._take_back(step, problem)
-                    taken_back = True
-            if not taken_back:
-                return plan
 
     def _problem(self, step: Step) -> str | None:
         anchor = step.anchor_node
@@ -185,18 +238,96 @@ class PartitionPlan:
                 return problem
         return None
 
-    def _candidates(self) -> set[Node]:
-        """Ops outside layers that our runtime could run."""
-        found: set[Node] = set()
-        for node in reversed(self.graph.nodes):
-            if node.op != "call_function" or node.target not in SUPPORTED:
-                continue
-            problem = self._filter.problem(node) if not is_symint(node) else None
-            problem = problem or refusal(node)
-            if problem is None:
-                found.add(node)
-            elif node.target == QUANTIZE:
-                self.rejections.append(Rejection(node, problem))
+    def _outside_reader(self, step: Step, inner: Collection[Node]) -> str | None:
+        """Who else needs a node that only steps compute, or None."""
+        given = set(step.output_nodes)
+        for node in step.computing_nodes:
+            for user in node.users:
+                if user in inner or node in given or self._runs_in_float(node, step):
+                    continue
+                if node in _constant_nodes(step):
+                    return _shared_problem(node, user)
+                return f"{node.name} is also read in float by {user.name}; quantize that reader"
+        return None
+
+    def _runs_in_float(self, node: Node, step: Step) -> bool:
+        """True where a node of a step, and what it is computed from there, can run beside it."""
+        if self.constants.is_constant(node):
+            return False  # it can't be a result of the delegate
+        members, queue = set(step.inner_nodes), [node]
+        while queue:
+            one = queue.pop()
+            if one in members:
+                if one not in self._candidates:
+                    return False
+                members.discard(one)
+                queue += one.all_input_nodes
+        return True
+
+    def _connected(self, all_steps: Sequence[Step]) -> tuple[list[Step], set[Node]]:
+        """The steps, and other candidates, that hang together with what is work.
+
+        A quantize or view elsewhere would only send its tensor to the device and back.
+        """
+        steps_of: dict[Node, list[Step]] = defaultdict(list)
+        for step in all_steps:
+            for node in step.inner_nodes:
+                steps_of[node].append(step)
+        candidates = self._candidates - self._owners.keys()
+        anchors = {step.anchor_node for step in all_steps if step.is_work}
+        queue = [node for step in all_steps if step.is_work for node in step.inner_nodes]
+        queue += [one for one in candidates if one not in steps_of and self._is_work(one)]
+        found: set[Node] = set(queue)
+        while queue:
+            node = queue.pop()
+            for neighbour in (*node.all_input_nodes, *node.users):
+                if neighbour in found:
+                    continue
+                reached = [neighbour] if neighbour in candidates else []
+                for step in steps_of.get(neighbour, ()):
+                    anchors.add(step.anchor_node)
+                    reached += step.inner_nodes
+                for one in reached:
+                    if one not in found:
+                        found.add(one)
+                        queue.append(one)
+        kept = [step for step in all_steps if step.anchor_node in anchors]
+        singles = found - {node for step in kept for node in step.inner_nodes}
+        # Sizes belong to the delegate only where nothing outside reads them.
+        for node in sorted(singles, reverse=True):
+            if is_symint(node) and any(user not in found for user in node.users):
+                found.discard(node)
+                singles.discard(node)
+        return kept, singles
+
+    def _without_shared_constants(
+        self, levels: Sequence[Sequence[Node]], inner: Collection[Node]
+    ) -> list[list[Node]]:
+        """The levels without what is computed from constants and read elsewhere as well.
+
+        It can't be a result of a delegate. On the CPU it waits for nothing, so it delays nothing.
+        """
+        found = []
+        for level in levels:
+            members = set(level)
+            for node in reversed(level):
+                is_single = node not in inner and self.constants.is_constant(node)
+                if is_single and any(user not in members for user in node.users):
+                    members.discard(node)
+            found.append([node for node in level if node in members])
+        return found
+
+    def _with_steps(self, levels: Sequence[Sequence[Node]], steps: Sequence[Step]) -> list[_Group]:
+        place = {node: index for index, level in enumerate(levels) for node in level}
+        inside: list[list[Step]] = [[] for _ in levels]
+        for step in steps:
+            inside[place[step.anchor_node]].append(step)
+        found = []
+        for level, members in zip(levels, inside, strict=True):
+            inner = {node for step in members for node in step.inner_nodes}
+            singles = tuple(node for node in level if node not in inner)
+            is_work = any(step.is_work for step in members) or any(map(self._is_work, singles))
+            found.append(_Group(tuple(level), tuple(members), singles, is_work))
         return found
 
 
@@ -215,18 +346,6 @@ def _is_listed(node: Node, step: Step) -> bool:
     if isinstance(step, ResidualMatch):
         return _is_listed(node, step.linear) or node is step.add
     return node.target not in (QUANTIZE, DEQUANTIZE)
-
-
-def _outside_reader(step: Step, inner: Collection[Node]) -> str | None:
-    """Who else needs a node that only exists in float, or None."""
-    given = set(step.output_nodes)
-    for node in step.computing_nodes:
-        for user in node.users:
-            if user not in inner and node not in given:
-                if node in _constant_nodes(step):
-                    return _shared_problem(node, user)
-                return f"{node.name} is also read in float by {user.name}; quantize that reader"
-    return None
 
 
 def _constant_nodes(step: Step) -> tuple[Node, ...]:
@@ -265,56 +384,6 @@ def _shared_constants(steps: Sequence[Step]) -> dict[Node, str]:
             other = next(one for one in anchors if one is not anchor)
             problems.setdefault(anchor, _shared_problem(node, other))
     return problems
-
-
-def _connected(steps: Sequence[Step], candidates: Collection[Node]) -> tuple[list[Step], set[Node]]:
-    """The steps and candidates that hang together with a step that is work.
-
-    A quantize or view elsewhere would only send its tensor to the device and back.
-    """
-    steps_of: dict[Node, list[Step]] = defaultdict(list)
-    for step in steps:
-        for node in step.inner_nodes:
-            steps_of[node].append(step)
-    anchors = {step.anchor_node for step in steps if step.is_work}
-    queue = [node for step in steps if step.is_work for node in step.inner_nodes]
-    found: set[Node] = set(queue)
-    while queue:
-        node = queue.pop()
-        for neighbour in (*node.all_input_nodes, *node.users):
-            if neighbour in found:
-                continue
-            reached = [neighbour] if neighbour in candidates else []
-            for step in steps_of[neighbour]:
-                anchors.add(step.anchor_node)
-                reached += step.inner_nodes
-            for one in reached:
-                if one not in found:
-                    found.add(one)
-                    queue.append(one)
-    kept = [step for step in steps if step.anchor_node in anchors]
-    singles = found - {node for step in kept for node in step.inner_nodes}
-    # Sizes belong to the delegate only where nothing outside reads them.
-    for node in sorted(singles, reverse=True):
-        if is_symint(node) and any(user not in found for user in node.users):
-            found.discard(node)
-            singles.discard(node)
-    return kept, singles
-
-
-def _with_work(
-    groups: Sequence[list[Node]], steps: Sequence[Step]
-) -> list[tuple[list[Node], list[Step]]]:
-    """The groups in which a step is work, with their steps."""
-    place = {node: index for index, group in enumerate(groups) for node in group}
-    inside: list[list[Step]] = [[] for _ in groups]
-    for step in steps:
-        inside[place[step.anchor_node]].append(step)
-    return [
-        (group, members)
-        for group, members in zip(groups, inside, strict=True)
-        if any(step.is_work for step in members)
-    ]
 
 
 def _misplaced_sizes(groups: Sequence[Sequence[Node]]) -> set[Node]:

@@ -1,11 +1,10 @@
-"""The ops around int8 steps that our runtime runs, and why it refuses a node.
+"""The ops outside of int8 steps that our runtime runs, and why it refuses a node.
 
 The steps themselves are matched by `patterns/steps.py`. One row of `SUPPORTED` per op.
 """
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +13,6 @@ import torch
 from executorch.exir.delegate import executorch_call_delegate
 from torch.fx import Node
 
-from ..patterns.rules.arithmetic import ARITHMETIC_OPS
 from ..patterns.vocabulary.edge_ops import (
     CLONE_OPS,
     DEQUANTIZE,
@@ -22,28 +20,30 @@ from ..patterns.vocabulary.edge_ops import (
     QUANTIZE,
     SPLIT_OPS,
     SQUEEZE,
+    SYM_SIZE,
     UNSQUEEZE,
     VIEW,
     float_problem,
-    is_contiguous,
     is_float32,
     is_part,
     is_symint,
-    largest_size,
     moved_inputs,
     named_argument,
     node_argument,
     op_name,
     op_of,
-    sizes_of,
     static_quant_params,
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
+from .float_ops import ROWS, float_op_problem
+from .tensor_problems import layout_problem, rank_problem
 
-_MAX_RANK = 8
 # What becomes of an op without a kernel where no other backend takes it.
 ON_THE_CPU = ", so it runs on the CPU and parts the layers around it"
+
+# What is moved and viewed as well as computed.
+_DTYPES = (torch.float32, torch.int8, torch.bool)
 
 # A check gives the reason for refusing a node, or None.
 Check = Callable[[Node], "str | None"]
@@ -64,7 +64,7 @@ def _check_dequantization(node: Node) -> str | None:
 
 
 def _check_alias(node: Node) -> str | None:
-    problem = _check_dtypes(node, (torch.float32, torch.int8))
+    problem = _check_dtypes(node, _DTYPES)
     source, result = tensor_of(node_argument(node, 0)), tensor_of(node)
     if problem is not None or source is None or result is None:
         return problem
@@ -100,7 +100,7 @@ def _check_split(node: Node) -> str | None:
 
 def _check_layout(node: Node) -> str | None:
     tensor = tensor_of(node)
-    if tensor is None or tensor.dtype not in (torch.float32, torch.int8):
+    if tensor is None or tensor.dtype not in _DTYPES:
         return float_problem(node) or f"dtype is {None if tensor is None else tensor.dtype}"
     return layout_problem(node)
 
@@ -116,36 +116,12 @@ def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
     return None
 
 
-def rank_problem(node: Node) -> str | None:
-    """Why kernels can't walk through the tensors of an op that is no alias, or None."""
-    tensors = [one for one in (*node.all_input_nodes, node) if tensor_of(one) is not None]
-    rank = max((len(sizes_of(one)) for one in tensors), default=0)
-    return f"it has {rank} dimensions, more than {_MAX_RANK}" if rank > _MAX_RANK else None
-
-
-def layout_problem(node: Node) -> str | None:
-    """Why the tensor can't be a contiguous buffer of a known largest size, or None."""
-    tensor = tensor_of(node)
-    if tensor is None:
-        return "it is not a tensor"
-    if not is_contiguous(node):
-        return "it is not contiguous; call contiguous() before it"
-    for size in tensor.shape:
-        if isinstance(size, int) and size == 0:
-            return "it is empty; leave it out"
-        if largest_size(size) == math.inf:
-            return (
-                f"dimension {size} has no upper bound: give it one with "
-                "torch.export.Dim(name, max=...)"
-            )
-    return None
-
-
 def _check_scalars(node: Node) -> str | None:
     return None if is_symint(node) else "it is not integer arithmetic on sizes"
 
 
 SUPPORTED: Mapping[Any, Check] = {
+    **dict.fromkeys(ROWS, float_op_problem),
     QUANTIZE: _check_quantization,
     DEQUANTIZE: _check_dequantization,
     VIEW: _check_alias,
@@ -155,7 +131,7 @@ SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(MOVE_OPS, _check_move),
     **dict.fromkeys(SPLIT_OPS, _check_split),
     operator.getitem: _check_part,
-    torch.ops.aten.sym_size.int: _check_scalars,
+    SYM_SIZE: _check_scalars,
     operator.add: _check_scalars,
     operator.sub: _check_scalars,
     operator.mul: _check_scalars,
@@ -186,11 +162,10 @@ def refusal(node: Node) -> str | None:
 
 
 def _int8_operands(node: Node) -> list[Node]:
-    """What a float op reads that has a kernel in int8; empty for all others."""
+    """What a function reads that is a table in int8; empty for all others."""
     if node.op != "call_function" or not is_float32(node):
         return []
     operands = [one for one in node.all_input_nodes if tensor_of(one) is not None]
     if not all(map(is_float32, operands)):
         return []
-    is_function = is_pointwise(node) and len(operands) == 1
-    return operands if is_function or node.target in ARITHMETIC_OPS else []
+    return operands if is_pointwise(node) and len(operands) == 1 else []

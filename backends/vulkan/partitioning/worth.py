@@ -18,8 +18,6 @@ from ..patterns.vocabulary.edge_ops import (
     ALIAS_OPS,
     DEQUANTIZE,
     LINEAR_OPS,
-    MEAN,
-    MEAN_ALL,
     MOVE_OPS,
     QUANTIZE,
     SPLIT_OPS,
@@ -30,6 +28,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
+from .float_ops import REDUCTION_OPS, ROWS
 
 # Submit and wait on a GPU: 31 us for a small MLP on an H100, 20 of them on the device.
 CALL_NS = 30_000.0
@@ -60,30 +59,36 @@ _LAYER = Work(math.inf)
 
 # A dequantize is not here: it is part of the op that reads it. Elementwise ops are `_EACH` too.
 _WORK: Mapping[Any, Work] = {
+    **dict.fromkeys((QUANTIZE, *MOVE_OPS, *ROWS), _EACH),
+    **dict.fromkeys(REDUCTION_OPS, _SUM),
     **dict.fromkeys(LINEAR_OPS, _LAYER),
-    **dict.fromkeys((MEAN, MEAN_ALL), _SUM),
-    **dict.fromkeys((QUANTIZE, *MOVE_OPS), _EACH),
 }
 
 
-def worth_problem(nodes: Sequence[Node], is_constant: Callable[[Node], bool]) -> str | None:
+def worth_problem(
+    nodes: Sequence[Node], is_constant: Callable[[Node], bool], is_quantized: bool
+) -> str | None:
     """Why `nodes` should not be a delegate, or None where they should.
 
     Weighed are those between ops outside, of which a network may have dozens. At the ends of a
-    program there is one each, and a program that is ours whole is one.
+    program there is one each: a quantized one is what its user quantized for, a float one is
+    weighed as well. What has no op outside beside it is a program of its own, and always one.
 
     Args:
         nodes: of the delegate, in graph order.
-        is_constant: whether a placeholder is a constant, which is not moved.
+        is_constant: whether a node is a constant, which is neither moved nor computed.
+        is_quantized: whether int8 steps are part of the work.
     """
-    if not _is_between(set(nodes)):
+    sides = _sides_outside(set(nodes), is_constant)
+    if sides == 0 or (sides == 1 and is_quantized):
         return None
-    saved = sum(map(work_ns, nodes))
+    saved = sum(work_ns(node) for node in nodes if not is_constant(node))
     moved = moved_bytes(nodes, is_constant)
     cost = CALL_NS + moved / BYTES_PER_NS
     if saved > cost:
         return None
-    ops = dict.fromkeys(op_name(node) for node in nodes if _computes(node)) or {"moving data": None}
+    named = (op_name(node) for node in nodes if _is_named(node) and not is_constant(node))
+    ops = dict.fromkeys(named) or {"moving data": None}
     return (
         f"not worth a delegate: {', '.join(ops)} would save the CPU about {saved / 1000:.3g} us, "
         f"and the call with its {moved} bytes in and out takes about {cost / 1000:.3g}; next to a "
@@ -111,11 +116,11 @@ def moved_bytes(nodes: Collection[Node], is_constant: Callable[[Node], bool]) ->
     return sum(_bytes(node) for node in (*inputs, *outputs) if not is_constant(node))
 
 
-def _is_between(members: Collection[Node]) -> bool:
-    """True where an op outside is read, and one outside reads a result."""
-    sources = {source for node in members for source in node.all_input_nodes}
+def _sides_outside(members: Collection[Node], is_constant: Callable[[Node], bool]) -> int:
+    """On how many sides there are ops outside: 1 where they are read or read a result, or 2."""
+    sources = {one for node in members for one in node.all_input_nodes if not is_constant(one)}
     readers = {user for node in members for user in node.users}
-    return all(
+    return sum(
         any(_is_op_outside(node, direction, members) for node in nodes)
         for nodes, direction in ((sources, "all_input_nodes"), (readers, "users"))
     )
@@ -130,7 +135,7 @@ def _is_op_outside(node: Node, direction: str, members: Collection[Node]) -> boo
     return any(_is_op_outside(one, direction, members) for one in getattr(node, direction))
 
 
-def _computes(node: Node) -> bool:
+def _is_named(node: Node) -> bool:
     return node.target not in (QUANTIZE, DEQUANTIZE, *ALIAS_OPS, *SPLIT_OPS) and not is_symint(node)
 
 

@@ -21,10 +21,12 @@ from executorch.backends.vulkan.patterns.pattern_registry import (
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from .passes.constant_operands import fold_constants
 from .passes.early_sizes import match_late_size, rewrite_late_size
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
 from .passes.split_slices import match_part, rewrite_part
 from .passes.uint8_activations import rewrite_uint8
+from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
 from .quantized_linear import QuantizedLinearMatch, match_quantized_linear
 from .rules.linear_rewrite import rewrite_quantized_linear
@@ -55,6 +57,7 @@ def register() -> None:
     register_pattern_replacement(WHOLE_GRAPH)(_rewrite_whole_graph)
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
     _register_ours("etvk_split", match_part, rewrite_part)
+    _register_ours("etvk_unsqueezed", match_squeezable, rewrite_squeezable)
     _register_ours("etvk_late_size", match_late_size, rewrite_late_size)
     _register_ours("etvk_dynamic_view", match_dynamic_view, rewrite_dynamic_view)
 
@@ -70,10 +73,12 @@ def _register_ours(name: str, match: Callable[[Node], Any], rewrite: Callable[..
 
 
 def _keep_stock_rules_out() -> None:
-    """Let no stock rule that goes by nodes apply inside our partitions."""
+    """Let no stock rule apply inside our partitions."""
     for entry in fusable_patterns.values():
         if entry.detector_fn is not None:
             entry.detector_fn = _outside_ours(entry.detector_fn)
+        elif entry.create_replacement_fn is not None:
+            entry.create_replacement_fn = _done_outside_ours(entry.create_replacement_fn)
 
 
 def _keep_pattern_graphs() -> None:
@@ -85,6 +90,16 @@ def _keep_pattern_graphs() -> None:
 
 def _outside_ours(detect: Callable[[Node], Any]) -> Callable[[Node], Any]:
     return lambda node: None if is_ours(node) else detect(node)
+
+
+def _done_outside_ours(replace: Callable[..., None]) -> Callable[..., None]:
+    """As `_outside_ours`, for rules that go by pattern graphs, which have no detector."""
+
+    def replace_outside(program: ExportedProgram, graph_module: GraphModule, match: Any) -> None:
+        if not any(map(is_ours, match.all_nodes)):
+            replace(program, graph_module, match)
+
+    return replace_outside
 
 
 def _match_whole_graph(node: Node) -> NodeMatch | None:
@@ -118,6 +133,7 @@ def _rewrite_whole_graph(
                 "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
             )
     rewrite_steps(constants, plan.steps)
+    fold_constants(Constants(program), graph_module.graph)
 
 
 def _register_linear() -> None:

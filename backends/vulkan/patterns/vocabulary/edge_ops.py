@@ -68,7 +68,10 @@ ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
 MEAN = _aten.mean.dim
 MEAN_ALL = _aten.mean.default
 
+SYM_SIZE = torch.ops.aten.sym_size.int
+
 RELU = _aten.relu.default
+GELU = _aten.gelu.default
 HARDTANH = _aten.hardtanh.default
 RELU6 = _aten.relu6.default
 CLAMP = _aten.clamp.default

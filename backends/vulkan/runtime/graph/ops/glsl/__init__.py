@@ -1,0 +1,1 @@
+"""Shaders, and the tables that Python reads too."""
