@@ -20,6 +20,7 @@ from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
 
 IN, OUT = Grid(0.0517), Grid(0.0973, -7)
 on_cpu = partial(torch.softmax, dim=-1)
+PERMUTE = "aten.permute_copy.default"
 CONFIG = EdgeCompileConfig(_check_ir_validity=False)
 
 
@@ -94,6 +95,74 @@ def test_only_what_is_between_ops_outside_is_weighed(before: Any, behind: Any) -
 
     wanted = 0 if before is on_cpu and behind is on_cpu else 1
     assert len(read_delegates(lowered(Model(), 4, 8))) == wanted
+
+
+@pytest.mark.parametrize("where", ["before", "behind", "between"])
+def test_float_ops_beside_ops_outside_are_weighed(where: str) -> None:
+    class Model(nn.Module):
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.function = functions(count)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x if where == "before" else on_cpu(x)
+            x = self.function(x)
+            return x if where == "behind" else on_cpu(x)
+
+    program = lowered(Model(1), 4, 10)
+    assert not read_delegates(program)
+    exported = torch.export.export(Model(1), (torch.zeros(4, 10),))
+    partitioner = VulkanPartitioner()
+    partitioner.partition(to_edge(exported, compile_config=CONFIG).exported_program())
+    [rejection] = partitioner.rejections
+    assert rejection.reason == (
+        "not worth a delegate: aten.sin.default would save the CPU about 0.012 us, and the call "
+        "with its 320 bytes in and out takes about 30.1; next to a layer on Vulkan it runs there "
+        "as well"
+    )
+    [delegate] = read_delegates(lowered(Model(12), 1024, 1024))
+    assert delegate.op_names == ("aten.sin.default",) * 12
+
+
+def test_a_float_program_that_is_ours_whole_is_a_delegate() -> None:
+    class Model(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.reshape(4, 5).abs().t()
+
+    [delegate] = read_delegates(lowered(Model(), 20))
+    assert delegate.op_names == ("aten.view_copy.default", "aten.abs.default", PERMUTE)
+
+
+def test_float_ops_beside_a_layer_are_not_weighed() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = Layer(weight=QuantizedWeight(8, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.layer(torch.sin(on_cpu(x)))
+            return on_cpu(x / (1 + x.abs().sum(-1, keepdim=True)))
+
+    [delegate] = read_delegates(lowered(Model(), 1, 8))
+    assert delegate.op_names[0] == "et_vk.prepack.default"
+    assert {"aten.sin.default", "aten.sum.dim_IntList", "aten.div.Tensor"} <= {*delegate.op_names}
+
+
+def test_constants_are_neither_computed_nor_moved() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weight", torch.ones(1024, 1024))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return on_cpu(x * self.weight.exp().sin().sin().sin()[0, :8])
+
+    partitioner = VulkanPartitioner()
+    exported = torch.export.export(Model(), (torch.zeros(4, 8),))
+    partitioner.partition(to_edge(exported, compile_config=CONFIG).exported_program())
+    [rejection] = partitioner.rejections
+    assert "aten.mul.Tensor would save the CPU about 0.0096 us" in rejection.reason
+    assert "the call with its 256 bytes in and out takes about 30.1" in rejection.reason
 
 
 def test_views_alone_are_no_delegate() -> None:
