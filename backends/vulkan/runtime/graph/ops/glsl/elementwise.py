@@ -3,7 +3,7 @@
 A row is one op of a program: "aten." and its `aten` are the name in a blob. elementwise_code.py
 makes of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++
 registers the ops; the partitioner and the tests read the rows. A new op is one row here, with what
-its expression calls in elementwise/float_functions.glsl. This file imports no torch.
+its expression calls in what elementwise/float_functions.glsl includes. This file imports no torch.
 
 Expressions are of `vec4` x, or a, b and c, and where they end as a truth value of `bvec4`. Operands
 of "bool" come as 0.0 and 1.0. Parameters are `float`, by position alpha, beta and gamma.
