@@ -126,17 +126,22 @@ def test_values(name: str, order: str) -> None:
 class OnCpu(nn.Module):
     """Two layers with an op between them that neither backend has a kernel for."""
 
-    def __init__(self, ops: int = 1, shares: bool = False) -> None:
+    def __init__(
+        self,
+        ops: int = 1,
+        shares: bool = False,
+        behind: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+    ) -> None:
         super().__init__()
         self.weights = nn.ModuleList(QuantizedWeight(8, 8, seed=seed) for seed in range(3))
-        self.ops, self.shares = ops, shares
+        self.ops, self.shares, self.behind = ops, shares, behind
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         grid = Grid(0.1, -7)
         x = grid.round_trip(nn.functional.linear(Grid().round_trip(x), self.weights[0]()))
         y = x
         for _ in range(self.ops):
-            y = grid.round_trip(torch.cumsum(y, -1))
+            y = grid.round_trip(self.behind(torch.cumsum(y, -1)))
         y = grid.round_trip(nn.functional.linear(y, self.weights[1]()))
         if self.shares:
             y = grid.round_trip(y + grid.round_trip(nn.functional.linear(x, self.weights[2]())))
@@ -167,6 +172,17 @@ def test_a_foreign_op_keeps_its_quantization(ops: int) -> None:
         (QUANTIZE, LINEAR),
         (LINEAR, DEQUANTIZE),
     ]
+
+
+def test_a_function_behind_a_foreign_op_stays_with_it() -> None:
+    inputs = (torch.randn(4, 8),)
+    module = OnCpu(behind=torch.relu)
+    program = lower(module, inputs, VulkanPartitioner(), Nothing())
+    wanted = [DEQUANTIZE, "aten.cumsum.default", "aten.relu.default", QUANTIZE]
+    assert ops_outside(program) == wanted
+    program = lower(module, inputs, VulkanPartitioner())
+    assert ops_outside(program) == ["aten.cumsum.default"]
+    assert read_delegates(program)[1].op_names[0] == "aten.relu.default"
 
 
 def test_alone_nothing_is_left_to_others() -> None:

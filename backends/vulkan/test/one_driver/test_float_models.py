@@ -206,10 +206,14 @@ def test_functions_of_special_pairs() -> None:
         return [call(row, a, b) for row in rows]
 
     values = torch.tensor([math.nan, math.inf, -math.inf, 0.0, 1.0, -1.5, 3.0])
-    check(Function(function), [values[:, None], values], names=[row.aten for row in rows])
+    check(
+        Function(function),
+        [values.reshape(-1, 1).clone(), values],
+        names=[row.aten for row in rows],
+    )
 
 
-@pytest.mark.parametrize("number", [2, 0.75, -3, True], ids=str)
+@pytest.mark.parametrize("number", [2, 0.75, -3], ids=str)
 def test_every_function_of_a_tensor_and_a_number(number: Any) -> None:
     rows = [*binary_rows("b"), *binary_rows("a")]
 
@@ -316,7 +320,7 @@ def rotary(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
         lambda x: torch.relu(x.reshape(3, 1, 1, 8)).reshape(-1),
         lambda x: x.t().reshape(2, -1).abs().reshape(8, 3).exp(),
         lambda x: rms_norm(x, x[0].abs()),
-        lambda x: rotary(x.reshape(1, 3, 4, 2), x[:2, :2], x[:2, 2:4]),
+        lambda x: rotary(x.reshape(1, 3, 4, 2), *x[:2].reshape(2, 1, 4, 2)),
         lambda x: (x - x.amax(-1, keepdim=True)).exp() / x.exp().sum(-1, keepdim=True),
         lambda x: torch.cat([part.sigmoid() for part in x.chunk(2, -1)], 0),
         lambda x: torch.logsumexp(x, 1) + F.softplus(x).mean(1) * F.logsigmoid(x).sum(1),
