@@ -203,45 +203,6 @@ void ComputeGraph::run(bool timed_ops) {
   check_validation_layer();
 }
 
-std::vector<OpTime> ComputeGraph::op_times() const {
-  std::vector<OpTime> times;
-  uint32_t last = UINT32_MAX;
-  for (const StepTime& step : commands_.step_times()) {
-    if (step.owner != last) {
-      times.push_back(op_time(step.owner));
-      times.back().start_us = step.start_us;
-      last = step.owner;
-    }
-    if (step.row != nullptr) {
-      times.back().kernels.emplace_back(step.row->name);
-    }
-    times.back().bytes += step.bytes;
-    times.back().end_us = step.end_us;
-  }
-  return times;
-}
-
-OpTime ComputeGraph::op_time(uint32_t owner) const {
-  OpTime time;
-  if (owner == 0 || owner > nodes_.size()) {
-    time.op = owner == 0 ? "copy inputs to the device" : "copy outputs from the device";
-    return time;
-  }
-  const Node& node = nodes_[owner - 1];
-  time.op = node.op;
-  time.node_id = node.node_id;
-  const auto add_sizes = [this](const std::vector<ValueId>& ids, auto& to) {
-    for (ValueId id : ids) {
-      if (is_tensor(id) && !values_.is_constant(id)) {
-        to.push_back(sizes(id));
-      }
-    }
-  };
-  add_sizes(node.reads, time.inputs);
-  add_sizes(node.writes, time.outputs);
-  return time;
-}
-
 void ComputeGraph::check_validation_layer() {
   const uint64_t messages = context_.device.instance().validation_message_count();
   const uint64_t raised = messages - std::exchange(validation_messages_, messages);

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,6 +13,7 @@
 #include "graph/GraphDef.h"
 #include "graph/HostBuffers.h"
 #include "graph/Memory.h"
+#include "graph/Node.h"
 #include "graph/OpArgs.h"
 #include "graph/OpTime.h"
 #include "graph/Program.h"
@@ -22,16 +22,6 @@
 #include "vk/Context.h"
 
 namespace etvk {
-
-// One step of the program. `record` works out the sizes of `writes` from the current sizes of
-// `reads` (or a symbolic integer), sets them, and adds the dispatches for exactly these.
-struct Node {
-  std::string op;
-  std::vector<ValueId> reads;
-  std::vector<ValueId> writes;
-  std::function<void(Commands&)> record;
-  int32_t node_id = -1;  // of the op that it is for; the graph sets it
-};
 
 class ComputeGraph {
  public:
@@ -76,7 +66,9 @@ class ComputeGraph {
   // What the constructor did, in order.
   const std::vector<LoadPhase>& load_phases() const { return load_phases_; }
   // Of the last run(true), in order; ops that dispatch nothing are not there.
-  std::vector<OpTime> op_times() const;
+  std::vector<OpTime> op_times() const {
+    return etvk::op_times(commands_.step_times(), nodes_, values_);
+  }
 
   // ---- For op implementations, while nodes are built and when they are recorded.
 
@@ -133,7 +125,6 @@ class ComputeGraph {
   void plan_memory();
   void record();
   void record_nodes();
-  OpTime op_time(uint32_t owner) const;
   // The phase from `start` on has ended.
   void end_phase(const char* name, std::chrono::steady_clock::time_point& start);
   void check_validation_layer();

@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "graph/Node.h"
+#include "graph/Values.h"
+#include "vk/Commands.h"
+
 namespace etvk {
 
 // What one op took on the GPU.
@@ -18,6 +22,11 @@ struct OpTime {
   double start_us = 0.0;  // since the first command's start
   double end_us = 0.0;
 };
+
+// Of a submission whose steps belong to the nodes in their order: owner 0 is copies of inputs, i +
+// 1 node i, and what is behind them copies of outputs.
+std::vector<OpTime> op_times(const std::vector<StepTime>& steps, const std::vector<Node>& nodes,
+                             const Values& values);
 
 // A part of making a ComputeGraph.
 struct LoadPhase {

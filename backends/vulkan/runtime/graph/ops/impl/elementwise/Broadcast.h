@@ -14,8 +14,8 @@ Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b);
 
 constexpr ValueId kNoTensor = -1;  // an operand that is a number
 
-// Loops over y, nested as its dimensions are in memory, with the strides of each operand: 0 where it
-// is repeated.
+// Loops over y, nested as its dimensions are in memory, with the strides of each operand: 0 where
+// it is repeated.
 Loops broadcast_loops(const ComputeGraph& graph, const std::string& op, ValueId y,
                       const std::vector<ValueId>& operands);
 

@@ -105,7 +105,8 @@ void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs&
   ETVK_CHECK(elements > 0, kInvalidProgram,
              args.op << ": a reduction of no elements, x is " << shape_text(sizes));
   const KernelRow& row = row_for(graph, elements);
-  Reduction reduction = reduction_of(args.x, reduced_loops(graph, args.op, args.reduced, args.x), count);
+  Reduction reduction =
+      reduction_of(args.x, reduced_loops(graph, args.op, args.reduced, args.x), count);
   const auto reduced = static_cast<float>(reduction.loops.reduced_count);
   reduction.push.elements = reduced;
   uint32_t parts = 1;
@@ -121,8 +122,9 @@ void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs&
   graph.set_sizes(args.partial, {int64_t{count} * parts});
   dispatch(graph, commands, args, row, reduction, args.partial, parts, false);
   const std::vector<bool> rows_are_reduced = {true, false};
-  Reduction second =
-      reduction_of(args.partial, reduced_loops(args.op, rows_are_reduced, {parts, count}, {count, 1}, {0, 1}), count);
+  Reduction second = reduction_of(
+      args.partial, reduced_loops(args.op, rows_are_reduced, {parts, count}, {count, 1}, {0, 1}),
+      count);
   second.push.elements = reduced;
   dispatch(graph, commands, args, row_for(graph, uint64_t{count} * parts), second, args.y, 1, true);
 }

@@ -23,9 +23,9 @@ struct ReducedLoops {
   int64_t reduced_count = 1;  // elements of one result
 };
 
-// Of a tensor of these sizes and strides; `memory_dims` are its dimensions from the outermost one in
-// memory on. Kept ones are nested as those of a row-major result, reduced ones as in memory. Throws
-// kNotSupported naming `op` for too many loops.
+// Of a tensor of these sizes and strides; `memory_dims` are its dimensions from the outermost one
+// in memory on. Kept ones are nested as those of a row-major result, reduced ones as in memory.
+// Throws kNotSupported naming `op` for too many loops.
 ReducedLoops reduced_loops(const std::string& op, const std::vector<bool>& is_reduced,
                            const Sizes& sizes, const Sizes& strides,
                            const std::vector<size_t>& memory_dims);

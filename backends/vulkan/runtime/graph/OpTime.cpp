@@ -1,0 +1,52 @@
+#include "graph/OpTime.h"
+
+namespace etvk {
+
+namespace {
+
+std::vector<std::vector<int64_t>> sizes_of(const std::vector<ValueId>& ids, const Values& values) {
+  std::vector<std::vector<int64_t>> sizes;
+  for (ValueId id : ids) {
+    if (values.is_tensor(id) && !values.is_constant(id)) {
+      sizes.push_back(values.sizes(id));
+    }
+  }
+  return sizes;
+}
+
+OpTime start_of(const StepTime& step, const std::vector<Node>& nodes, const Values& values) {
+  OpTime time;
+  time.start_us = step.start_us;
+  if (step.owner == 0 || step.owner > nodes.size()) {
+    time.op = step.owner == 0 ? "copy inputs to the device" : "copy outputs from the device";
+    return time;
+  }
+  const Node& node = nodes[step.owner - 1];
+  time.op = node.op;
+  time.node_id = node.node_id;
+  time.inputs = sizes_of(node.reads, values);
+  time.outputs = sizes_of(node.writes, values);
+  return time;
+}
+
+}  // namespace
+
+std::vector<OpTime> op_times(const std::vector<StepTime>& steps, const std::vector<Node>& nodes,
+                             const Values& values) {
+  std::vector<OpTime> times;
+  const StepTime* last = nullptr;
+  for (const StepTime& step : steps) {
+    if (last == nullptr || step.owner != last->owner) {
+      times.push_back(start_of(step, nodes, values));
+    }
+    last = &step;
+    if (step.row != nullptr) {
+      times.back().kernels.emplace_back(step.row->name);
+    }
+    times.back().bytes += step.bytes;
+    times.back().end_us = step.end_us;
+  }
+  return times;
+}
+
+}  // namespace etvk
