@@ -452,14 +452,25 @@ std::string OpCase::compare(const uint8_t* got) const {
                : "byte " + std::to_string(actual - got) + " of y is " + std::to_string(*actual) +
                      ", expected " + std::to_string(*wanted);
   }
-  for (size_t i = 0; i < expected.size(); i += 4) {
-    float actual = 0.0f;
-    float wanted = 0.0f;
-    std::memcpy(&actual, got + i, 4);
-    std::memcpy(&wanted, &expected[i], 4);
-    if (!(std::abs(double{actual} - wanted) <= kRelativeError * std::abs(wanted))) {
-      return "element " + std::to_string(i / 4) + " of y is " + std::to_string(actual) +
-             ", expected " + std::to_string(wanted);
+  const auto float_in = [](const uint8_t* bytes, size_t at) {
+    float value = 0.0f;
+    std::memcpy(&value, bytes + 4 * at, 4);
+    return value;
+  };
+  const size_t count = expected.size() / 4;
+  const size_t row = y.dims.empty() ? 1 : static_cast<size_t>(y.dims.back());
+  for (size_t first = 0; first < count; first += row) {
+    double largest = 0.0;
+    for (size_t i = first; i < first + row; ++i) {
+      largest = std::max(largest, std::abs(double{float_in(expected.data(), i)}));
+    }
+    for (size_t i = first; i < first + row; ++i) {
+      const double wanted = float_in(expected.data(), i);
+      const double actual = float_in(got, i);
+      if (!(std::abs(actual - wanted) <= kRelativeError * largest)) {
+        return "element " + std::to_string(i) + " of y is " + std::to_string(actual) +
+               ", expected " + std::to_string(wanted);
+      }
     }
   }
   return "";

@@ -11,7 +11,7 @@
 
 namespace etvk::bench {
 
-constexpr double kRelativeError = 1e-5;
+constexpr double kRelativeError = 1e-5;  // of the largest magnitude of the row
 
 struct OpCase {
   std::string name;            // "table"

@@ -15,7 +15,7 @@ import pytest
 
 import reference
 from linear_fixture import assert_same_bytes
-from op_fixture import Constant, Dynamic, Output, run_chain
+from op_fixture import Constant, Dynamic, Output, each_row, force_row, run_chain
 
 PERMUTE = "aten.permute_copy.default"
 TRANSPOSE = "aten.transpose_copy.int"
@@ -249,8 +249,17 @@ def test_views_of_the_channels(shape: tuple[int, ...]) -> None:
 # ---- Ops that take either order.
 
 
+@each_row(
+    "strided_copy_bytes",
+    "strided_copy_words",
+    "strided_copy_groups",
+    "transpose_bytes",
+    "transpose_words",
+)
 @every_shape
-def test_moves(shape: tuple[int, ...]) -> None:
+def test_moves(shape: tuple[int, ...], row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each kernel that GPUs would choose, too."""
+    force_row(monkeypatch, row)
     x, other = numbers(shape, 1), numbers(shape, 2)
     for dim, size in enumerate(shape):
         index = (slice(None),) * dim

@@ -104,12 +104,13 @@ void dispatch_strided(ComputeGraph& graph, Commands& commands, const std::string
 constexpr size_t kNoLoop = SIZE_MAX;
 constexpr int64_t kLeastTransposed = 16;  // rows and columns; below, tiles would be mostly empty
 
-// The loop that is innermost in x, where another one is in y and y is a single row; both are long
-// enough for tiles.
+// The loop that is innermost in x, where another one is in y and the copy fills y from its start on;
+// both are long enough for tiles.
 size_t transposed_loop(const StridedCopy& copy) {
   const Sizes& strides = copy.loops.strides[0];
   const Sizes& sizes = copy.loops.sizes;
-  if (copy.target.run != copy.count || strides.back() == 1 || sizes.back() < kLeastTransposed) {
+  const bool fills = copy.target.run == copy.count && copy.target.offset == 0;
+  if (!fills || strides.back() == 1 || sizes.back() < kLeastTransposed) {
     return kNoLoop;
   }
   for (size_t i = 0; i + 1 < strides.size(); ++i) {
