@@ -17,8 +17,19 @@ from torch.fx import GraphModule, Interpreter
 
 from executorch_vulkan import custom_ops
 from executorch_vulkan.program import Delegate, SizeValue, TensorValue, read_delegates
+from executorch_vulkan.runtime.graph.ops.glsl.elementwise import (
+    BINARY,
+    REDUCTIONS,
+    TERNARY,
+    UNARY,
+    Binary,
+    Reduction,
+    Ternary,
+    Unary,
+)
 
 _DTYPES = {
+    "BOOL": torch.bool,
     "INT8": torch.int8,
     "INT32": torch.int32,
     "FLOAT32": torch.float32,
@@ -58,6 +69,23 @@ _OPS: dict[str, Callable[..., Any]] = {
     "sub": operator.sub,
     "floordiv": operator.floordiv,
 }
+
+
+def _float_op(row: Unary | Binary | Ternary | Reduction) -> Callable[..., torch.Tensor]:
+    """The row's op in PyTorch, called as a blob does it, with all arguments by position."""
+    packet, _, overload = row.aten.partition(".")
+    op = getattr(getattr(torch.ops.aten, packet), overload)
+    by_keyword = [argument.name for argument in op._schema.arguments if argument.kwarg_only]
+
+    def call(*args: Any) -> torch.Tensor:
+        count = len(args) - len(by_keyword)
+        return op(*args[:count], **dict(zip(by_keyword, args[count:], strict=True)))
+
+    return call
+
+
+_ROWS = (*UNARY, *BINARY, *TERNARY, *REDUCTIONS)
+_OPS |= {f"aten.{row.aten}": _float_op(row) for row in _ROWS}
 
 
 def run_delegate(delegate: Delegate, inputs: tuple[Any, ...]) -> list[Any]:
