@@ -211,11 +211,10 @@ FLOAT_REASONS: dict[str, tuple[Callable[[torch.Tensor], Any], str, str]] = {
         "it multiplies two activations, for which there is no kernel here, quantized or not; leave "
         "it out of the quantization",
     ),
-    "double": (
-        lambda x: x.double().mean(0).float(),
-        "aten.mean.dim",
-        "it computes in torch.float64, and layers here in int8 and float32; call float() on the "
-        "model before it is quantized, and on its inputs",
+    "count": (
+        lambda x: (x > 0).sum(),
+        "aten.sum.dim_IntList",
+        "aten_gt_scalar is bool, and this op runs here on float32; convert it before",
     ),
     "function": (
         torch.erfinv,
