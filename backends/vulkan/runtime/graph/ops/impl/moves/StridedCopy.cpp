@@ -104,8 +104,8 @@ void dispatch_strided(ComputeGraph& graph, Commands& commands, const std::string
 constexpr size_t kNoLoop = SIZE_MAX;
 constexpr int64_t kLeastTransposed = 16;  // rows and columns; below, tiles would be mostly empty
 
-// The loop that is innermost in x, where another one is in y and the copy fills y from its start on;
-// both are long enough for tiles.
+// The loop that is innermost in x, where another one is in y and the copy fills y from its start
+// on; both are long enough for tiles.
 size_t transposed_loop(const StridedCopy& copy) {
   const Sizes& strides = copy.loops.strides[0];
   const Sizes& sizes = copy.loops.sizes;
