@@ -881,7 +881,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         "dynamic_convolution_before",
         _Classifier,
         ((2, 1, 8, 8),),
-        (("aten.relu.default", FIXED_VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        ((VIEW, "aten.relu.default", FIXED_VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
         frozenset({"aten.convolution.default", "sym_size.int"}),
         dynamic_shapes=({0: _BATCH},),
         other_shapes=tuple(((b, 1, 8, 8),) for b in (1, 16)),
