@@ -10,6 +10,7 @@ from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
 from ..partitioner import VulkanPartitioner
 from ..reporting.explain import explain
+from .files import require_file
 
 NAME = "explain"
 
@@ -19,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    if not options.model.is_file():
-        raise FileNotFoundError(f"{options.model} is no file")
+    require_file(options.model)
     try:
         program = torch.export.load(options.model)
     except Exception as error:  # of many kinds, by what the file is instead

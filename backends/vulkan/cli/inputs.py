@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from executorch.runtime import Program, Runtime
 
+from .files import require_file
+
 # By ExecuTorch's code of the dtype.
 _DTYPES = {
     0: torch.uint8,
@@ -56,8 +58,8 @@ def load(options: argparse.Namespace, traced: bool = False) -> Program:
         OSError, ValueError: where it can't be read.
     """
     for path in (options.model, options.data):
-        if path is not None and not path.is_file():
-            raise FileNotFoundError(f"{path} is no file")
+        if path is not None:
+            require_file(path)
     try:
         program = Runtime.get().load_program(
             str(options.model),
@@ -118,8 +120,7 @@ def _check_shape(what: str, shape: Sequence[int], bounds: Sequence[int]) -> None
 
 
 def _read(path: Path) -> torch.Tensor:
-    if not path.is_file():
-        raise FileNotFoundError(f"--input {path} is no file")
+    require_file(path, "--input")
     try:
         value = torch.from_numpy(np.load(path)) if path.suffix == ".npy" else torch.load(path)
     except Exception as error:  # of many kinds, by what the file is instead

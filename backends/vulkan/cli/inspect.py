@@ -18,6 +18,7 @@ from executorch.exir.schema import (
 )
 
 from ..program import TensorValue, read_blob
+from .files import require_file
 
 NAME = "inspect"
 
@@ -28,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    if not options.model.is_file():
-        raise FileNotFoundError(f"{options.model} is no file")
+    require_file(options.model)
     data = options.model.read_bytes()
     try:
         file = deserialize_pte_binary(data)

@@ -70,7 +70,7 @@ def adopt(
     return op
 
 
-def edge_op(name: str) -> Any:
-    """et_vk.`name`, with an overload or the default one, in the edge dialect."""
+def edge_op(name: str, namespace: str = "et_vk") -> Any:
+    """`namespace`.`name`, with an overload or the default one, in the edge dialect."""
     packet, _, overload = name.partition(".")
-    return getattr(getattr(exir_ops.edge.et_vk, packet), overload or "default")
+    return getattr(getattr(getattr(exir_ops.edge, namespace), packet), overload or "default")

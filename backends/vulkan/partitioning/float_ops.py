@@ -7,44 +7,36 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
-from executorch.exir.dialects._ops import ops as exir_ops
 from torch.fx import Node
 
+from ..custom_ops.definition import edge_op
 from ..patterns.vocabulary.edge_ops import float_problem, op_name, tensor_of
+from ..runtime.graph.ops.glsl import elementwise
 from ..runtime.graph.ops.glsl.elementwise import (
-    BINARY,
     BOOL,
     FLOAT32,
     REDUCTIONS,
-    TERNARY,
-    UNARY,
     Binary,
     Reduction,
+    Row,
     Ternary,
     Unary,
 )
 from .tensor_problems import layout_problem, rank_problem
 
-OpRow: TypeAlias = "Unary | Binary | Ternary | Reduction"
 
-
-def _edge_op(aten: str) -> Any:
-    packet, _, overload = aten.partition(".")
-    return getattr(getattr(exir_ops.edge.aten, packet), overload)
-
-
-def _by_op(rows: Sequence[OpRow]) -> Mapping[Any, Sequence[OpRow]]:
-    found: dict[Any, list[OpRow]] = defaultdict(list)
+def _by_op(rows: Sequence[Row]) -> Mapping[Any, Sequence[Row]]:
+    found: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
-        found[_edge_op(row.aten)].append(row)
+        found[edge_op(row.aten, "aten")].append(row)
     return dict(found)
 
 
 # By edge op: its rows, more than one where string arguments tell them apart.
-ROWS = _by_op((*UNARY, *BINARY, *TERNARY, *REDUCTIONS))
+ROWS = _by_op(elementwise.ROWS)
 REDUCTION_OPS = frozenset(_by_op(REDUCTIONS))
 
 
@@ -85,11 +77,11 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Node) and tensor_of(value) is not None
 
 
-def _keywords(row: OpRow) -> dict[str, str | None]:
+def _keywords(row: Row) -> dict[str, str | None]:
     return dict(row.keywords) if isinstance(row, (Unary, Binary)) else {}
 
 
-def _has_keywords(row: OpRow, arguments: Mapping[str, Any]) -> bool:
+def _has_keywords(row: Row, arguments: Mapping[str, Any]) -> bool:
     return all(arguments[name] == value for name, value in _keywords(row).items())
 
 
@@ -100,7 +92,7 @@ def _keyword_problem(node: Node, arguments: Mapping[str, Any]) -> str:
     return f"{op_name(node)} has {name} {arguments[name]}; those that run here are {values}"
 
 
-def _operand_problem(row: OpRow, operands: Sequence[Node]) -> str | None:
+def _operand_problem(row: Row, operands: Sequence[Node]) -> str | None:
     if isinstance(row, Ternary):
         allowed: list[tuple[str, ...]] = [(BOOL,), (FLOAT32,), (FLOAT32,)]
     else:
@@ -117,7 +109,7 @@ def _operand_problem(row: OpRow, operands: Sequence[Node]) -> str | None:
     return None
 
 
-def _number_problem(node: Node, row: OpRow, arguments: Mapping[str, Any]) -> str | None:
+def _number_problem(node: Node, row: Row, arguments: Mapping[str, Any]) -> str | None:
     """Dimensions and numbers are in the blob, so a program must not compute them."""
     for name, value in arguments.items():
         if any(isinstance(one, Node) and not _is_tensor(one) for one in _listed(value)):
@@ -135,7 +127,7 @@ def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _result_problem(row: OpRow, node: Node) -> str | None:
+def _result_problem(row: Row, node: Node) -> str | None:
     wanted = FLOAT32 if isinstance(row, Reduction) else row.result
     if _dtype(node) == wanted:
         return None

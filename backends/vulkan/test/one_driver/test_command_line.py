@@ -34,7 +34,7 @@ def dynamic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def call(capsys: pytest.CaptureFixture[str]):
     """Runs a command; what it prints."""
 
     def called(*arguments: object) -> str:
@@ -48,7 +48,7 @@ def call(capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def fail(capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def fail(capfd: pytest.CaptureFixture[str]):
     """Runs a command that must fail; its one line."""
 
     def failed(*arguments: object) -> str:
@@ -62,14 +62,14 @@ def fail(capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
     return failed
 
 
-def test_devices(call) -> None:  # type: ignore[no-untyped-def]
+def test_devices(call) -> None:
     found = json.loads(call("devices", "--json"))
     assert [one["selected"] for one in found].count(True) == 1
     text = call("devices")
     assert all(one["name"] in text and one["driver"] in text for one in found)
 
 
-def test_run_with_files(call, mlp: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_run_with_files(call, mlp: Path, tmp_path: Path) -> None:
     inputs = CASES["mlp"].inputs()
     expected = run(mlp.read_bytes(), inputs)
     np.save(tmp_path / "x.npy", inputs[0].numpy())
@@ -83,7 +83,7 @@ def test_run_with_files(call, mlp: Path, tmp_path: Path) -> None:  # type: ignor
     assert len(printed) == 1
 
 
-def test_run_of_a_dynamic_program(call, dynamic: Path) -> None:  # type: ignore[no-untyped-def]
+def test_run_of_a_dynamic_program(call, dynamic: Path) -> None:
     size = ("--size", "0=3x5x16", "--seed", "7")
     text = call("run", dynamic, *size, "--repeat", "2")
     assert "input 0   float32 [3, 5, 16]" in text and "[3, 5, 2, 8]" in text
@@ -94,7 +94,7 @@ def test_run_of_a_dynamic_program(call, dynamic: Path) -> None:  # type: ignore[
     )
 
 
-def test_inspect(call, mlp: Path, dynamic: Path) -> None:  # type: ignore[no-untyped-def]
+def test_inspect(call, mlp: Path, dynamic: Path) -> None:
     [method] = json.loads(call("inspect", mlp, "--json"))
     [delegate] = method["delegates"]
     assert method["method"] == "forward" and method["cpu_ops"] == {}
@@ -103,7 +103,7 @@ def test_inspect(call, mlp: Path, dynamic: Path) -> None:  # type: ignore[no-unt
     assert "at most [16, 32, 16]" in call("inspect", dynamic)
 
 
-def test_explain(call, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_explain(call, tmp_path: Path) -> None:
     _, exported = export_quantized(CASES["mlp"])
     torch.export.save(exported, tmp_path / "mlp.pt2")
     assert call("explain", tmp_path / "mlp.pt2").count("q8ta_linear") >= 3
@@ -124,7 +124,7 @@ class Bars(HTMLParser):
         self.loaded += [tag for key in ("src", "href") if key in named]
 
 
-def test_profile(call, mlp: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_profile(call, mlp: Path, tmp_path: Path) -> None:
     page, trace = tmp_path / "p.html", tmp_path / "p.json"
     arguments = ("profile", mlp, "--repeat", "3", "--html", page, "--trace", trace)
     described = json.loads(call(*arguments, "--json"))
@@ -148,7 +148,7 @@ def test_profile(call, mlp: Path, tmp_path: Path) -> None:  # type: ignore[no-un
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_the_page_in_a_browser(call, mlp: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_page_in_a_browser(call, mlp: Path, tmp_path: Path) -> None:
     page = tmp_path / "p.html"
     rows = json.loads(call("profile", mlp, "--repeat", "2", "--html", page, "--json"))["rows"]
     counting = "<script>document.title = document.querySelectorAll('.bar div').length + ' ' + \
@@ -163,7 +163,7 @@ def test_the_page_in_a_browser(call, mlp: Path, tmp_path: Path) -> None:  # type
     assert f"<title>{len(rows)} {len(rows)}</title>" in shown
 
 
-def test_failures_are_one_line(fail, mlp: Path, dynamic: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_failures_are_one_line(fail, mlp: Path, dynamic: Path, tmp_path: Path) -> None:
     damaged, text = tmp_path / "damaged.pte", tmp_path / "x.npy"
     damaged.write_bytes(mlp.read_bytes()[:500])
     text.write_text("no array")

@@ -13,22 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from drivers import DRIVERS, on_driver
 from linear_fixture import BUILD, built
 
 SANITIZED = BUILD.parent / "sanitize" / "bin" / "etvk_fuzz"  # by scripts/build_fuzzer.sh
 
 
-def icd(driver: str) -> str:
-    """The ICD file of a CPU driver; skips the test where the driver is not there."""
-    if driver == "swiftshader":
-        found = os.environ.get("ETVK_SWIFTSHADER_ICD", "")
-    else:
-        files = [*Path("/usr/share").glob("vulkan/icd.d/lvp_icd*.json")]
-        files += Path("/etc").glob("vulkan/icd.d/lvp_icd*.json")
-        found = str(files[0]) if files else ""
-    if not found:
+def environment_of(driver: str) -> dict[str, str]:
+    """What makes a process run on a CPU driver; skips the test where the driver is not there."""
+    if driver in DRIVERS:
+        return on_driver(driver)[1]
+    files = [*Path("/usr/share").glob("vulkan/icd.d/lvp_icd*.json")]
+    files += Path("/etc").glob("vulkan/icd.d/lvp_icd*.json")
+    if not files:
         pytest.skip(f"{driver} is not there")
-    return found
+    return {"VK_DRIVER_FILES": str(files[0]), "ETVK_DEVICE": ""}
 
 
 def fuzz(fuzzer: Path, programs: int, **environment: str) -> None:
@@ -58,4 +57,4 @@ def test_programs() -> None:
 def test_programs_under_sanitizers(driver: str, programs: int) -> None:
     if not SANITIZED.exists():
         pytest.fail(f"{SANITIZED} is missing: run ./dev test --all", pytrace=False)
-    fuzz(SANITIZED, programs, VK_DRIVER_FILES=icd(driver), ETVK_DEVICE="", ETVK_DISABLE="")
+    fuzz(SANITIZED, programs, **environment_of(driver), ETVK_DISABLE="")

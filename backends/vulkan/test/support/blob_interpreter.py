@@ -17,16 +17,8 @@ from torch.fx import GraphModule, Interpreter
 
 from executorch_vulkan import custom_ops
 from executorch_vulkan.program import Delegate, SizeValue, TensorValue, read_delegates
-from executorch_vulkan.runtime.graph.ops.glsl.elementwise import (
-    BINARY,
-    REDUCTIONS,
-    TERNARY,
-    UNARY,
-    Binary,
-    Reduction,
-    Ternary,
-    Unary,
-)
+from executorch_vulkan.runtime.graph.ops.glsl.elementwise import ROWS, Row
+from float_ops import aten
 
 _DTYPES = {
     "BOOL": torch.bool,
@@ -71,10 +63,9 @@ _OPS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _float_op(row: Unary | Binary | Ternary | Reduction) -> Callable[..., torch.Tensor]:
+def _float_op(row: Row) -> Callable[..., torch.Tensor]:
     """The row's op in PyTorch, called as a blob does it, with all arguments by position."""
-    packet, _, overload = row.aten.partition(".")
-    op = getattr(getattr(torch.ops.aten, packet), overload)
+    op = aten(row)
     by_keyword = [argument.name for argument in op._schema.arguments if argument.kwarg_only]
 
     def call(*args: Any) -> torch.Tensor:
@@ -84,8 +75,7 @@ def _float_op(row: Unary | Binary | Ternary | Reduction) -> Callable[..., torch.
     return call
 
 
-_ROWS = (*UNARY, *BINARY, *TERNARY, *REDUCTIONS)
-_OPS |= {f"aten.{row.aten}": _float_op(row) for row in _ROWS}
+_OPS |= {f"aten.{row.aten}": _float_op(row) for row in ROWS}
 
 
 def run_delegate(delegate: Delegate, inputs: tuple[Any, ...]) -> list[Any]:

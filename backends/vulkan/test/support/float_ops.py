@@ -5,7 +5,7 @@ flush it to zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,10 @@ def name_of(row: Any) -> str:
     return "-".join([row.aten, *(str(value) for _, value in getattr(row, "keywords", ()))])
 
 
-def aten(row: Any) -> Callable[..., torch.Tensor]:
+def aten(row: Any) -> Any:
+    """The row's op in PyTorch."""
     op, overload = row.aten.split(".")
-    function: Callable[..., torch.Tensor] = getattr(getattr(torch.ops.aten, op), overload)
-    return function
+    return getattr(getattr(torch.ops.aten, op), overload)
 
 
 def result_dtype(row: Any) -> Any:
@@ -47,7 +47,8 @@ def expected(row: Any, operands: Sequence[Any], **named: Any) -> np.ndarray:
     """What PyTorch gives, in float64 or bool."""
     keywords = dict(getattr(row, "keywords", ()))
     with np.errstate(all="ignore"):
-        return aten(row)(*map(wide, operands), **named, **keywords).numpy()
+        result: np.ndarray = aten(row)(*map(wide, operands), **named, **keywords).numpy()
+    return result
 
 
 def is_right(actual: np.ndarray, wanted: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:

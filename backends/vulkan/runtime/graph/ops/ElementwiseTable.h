@@ -12,45 +12,36 @@ constexpr uint32_t kMostParameters = 3;
 // in the shaders, `signature` as OpRegistry.h says. The row with `keyword` is meant where the
 // call's argument of this name is `keyword_value`; null: None, and for `keyword`, that there is
 // none.
-struct UnaryOp {
+struct TableOp {
   const char* name;
   uint32_t code;
   const char* signature;
+};
+
+struct TableFunction : TableOp {
   const char* keyword;
   const char* keyword_value;
   bool takes_float;
   bool takes_bool;
   bool gives_bool;  // not float32
+};
+
+struct UnaryOp : TableFunction {
   uint32_t parameter_count;
   const char* parameters[kMostParameters];
   double defaults[kMostParameters];  // where an argument is None
 };
 
-struct BinaryOp {
-  const char* name;
-  uint32_t code;
-  const char* signature;
-  const char* keyword;
-  const char* keyword_value;
-  bool takes_float;
-  bool takes_bool;
-  bool gives_bool;
+struct BinaryOp : TableFunction {
   bool a_is_number;
   bool b_is_number;
   bool has_alpha;
 };
 
 // Of a bool and two float32 tensors; float32.
-struct TernaryOp {
-  const char* name;
-  uint32_t code;
-  const char* signature;
-};
+struct TernaryOp : TableOp {};
 
-struct ReductionOp {
-  const char* name;
-  uint32_t code;
-  const char* signature;
+struct ReductionOp : TableOp {
   bool has_dim;  // with keepdim, if the signature has it; else all dimensions are reduced
   bool is_compensated;
 };

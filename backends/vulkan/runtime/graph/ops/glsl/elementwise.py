@@ -241,3 +241,6 @@ REDUCTIONS: tuple[Reduction, ...] = (
     Reduction("mean.dim", 0.0, "a + b", "x / count", compensated=True, arguments=LISTED),
     Reduction("mean.default", 0.0, "a + b", "x / count", compensated=True, arguments=("dtype",)),
 )
+
+Row = Unary | Binary | Ternary | Reduction
+ROWS: tuple[Row, ...] = (*UNARY, *BINARY, *TERNARY, *REDUCTIONS)

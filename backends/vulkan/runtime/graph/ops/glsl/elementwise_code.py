@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from elementwise import (
     BINARY,
@@ -15,21 +16,19 @@ from elementwise import (
     FLOAT32,
     PARAMETER_NAMES,
     REDUCTIONS,
+    ROWS,
     TERNARY,
     UNARY,
     Binary,
     Keywords,
     Reduction,
-    Ternary,
+    Row,
     Unary,
 )
 
 CASES_FILE = "elementwise_cases.glsl"
 ROWS_FILE = "ElementwiseRows.h"
 MOST_PARAMETERS = len(PARAMETER_NAMES)
-
-Row = Unary | Binary | Ternary | Reduction
-
 
 # ---- Codes.
 
@@ -48,11 +47,11 @@ def group_of(row: Row) -> str:
     return family if isinstance(row, Reduction) else f"{family}_{row.result.upper()}"
 
 
+@cache
 def cases() -> dict[str, list[tuple[str, ...]]]:
     """By group, the cases by code."""
     groups: dict[str, list[tuple[str, ...]]] = {}
-    rows: tuple[Row, ...] = (*UNARY, *BINARY, *TERNARY, *REDUCTIONS)
-    for row in rows:
+    for row in ROWS:
         group = groups.setdefault(group_of(row), [])
         if case_of(row) not in group:
             group.append(case_of(row))
