@@ -317,6 +317,8 @@ void test_elementwise_choices() {
                                              {"strided_copy_groups", kMany / 16}};
   const std::vector<ElementwiseWork> transpose = {{"strided_copy_bytes", 4096},
                                                   {"transpose_bytes", 4096}};
+  const std::vector<ElementwiseWork> binary = {{"q8ta_binary_words", kMany},
+                                               {"q8ta_binary_groups", kMany}};
   const std::vector<ElementwiseChoice> choices = {
       {h200(),
        {{"quantize_per_tensor", kMany}},
@@ -330,8 +332,10 @@ void test_elementwise_choices() {
       {minimal(), {{"q8ta_mean", kMany}}, "q8ta_mean__elementwise__m1n256k1__wg64"},
       {h200(), {{"unary", kMany}}, "unary__elementwise__m1n2048k1__wg128"},
       {lavapipe(), {{"unary", kMany}}, "unary__elementwise__m1n256k1__wg64"},
-      {h200(), {{"reduce", kMany}}, "reduce__elementwise__m1n2048k256__wg512"},
+      {h200(), {{"reduce", kMany}}, "reduce__elementwise__m1n1024k256__wg256"},
       {swiftshader(), {{"q8ta_binary", kMany}}, "q8ta_binary__elementwise__m1n256k1__wg64"},
+      {h200(), binary, "q8ta_binary_groups__elementwise__m1n4096k1__wg128"},
+      {lavapipe(), binary, "q8ta_binary_words__elementwise__m1n256k1__wg64"},
       {h200(), copy, "strided_copy_groups__elementwise__m1n256k1__wg256"},
       {minimal(), copy, "strided_copy_words__elementwise__m1n512k1__wg128"},
       {lavapipe(), copy, "strided_copy_words__elementwise__m1n64k1__wg64"},
@@ -374,7 +378,7 @@ void test_reduction_lanes() {
 
 void test_reduction_parts() {
   const KernelRow& small = row_named("reduce__elementwise__m1n256k1__wg64");
-  const KernelRow& large = row_named("reduce__elementwise__m1n2048k256__wg512");
+  const KernelRow& large = row_named("reduce__elementwise__m1n1024k256__wg256");
   constexpr uint32_t kMany = 1 << 22;
   expect(reduction_parts(large, h200(), 1, 512, kMany, 16384) == 256, "one result, as the row can");
   expect(reduction_parts(large, h200(), 8, 512, kMany, 16384) == 64, "until the device is full");

@@ -61,14 +61,14 @@ def test_same_shape(count: int, name: str) -> None:
     check(numbers((count,), 0), numbers((count,), 1), name)
 
 
-@each_row("q8ta_binary", "q8ta_binary_words")
+@each_row("q8ta_binary", "q8ta_binary_words", "q8ta_binary_groups")
 def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each way in which a word of y finds its elements: whole words, one repeated, gathered."""
+    """Each way in which a unit of y finds its elements: whole units, one repeated, gathered."""
     force_row(monkeypatch, row)
     for count in edges(row.tile_n):
         check(numbers((count,), 0), numbers((count,), 1), "add")
         check(numbers((count,), 2), numbers((1,), 3), "sub")
-    for rows, columns in ((5, 17), (3, 16), (67, 132), (1, 4), (33, 65)):
+    for rows, columns in ((5, 17), (3, 16), (67, 132), (33, 144), (1, 4), (33, 65)):
         matrix = numbers((rows, columns), 4)
         for other in ((rows, columns), (1, columns), (rows, 1), (1, 1)):
             check(matrix, numbers(other, 5), "sub")

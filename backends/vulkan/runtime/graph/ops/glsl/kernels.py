@@ -466,6 +466,10 @@ KERNELS: tuple[Kernel, ...] = (
         Op("q8ta_binary_words", 3, 128, macros=(("WHOLE_WORDS", 1),)),
         "elementwise/q8ta_binary.comp",
     ),
+    elementwise(
+        Op("q8ta_binary_groups", 3, 128, macros=(("WHOLE_GROUPS", 1),)),
+        *("elementwise/q8ta_binary.comp", 128, 32),
+    ),
     *float_elementwise(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
@@ -474,12 +478,11 @@ KERNELS: tuple[Kernel, ...] = (
     transpose(Op("transpose_bytes", 2, 104, macros=(("ELEMENT_BYTES", 1),)), 1, 128, 64, 256),
     transpose(Op("transpose_words", 2, 104, macros=(("ELEMENT_BYTES", 4),)), 4, 32, 32, 256),
     mean(Op("q8ta_mean", 2, 100), 64, 1),
-    mean(Op("q8ta_mean", 2, 100), 256, 8),
-    mean(Op("q8ta_mean", 2, 100), 512, 8),
+    mean(Op("q8ta_mean", 2, 100), 256, 16),
+    mean(Op("q8ta_mean", 2, 100), 512, 16),
     #      threads steps parts
     reduce(64, 1, 1),
-    reduce(256, 4, 256),
-    reduce(512, 4, 256),
+    reduce(256, 8, 256),
 )
 
 

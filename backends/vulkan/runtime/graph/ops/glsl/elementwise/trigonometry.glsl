@@ -83,7 +83,17 @@ vec4 cos_near_zero(vec4 r) {
   return y;
 }
 
+// The same, four at once; below 512 in float32 (Cody and Waite): k = round(x * 2 / pi) has 9 bits, so
+// its products with the first three parts of pi / 2, of 15 bits each, are exact.
 vec4 reduce_to_quadrants(vec4 x, out uvec4 quadrants) {
+  if (all(lessThan(floatBitsToUint(x) & ~SIGN_BIT, uvec4(0x44000000u)))) {
+    precise vec4 shifted = x * 0.636619772 + 12582912.0;  // 1.5 * 2^23: k is in the low bits
+    precise vec4 k = shifted - 12582912.0;
+    precise vec4 near = (x - k * 1.57073975) - k * 5.65797091e-05;
+    near = (near - k * 9.92088189e-10) - k * 5.39030295e-15;
+    quadrants = floatBitsToUint(shifted);
+    return near;
+  }
   vec4 r;
   [[unroll]] for (uint i = 0; i < 4; ++i) {
     uint quadrant;

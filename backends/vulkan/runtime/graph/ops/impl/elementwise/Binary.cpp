@@ -76,7 +76,7 @@ void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCa
   for (size_t i = 0; i < call.operands.size(); ++i) {
     bindings.push_back(bind_operand(graph, call, i, element_end(loops, i)));
   }
-  const bool words = in_words(loops);
+  const bool words = in_units(loops, 4);
   std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
   std::vector<uint32_t> constants = {static_cast<uint32_t>(loops.sizes.size()), call.code};
   for (size_t i = 0; i < call.operands.size(); ++i) {

@@ -43,24 +43,25 @@ Loops broadcast_loops(const ComputeGraph& graph, const std::string& op, ValueId 
 
 bool is_repeated(const Loops& loops, size_t operand) { return loops.strides[operand].back() == 0; }
 
-bool in_words(Loops& loops) {
+bool in_units(Loops& loops, int64_t unit_elements) {
   for (size_t i = 0; i < loops.strides.size(); ++i) {
     const Sizes& strides = loops.strides[i];
-    const bool whole =
-        strides.back() == 1 && std::all_of(strides.begin(), strides.end() - 1,
-                                           [](int64_t stride) { return stride % 4 == 0; });
+    const bool whole = strides.back() == 1 && std::all_of(strides.begin(), strides.end() - 1,
+                                                          [unit_elements](int64_t stride) {
+                                                            return stride % unit_elements == 0;
+                                                          });
     if (!whole && !is_repeated(loops, i)) {
       return false;
     }
   }
-  // Of a single loop, the last word may be a part of one.
-  if (loops.sizes.size() > 1 && loops.sizes.back() % 4 != 0) {
+  // Of a single loop, the last unit may be a part of one.
+  if (loops.sizes.size() > 1 && loops.sizes.back() % unit_elements != 0) {
     return false;
   }
-  loops.sizes.back() = (loops.sizes.back() + 3) / 4;
+  loops.sizes.back() = (loops.sizes.back() + unit_elements - 1) / unit_elements;
   for (size_t i = 0; i < loops.strides.size(); ++i) {
     for (size_t d = 0; d + 1 < loops.sizes.size() && !is_repeated(loops, i); ++d) {
-      loops.strides[i][d] /= 4;
+      loops.strides[i][d] /= unit_elements;
     }
   }
   return true;

@@ -19,11 +19,11 @@ constexpr ValueId kNoTensor = -1;  // an operand that is a number
 Loops broadcast_loops(const ComputeGraph& graph, const std::string& op, ValueId y,
                       const std::vector<ValueId>& operands);
 
-// Whether an operand has one element for all four of a word of y.
+// Whether an operand has one element for all neighbours of y.
 bool is_repeated(const Loops& loops, size_t operand);
 
-// Makes the loops count words of y (four elements) where each operand has whole words for them,
-// too, or one element; false where it has not. Strides of whole words then count words.
-bool in_words(Loops& loops);
+// Makes the loops count units of y (so many elements each) where each operand has whole units for
+// them, too, or one element; false where it has not. Strides of whole units then count units.
+bool in_units(Loops& loops, int64_t unit_elements);
 
 }  // namespace etvk::ops

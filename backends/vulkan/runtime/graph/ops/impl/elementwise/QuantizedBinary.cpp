@@ -24,6 +24,11 @@ uint32_t operation_of(const std::string& op, const std::string& name) {
   return static_cast<uint32_t>(found - std::begin(kOperations));
 }
 
+// Ops of the kernel table, by what a thread takes at once.
+constexpr const char* kElements = "q8ta_binary";
+constexpr const char* kWords = "q8ta_binary_words";
+constexpr const char* kGroups = "q8ta_binary_groups";
+
 struct BinaryPush {
   uint32_t count;
   float a_scale, b_scale, inv_output_scale;
@@ -91,22 +96,28 @@ void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
     if (push.count == 0) {
       return;
     }
-    Loops loops = broadcast_loops(graph, args.op, args.y, {args.a, args.b});
-    const uint64_t a_end = element_end(loops, 0);
-    const uint64_t b_end = element_end(loops, 1);
-    const bool words = in_words(loops);
+    const Loops elements = broadcast_loops(graph, args.op, args.y, {args.a, args.b});
+    Loops words = elements;
+    Loops groups = elements;
+    const bool has_words = in_units(words, 4);
+    std::vector<ElementwiseWork> works = {{has_words ? kWords : kElements, push.count}};
+    if (in_units(groups, 16)) {
+      works.push_back({kGroups, push.count});
+    }
+    const KernelRow& row = choose_elementwise_kernel(graph.caps(), works);
+    const bool by_element = row.op == std::string(kElements);
+    const Loops& loops = by_element ? elements : row.op == std::string(kWords) ? words : groups;
     std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
     std::copy(loops.strides[0].begin(), loops.strides[0].end(), push.a_strides);
     std::copy(loops.strides[1].begin(), loops.strides[1].end(), push.b_strides);
-    const KernelRow& row = choose_elementwise_kernel(
-        graph.caps(), {{words ? "q8ta_binary_words" : "q8ta_binary", push.count}});
+    const auto bind = row.op == std::string(kGroups) ? bind_groups : bind_elements;
     const auto rank = static_cast<uint32_t>(loops.sizes.size());
     commands.dispatch(
         graph.context().pipelines.get(row, {rank, args.operation, may_be_nan(push) ? 1u : 0u,
-                                            words && is_repeated(loops, 0) ? 1u : 0u,
-                                            words && is_repeated(loops, 1) ? 1u : 0u}),
-        {bind_elements(graph, args.y, push.count), bind_elements(graph, args.a, a_end),
-         bind_elements(graph, args.b, b_end)},
+                                            !by_element && is_repeated(loops, 0) ? 1u : 0u,
+                                            !by_element && is_repeated(loops, 1) ? 1u : 0u}),
+        {bind_elements(graph, args.y, push.count), bind(graph, args.a, element_end(elements, 0)),
+         bind(graph, args.b, element_end(elements, 1))},
         push, elementwise_grid(row, graph.caps(), push.count));
   };
   graph.add_node({args.op, {args.a, args.b}, {args.y}, record});
