@@ -26,9 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # A worker takes neighbours, so that what it has lowered for one test serves the next.
+    items.sort(key=_place)
     if config.getoption("--all"):
         return
     left_out = [item for item in items if item.get_closest_marker("all")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("all")]
+
+
+def _place(item: pytest.Item) -> tuple[int, str]:
+    """Long tests first, so that no worker is left alone with one; then by model."""
+    if item.get_closest_marker("long"):
+        return 0, ""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    name = getattr(parameters.get("case"), "name", None)
+    return (1, name) if isinstance(name, str) else (2, "")

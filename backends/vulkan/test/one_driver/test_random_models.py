@@ -103,27 +103,27 @@ def check(model: RandomModel) -> None:
     assert differing <= max(1, share * count), f"{differing} of {count} differ"
 
 
-@seeded(10)
+@seeded(4)
 @given(model=random_models(dynamic=False))
 def test_static(model: RandomModel) -> None:
     check(model)
 
 
 @pytest.mark.all
-@seeded(50)
+@seeded(56)
 @given(model=random_models(dynamic=False))
 def test_more_static(model: RandomModel) -> None:
     check(model)
 
 
-@seeded(8)
+@seeded(3)
 @given(model=random_models(dynamic=True))
 def test_dynamic_batch(model: RandomModel) -> None:
     check(model)
 
 
 @pytest.mark.all
-@seeded(37)
+@seeded(42)
 @given(model=random_models(dynamic=True))
 def test_more_dynamic_batches(model: RandomModel) -> None:
     check(model)

@@ -15,6 +15,7 @@ from linear_fixture import built, kernels
 LAUNCHER = os.environ.get("ETVK_LAVAPIPE_COOPMAT", "")  # ./dev test sets it
 pytestmark = [
     pytest.mark.all,
+    pytest.mark.long,
     pytest.mark.skipif(
         not LAUNCHER, reason="lavapipe_coopmat is not installed: ETVK_LAVAPIPE_COOPMAT is not set"
     ),

@@ -53,6 +53,7 @@ def test_programs() -> None:
 
 
 @pytest.mark.all
+@pytest.mark.long
 @pytest.mark.parametrize(("driver", "programs"), [("lavapipe", 5000), ("swiftshader", 2000)])
 def test_programs_under_sanitizers(driver: str, programs: int) -> None:
     if not SANITIZED.exists():

@@ -24,6 +24,7 @@ MODULES = tuple(
 
 
 @pytest.mark.all
+@pytest.mark.long
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("driver", [DEFAULT, *DRIVERS])
 def test_module(driver: str, module: str) -> None:

@@ -4,7 +4,8 @@ where an exp() gives a float32 output may another driver differ, by exp()'s own 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -42,25 +43,33 @@ def test_cases_with_exp_exist() -> None:
     assert set(CASES) >= FLOATS_FROM_EXP
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
+# Of the session, for tests of other modules stand between those of this one.
+@pytest.fixture(scope="session")
+def process_of() -> Iterator[Callable[[str], OtherProcess]]:
+    """One process a variant, from its first model on."""
+    with ExitStack() as processes:
+
+        @cache
+        def start(name: str) -> OtherProcess:
+            environment = on_driver(name)[1] if name == "swiftshader" else VARIANTS[name]
+            return processes.enter_context(other_process(environment))
+
+        yield start
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
         # Staging and the validation layer are what a change on one driver breaks.
         pytest.param(name, marks=[] if name == "staged" else pytest.mark.all)
         for name in VARIANTS
     ],
 )
-def variant(request: pytest.FixtureRequest) -> Iterator[tuple[str, OtherProcess]]:
-    name = request.param
-    environment = on_driver(name)[1] if name == "swiftshader" else VARIANTS[name]
-    with other_process(environment) as process:
-        yield name, process
-
-
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_same_bytes(case: ModelCase, variant: tuple[str, OtherProcess], tmp_path: Path) -> None:
-    name, process = variant
-    outputs, stderr = process.run(pte_bytes(case.name), case.inputs(), tmp_path)
+def test_same_bytes(
+    case: ModelCase, name: str, process_of: Callable[[str], OtherProcess], tmp_path: Path
+) -> None:
+    outputs, stderr = process_of(name).run(pte_bytes(case.name), case.inputs(), tmp_path)
     assert "[etvk validation]" not in stderr
     for output, expected in zip(outputs, expected_bytes(case.name), strict=True):
         actual = output.contiguous().numpy().tobytes()
