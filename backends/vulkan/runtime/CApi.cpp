@@ -1,13 +1,11 @@
 // C functions that the Python package calls through ctypes.
 #include <algorithm>
 #include <cstdio>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <utility>
 
 #include "CopySpeed.h"
-#include "ExecuteTimes.h"
 #include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
 #include "vk/Context.h"
@@ -142,13 +140,4 @@ ETVK_EXPORT size_t etvk_copy_gb_per_s(char* buffer, size_t size) {
   return write_text(buffer, size, [] {
     return std::to_string(etvk::copy_gb_per_s(*etvk::context_from_environment()));
   });
-}
-
-// Sums of ExecuteTimes since the last call, in the order of its fields; all 0 unless programs were
-// loaded with ETVK_TIMESTAMPS=1.
-ETVK_EXPORT void etvk_take_execute_times(double times_us[6]) {
-  const etvk::ExecuteTimes times = etvk::take_execute_times();
-  const double values[] = {times.total_us, times.copy_in_us,  times.submit_us,
-                           times.wait_us,  times.copy_out_us, times.gpu_us};
-  std::copy(std::begin(values), std::end(values), times_us);
 }

@@ -16,11 +16,13 @@ namespace {
 
 namespace er = ::executorch::runtime;
 
-et_timestamp_t ticks_of_us(double us) {
+double us_per_tick() {
   const et_tick_ratio_t ns_per_tick = er::pal_ticks_to_ns_multiplier();
-  return static_cast<et_timestamp_t>(us * 1e3 * static_cast<double>(ns_per_tick.denominator) /
-                                     static_cast<double>(ns_per_tick.numerator));
+  return 1e-3 * static_cast<double>(ns_per_tick.numerator) /
+         static_cast<double>(ns_per_tick.denominator);
 }
+
+et_timestamp_t ticks_of_us(double us) { return static_cast<et_timestamp_t>(us / us_per_tick()); }
 
 std::string json_of(const std::vector<std::vector<int64_t>>& shapes) {
   std::string json;
@@ -75,12 +77,22 @@ void Events::load(const ComputeGraph& graph) {
 
 // The GPU's clock is another one: its work is taken to end when the host saw it end.
 void Events::run(const ComputeGraph& graph) {
-  if (!wanted() || graph.caps().timestamp_period_ns == 0.0f) {
-    step("run on a device without timestamps");
+  if (!wanted()) {
     return;
   }
   const et_timestamp_t now = er::pal_current_ticks();
-  const std::vector<OpTime> times = graph.op_times();
+  const bool is_timed = graph.caps().timestamp_period_ns > 0.0f;
+  const std::vector<OpTime> times = is_timed ? graph.op_times() : std::vector<OpTime>();
+  const std::string problem =
+      timing_problem(graph.caps(), times, static_cast<double>(now - last_) * us_per_tick());
+  if (!problem.empty()) {
+    const std::string metadata = "{\"missing\": " + json_quoted(problem) + "}";
+    er::event_tracer_log_profiling_delegate(tracer_, "run", er::kUnsetDelegateDebugIntId, last_,
+                                            now, metadata.c_str(), metadata.size());
+    last_ = now;
+    step("tell the tracer");
+    return;
+  }
   const et_timestamp_t gpu = times.empty() ? 0 : ticks_of_us(times.back().end_us);
   const et_timestamp_t gpu_start = std::max(last_, now - std::min(now, gpu));
   er::event_tracer_log_profiling_delegate(tracer_, "submit and wait", er::kUnsetDelegateDebugIntId,
@@ -89,6 +101,7 @@ void Events::run(const ComputeGraph& graph) {
     log_op(time, gpu_start);
   }
   last_ = now;
+  step("tell the tracer");
 }
 
 void Events::log_op(const OpTime& time, et_timestamp_t gpu_start) {

@@ -21,8 +21,9 @@ class Events {
   void step(const char* name);
   // The same for the making of `graph`: a row for each of its phases.
   void load(const ComputeGraph& graph);
-  // The same for a run(true) of `graph`: a row for each op, where the device has timestamps, and
-  // one for what the host waited beyond them.
+  // The same for a run of `graph`, timed if the device has timestamps: a row for each op, one for
+  // what the host waited beyond them, and one for what the rows themselves cost. Where there are no
+  // times of ops, a row for all of the run that says why.
   void run(const ComputeGraph& graph);
 
  private:

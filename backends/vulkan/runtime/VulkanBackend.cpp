@@ -7,7 +7,6 @@
 #include <executorch/runtime/platform/log.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -17,7 +16,6 @@
 #include <vector>
 
 #include "Events.h"
-#include "ExecuteTimes.h"
 #include "ParallelCopy.h"
 #include "graph/Blob.h"
 #include "graph/ComputeGraph.h"
@@ -145,43 +143,26 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
 }
 
 void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args, er::EventTracer* tracer) {
-  using Clock = std::chrono::steady_clock;
-  const auto us_since = [](Clock::time_point start) {
-    return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
-  };
   ETVK_CHECK(args.size() == graph.input_count() + graph.output_count(), kInvalidArgument,
              "expected " << graph.input_count() << " inputs and " << graph.output_count()
                          << " outputs, got " << args.size() << " values");
-  etvk::ExecuteTimes times;
   etvk::Events events(tracer);
   events.start();
-  const auto start = Clock::now();
   for (size_t i = 0; i < graph.input_count(); ++i) {
     copy_in(graph, i, *args[i]);
   }
-  times.copy_in_us = us_since(start);
   events.step("copy in");
   graph.run(events.wanted() && graph.caps().timestamp_period_ns > 0.0f);
   events.run(graph);
-  const auto ran = Clock::now();
   for (size_t i = 0; i < graph.output_count(); ++i) {
     copy_out(graph, i, *args[graph.input_count() + i]);
   }
-  times.copy_out_us = us_since(ran);
   events.step("copy out");
-  times.total_us = us_since(start);
-  if (graph.is_timed()) {
-    const etvk::SubmissionTimes submission = graph.times();
-    times.submit_us = submission.submit_us;
-    times.wait_us = submission.wait_us;
-    times.gpu_us = submission.gpu_us;
-    etvk::add_execute_times(times);
-  }
 }
 
 struct Program {
   Program(std::shared_ptr<etvk::Context> device, etvk::GraphDef def)
-      : context(std::move(device)), graph(*context, std::move(def), etvk::timestamps_wanted()) {}
+      : context(std::move(device)), graph(*context, std::move(def)) {}
 
   std::shared_ptr<etvk::Context> context;  // outlives the graph
   etvk::ComputeGraph graph;

@@ -59,9 +59,8 @@ class ComputeGraph {
   // Of the dispatches of the last run() but the first, without copies. Only for graphs built with
   // `timed`, and of at least two dispatches.
   double gpu_time_us() const { return commands_.gpu_time_us(); }
-  bool is_timed() const { return commands_.is_timed(); }
   // All of the last run(), copies included. Only for graphs built with `timed`.
-  SubmissionTimes times() const { return commands_.times(); }
+  double submission_us() const { return commands_.submission_us(); }
 
   // What the constructor did, in order.
   const std::vector<LoadPhase>& load_phases() const { return load_phases_; }

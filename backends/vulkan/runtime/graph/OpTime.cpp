@@ -1,8 +1,14 @@
 #include "graph/OpTime.h"
 
+#include <sstream>
+
+#include "vk/Timestamps.h"
+
 namespace etvk {
 
 namespace {
+
+constexpr double kClockDrift = 1.01;  // of the device's clock against the host's, at most
 
 std::vector<std::vector<int64_t>> sizes_of(const std::vector<ValueId>& ids, const Values& values) {
   std::vector<std::vector<int64_t>> sizes;
@@ -47,6 +53,22 @@ std::vector<OpTime> op_times(const std::vector<StepTime>& steps, const std::vect
     times.back().end_us = step.end_us;
   }
   return times;
+}
+
+std::string timing_problem(const DeviceCaps& caps, const std::vector<OpTime>& times,
+                           double host_us) {
+  std::ostringstream problem;
+  const double all_us = times.empty() ? 0.0 : times.back().end_us;
+  if (caps.timestamp_period_ns == 0.0f) {
+    problem << "the device's compute queue has no timestamps";
+  } else if (host_us >= timestamp_round_us(caps)) {
+    problem << "the run took " << host_us << " us, and the device's timestamps start over after "
+            << timestamp_round_us(caps) << " us";
+  } else if (all_us > host_us * kClockDrift) {
+    problem << "the device's timestamps say " << all_us << " us of a run that took the host "
+            << host_us << " us";
+  }
+  return problem.str();
 }
 
 }  // namespace etvk

@@ -28,6 +28,10 @@ struct OpTime {
 std::vector<OpTime> op_times(const std::vector<StepTime>& steps, const std::vector<Node>& nodes,
                              const Values& values);
 
+// Why `times` can't be those of a run that took the host `host_us`; empty where they can.
+std::string timing_problem(const DeviceCaps& caps, const std::vector<OpTime>& times,
+                           double host_us);
+
 // A part of making a ComputeGraph.
 struct LoadPhase {
   const char* name;

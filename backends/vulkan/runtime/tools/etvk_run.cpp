@@ -1,6 +1,7 @@
 // etvk_run: runs one method of a .pte through ExecuTorch with the Vulkan delegate, and prints the
 // outputs' checksums and the time. An example of a C++ program that uses the delegate: linking the
 // delegate library is all that it does to get it.
+#include <executorch/devtools/etdump/etdump_flatcc.h>
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor.h>
 
@@ -11,12 +12,13 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "Fnv1a.h"
-#include "tools/Overhead.h"
 
 extern "C" size_t etvk_describe_devices(char* buffer, size_t size);  // CApi.cpp
 
@@ -24,6 +26,7 @@ namespace {
 
 namespace er = ::executorch::runtime;
 using executorch::aten::ScalarType;
+using executorch::etdump::ETDumpGen;
 using executorch::extension::Module;
 using executorch::extension::TensorPtr;
 using Clock = std::chrono::steady_clock;
@@ -40,8 +43,9 @@ Loads a program, runs one of its methods and prints each output's dtype, shape a
   --repeat N        executions that are timed (default 10)
   --seed S          of the random inputs (default 1)
   --output PREFIX   write the outputs' bytes to PREFIX0.bin, PREFIX1.bin, ...
-  --report overhead what an execution takes beyond the GPU's time, and where, for each way to move
-                    inputs and outputs and to wait; --repeat executions of each
+  --etdump FILE     write ExecuTorch's events, which its Inspector reads: the phases of loading and,
+                    for each execution, the host's steps and every op. Then ops run one by one, and
+                    the times that are printed are longer
   --help            print this
 
 The exit code is 1 when loading or running fails, with ExecuTorch's name of the error, and 2 for
@@ -65,7 +69,7 @@ struct Options {
   uint64_t repeat = 10;
   uint64_t seed = 1;
   std::string output_prefix;
-  bool report_overhead = false;
+  std::string etdump;
   bool help = false;
 };
 
@@ -101,12 +105,8 @@ Options parse_options(int argc, char** argv) {
       options.seed = parse_integer(argument, value(), 0);
     } else if (argument == "--output") {
       options.output_prefix = value();
-    } else if (argument == "--report") {
-      const std::string report = value();
-      if (report != "overhead") {
-        throw UsageError("--report '" + report + "': expected overhead");
-      }
-      options.report_overhead = true;
+    } else if (argument == "--etdump") {
+      options.etdump = value();
     } else if (argument == "--help" || argument == "-h") {
       options.help = true;
     } else if (argument.rfind("-", 0) == 0 || !options.model.empty()) {
@@ -312,6 +312,16 @@ Inputs make_inputs(const er::MethodMeta& meta, const Options& options) {
 
 // ---- Outputs.
 
+void write_file(const std::string& option, const std::string& path, const void* bytes,
+                size_t size) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
+  file.close();
+  if (!file) {
+    throw RunError(option + " '" + path + "' cannot be written");
+  }
+}
+
 void report_output(size_t index, const er::EValue& value, const Options& options) {
   if (!value.isTensor()) {
     if (value.isInt()) {
@@ -327,19 +337,25 @@ void report_output(size_t index, const er::EValue& value, const Options& options
               shape_text(tensor.sizes()).c_str(),
               static_cast<unsigned long long>(etvk::fnv1a(bytes, tensor.nbytes())));
   if (!options.output_prefix.empty()) {
-    const std::string path = options.output_prefix + std::to_string(index) + ".bin";
-    std::ofstream file(path, std::ios::binary);
-    file.write(reinterpret_cast<const char*>(bytes), static_cast<std::streamsize>(tensor.nbytes()));
-    file.close();
-    if (!file) {
-      throw RunError("--output '" + path + "' cannot be written");
-    }
+    write_file("--output", options.output_prefix + std::to_string(index) + ".bin", bytes,
+               tensor.nbytes());
   }
+}
+
+void write_etdump(ETDumpGen& events, const std::string& path) {
+  const executorch::etdump::ETDumpResult dump = events.get_etdump_data();
+  const std::unique_ptr<void, decltype(&std::free)> owned(dump.buf, &std::free);
+  if (dump.buf == nullptr) {
+    throw RunError("--etdump '" + path + "': there are no events");
+  }
+  write_file("--etdump", path, dump.buf, dump.size);
 }
 
 void run(const Options& options) {
   std::printf("model     %s\ndevice    %s\n", options.model.c_str(), device_name().c_str());
-  Module module(options.model, options.data_files);
+  auto events = options.etdump.empty() ? nullptr : std::make_unique<ETDumpGen>();
+  ETDumpGen* const tracer = events.get();
+  Module module(options.model, options.data_files, Module::LoadMode::File, std::move(events));
   auto start = Clock::now();
   check(module.load(), "loading " + options.model);
   check(module.load_method(options.method), "loading method " + options.method);
@@ -362,9 +378,8 @@ void run(const Options& options) {
   std::printf("executed  median %.1f us, min %.1f us, of %zu\n",
               (times_us[(times_us.size() - 1) / 2] + times_us[times_us.size() / 2]) / 2,
               times_us.front(), times_us.size());
-  if (options.report_overhead) {
-    etvk::tools::report_overhead(options.model, options.data_files, options.method, inputs.values,
-                                 options.repeat);
+  if (tracer != nullptr) {
+    write_etdump(*tracer, options.etdump);
   }
 }
 

@@ -1,7 +1,6 @@
 #include "vk/Commands.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "vk/Error.h"
 
@@ -301,21 +300,8 @@ void Commands::stamp(const std::optional<Timestamps>& timestamps, VkPipelineStag
 }
 
 void Commands::submit_and_wait() {
-  if (!timestamps_) {
-    device_.submit(commands_, fence_.get());
-    device_.wait(fence_.get());
-    return;
-  }
-  using Clock = std::chrono::steady_clock;
-  const auto us = [](Clock::duration time) {
-    return std::chrono::duration<double, std::micro>(time).count();
-  };
-  const auto start = Clock::now();
   device_.submit(commands_, fence_.get());
-  const auto submitted = Clock::now();
   device_.wait(fence_.get());
-  times_.submit_us = us(submitted - start);
-  times_.wait_us = us(Clock::now() - submitted);
 }
 
 double Commands::gpu_time_us() const {
@@ -323,11 +309,9 @@ double Commands::gpu_time_us() const {
   return timestamps_->us_between(kFirstDispatch, kLastDispatch);
 }
 
-SubmissionTimes Commands::times() const {
-  ETVK_CHECK(timestamps_.has_value(), kInternal, "times: nothing was timed");
-  SubmissionTimes times = times_;
-  times.gpu_us = timestamps_->us_between(kBegin, kEnd);
-  return times;
+double Commands::submission_us() const {
+  ETVK_CHECK(timestamps_.has_value(), kInternal, "submission_us: nothing was timed");
+  return timestamps_->us_between(kBegin, kEnd);
 }
 
 std::vector<StepTime> Commands::step_times() const {
@@ -336,7 +320,7 @@ std::vector<StepTime> Commands::step_times() const {
   double start_us = 0.0;
   for (uint32_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
-    const double end_us = step_timestamps_->us_between(0, i + 1);
+    const double end_us = start_us + step_timestamps_->us_between(i, i + 1);
     times.push_back({step.owner, step.pipeline == nullptr ? nullptr : &step.pipeline->row(),
                      step.bytes, start_us, end_us});
     start_us = end_us;

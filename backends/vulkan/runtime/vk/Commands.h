@@ -42,16 +42,10 @@ struct StepTime {
   double end_us = 0.0;
 };
 
-struct SubmissionTimes {
-  double submit_us = 0.0;  // host, in the driver
-  double wait_us = 0.0;    // host, from then until the work is seen to be done
-  double gpu_us = 0.0;     // from the first command's start to the last one's end
-};
-
 class Commands {
  public:
-  // With `timed`, submissions are timed on the GPU and on the host; throws kNotSupported if the
-  // device's queue has no timestamps.
+  // With `timed`, submissions are timed on the GPU; throws kNotSupported if the device's queue has
+  // no timestamps.
   Commands(const Device& device, bool timed);
 
   // Starts over: forgets all that was recorded.
@@ -89,9 +83,8 @@ class Commands {
   // GPU time from the end of the first dispatch of the last submission to the end of the last one,
   // barriers included. Only if timed, and of at least two dispatches.
   double gpu_time_us() const;
-  bool is_timed() const { return timestamps_.has_value(); }
-  // All of the last submission. Only if timed.
-  SubmissionTimes times() const;
+  // The same from the first command's start to the last one's end. Only if timed.
+  double submission_us() const;
   // Of the last submission, in order. Only after end(true).
   std::vector<StepTime> step_times() const;
 
@@ -132,7 +125,6 @@ class Commands {
   VkPipelineStageFlags stages_ = 0;  // that steps run in
   Hazards hazards_;
   size_t barrier_count_ = 0;
-  SubmissionTimes times_;
   std::vector<std::string> kernels_;
 };
 

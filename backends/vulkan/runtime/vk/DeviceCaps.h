@@ -41,7 +41,7 @@ struct DeviceCaps {
   uint32_t max_workgroup_count = 65535;         // smallest of the three dimensions
   uint64_t max_storage_range_bytes = 1u << 27;  // one storage buffer binding
   uint32_t min_storage_offset_alignment = 256;
-  float timestamp_period_ns = 0.0f;  // 0: the queue has no timestamps
+  float timestamp_period_ns = 0.0f;  // of an opened device 0: its queue has no timestamps
   uint32_t timestamp_bits = 64;      // that count; they start over from zero
 
   bool dot4 = false;              // packed 4x8 signed integer dot product (SPIR-V OpSDot)

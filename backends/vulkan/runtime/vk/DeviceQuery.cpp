@@ -162,7 +162,7 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
       *std::min_element(limits.maxComputeWorkGroupCount, limits.maxComputeWorkGroupCount + 3);
   caps.max_storage_range_bytes = limits.maxStorageBufferRange;
   caps.min_storage_offset_alignment = static_cast<uint32_t>(limits.minStorageBufferOffsetAlignment);
-  caps.timestamp_period_ns = limits.timestampComputeAndGraphics ? limits.timestampPeriod : 0.0f;
+  caps.timestamp_period_ns = limits.timestampPeriod;
   caps.dot4 = has(kIntegerDot);
   caps.int8_storage = has(kStorage8);
   // On a CPU the checks cost next to nothing, and memory out of bounds is the process's own.

@@ -1,8 +1,20 @@
 #include "vk/Timestamps.h"
 
+#include <cmath>
+
 #include "vk/Error.h"
 
 namespace etvk {
+
+double us_between_ticks(const DeviceCaps& caps, uint64_t from, uint64_t to) {
+  const uint64_t mask =
+      caps.timestamp_bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << caps.timestamp_bits) - 1;
+  return static_cast<double>((to - from) & mask) * caps.timestamp_period_ns * 1e-3;
+}
+
+double timestamp_round_us(const DeviceCaps& caps) {
+  return std::ldexp(caps.timestamp_period_ns * 1e-3, static_cast<int>(caps.timestamp_bits));
+}
 
 Timestamps::Timestamps(const Device& device, uint32_t count) : device_(device), count_(count) {
   ETVK_CHECK(device.caps().timestamp_period_ns > 0.0f, kNotSupported,
@@ -25,12 +37,9 @@ void Timestamps::write(VkCommandBuffer commands, VkPipelineStageFlagBits stage,
   device_.api().vkCmdWriteTimestamp(commands, stage, queries_.get(), index);
 }
 
-// The counter may have started over in between.
 double Timestamps::us_between(uint32_t from, uint32_t to) const {
-  const uint32_t bits = device_.caps().timestamp_bits;
-  const uint64_t mask = bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
-  const uint64_t passed = (ticks(to) - ticks(from)) & mask;
-  return static_cast<double>(passed) * device_.caps().timestamp_period_ns * 1e-3;
+  const uint64_t start = ticks(from);
+  return us_between_ticks(device_.caps(), start, ticks(to));
 }
 
 uint64_t Timestamps::ticks(uint32_t index) const {

@@ -7,6 +7,12 @@
 
 namespace etvk {
 
+// From one reading of the device's counter to a later one, which may have started over in between:
+// right for less than timestamp_round_us().
+double us_between_ticks(const DeviceCaps& caps, uint64_t from, uint64_t to);
+// How long the counter takes to start over.
+double timestamp_round_us(const DeviceCaps& caps);
+
 class Timestamps {
  public:
   // Throws kNotSupported if the device's queue has no timestamps.

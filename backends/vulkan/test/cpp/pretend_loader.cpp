@@ -1,11 +1,15 @@
 // A libvulkan.so.1 that stands before the real one, at the path in PRETEND_VULKAN_LOADER, and
-// pretends what PRETEND_DEVICE says: "silent", a device that finishes nothing, or "lost". Empty:
-// what the device really does.
+// pretends what PRETEND_DEVICE says: "silent", a device that finishes nothing, or "lost";
+// "no_timestamps", a queue without them, "short_timestamps", which start over after 256 ticks, or
+// "wrapping_timestamps", which start over 1000 ticks after a submission's first one. Empty: what
+// the device really does.
 #define VK_NO_PROTOTYPES
 #include <dlfcn.h>
 #include <vulkan/vulkan.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 namespace {
@@ -24,6 +28,8 @@ PFN_vkGetInstanceProcAddr real_instance_function() {
 }
 
 PFN_vkGetDeviceProcAddr real_device_function;
+PFN_vkGetPhysicalDeviceQueueFamilyProperties real_queue_families;
+PFN_vkGetQueryPoolResults real_query_results;
 PFN_vkGetFenceStatus real_fence_status;
 PFN_vkWaitForFences real_wait;
 
@@ -40,6 +46,34 @@ VKAPI_ATTR VkResult VKAPI_CALL wait(VkDevice device, uint32_t count, const VkFen
   return is("silent") ? VK_TIMEOUT : is("lost") ? VK_ERROR_DEVICE_LOST : real;
 }
 
+// 64: as many as the device has.
+uint32_t timestamp_bits() {
+  return is("no_timestamps") ? 0 : is("short_timestamps") ? 8 : is("wrapping_timestamps") ? 36 : 64;
+}
+
+VKAPI_ATTR void VKAPI_CALL queue_families(VkPhysicalDevice device, uint32_t* count,
+                                          VkQueueFamilyProperties* families) {
+  real_queue_families(device, count, families);
+  for (uint32_t i = 0; families != nullptr && i < *count; ++i) {
+    families[i].timestampValidBits = std::min(families[i].timestampValidBits, timestamp_bits());
+  }
+}
+
+// Of one timestamp of 64 bits, as the delegate asks for them; a submission's first one comes first.
+VKAPI_ATTR VkResult VKAPI_CALL query_results(VkDevice device, VkQueryPool pool, uint32_t first,
+                                             uint32_t count, size_t size, void* data,
+                                             VkDeviceSize stride, VkQueryResultFlags flags) {
+  static uint64_t start = 0;
+  const VkResult result = real_query_results(device, pool, first, count, size, data, stride, flags);
+  uint64_t ticks = 0;
+  std::memcpy(&ticks, data, sizeof(ticks));
+  start = first == 0 ? ticks : start;
+  ticks -= is("wrapping_timestamps") ? start + 1000 : 0;
+  ticks &= timestamp_bits() == 64 ? ~uint64_t{0} : (uint64_t{1} << timestamp_bits()) - 1;
+  std::memcpy(data, &ticks, sizeof(ticks));
+  return result;
+}
+
 template <typename Function>
 PFN_vkVoidFunction instead(PFN_vkVoidFunction real, Function& kept, Function own) {
   kept = reinterpret_cast<Function>(real);
@@ -51,6 +85,9 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const 
   if (name == std::string("vkGetFenceStatus")) {
     return instead(real, real_fence_status, fence_status);
   }
+  if (name == std::string("vkGetQueryPoolResults")) {
+    return instead(real, real_query_results, query_results);
+  }
   return name == std::string("vkWaitForFences") ? instead(real, real_wait, wait) : real;
 }
 
@@ -59,6 +96,9 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const 
 extern "C" __attribute__((visibility("default"))) PFN_vkVoidFunction
 vkGetInstanceProcAddr(VkInstance instance, const char* name) {
   const PFN_vkVoidFunction real = real_instance_function()(instance, name);
+  if (name == std::string("vkGetPhysicalDeviceQueueFamilyProperties")) {
+    return instead(real, real_queue_families, queue_families);
+  }
   return name == std::string("vkGetDeviceProcAddr")
              ? instead(real, real_device_function, device_function)
              : real;

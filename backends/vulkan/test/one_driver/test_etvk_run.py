@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from executorch_vulkan.cli.events import read_profile
 from fnv1a import fnv1a
 from linear_fixture import built
 from model_cases import CASES
@@ -55,29 +56,22 @@ def test_layers_left_to_the_cpu(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_report_of_overhead(model: Path) -> None:
-    result = etvk_run(model, "--repeat", 3, "--report", "overhead")
-    assert result.returncode == 0, result.stdout + result.stderr
-    lines = result.stdout[result.stdout.index("medians of 3 executions") :].splitlines()[2:]
-    assert [line.split()[0] for line in lines] == [
-        "(nothing)",
-        "spin",
-        "direct_input",
-        "direct_output",
-        "direct_input,direct_output",
-        "spin,direct_input,direct_output",
+def test_events(model: Path, tmp_path: Path) -> None:
+    """What the C++ tracer was told is what Python's is; test_events.py has the details."""
+    path = tmp_path / "mlp.etdump"
+    plain, traced = etvk_run(model), etvk_run(model, "--repeat", 3, "--etdump", path)
+    assert traced.returncode == 0, traced.stdout + traced.stderr
+    outputs = [
+        [line for line in result.stdout.splitlines() if line.startswith("output")]
+        for result in (plain, traced)
     ]
-    for line in lines:
-        numbers = [float(word) for word in line.replace("|", " ").split()[1:]]
-        wall, gpu, beyond, execute, copy_in, submit, wait, copy_out = numbers
-        assert wall > 0 and gpu > 0 and abs(wall - gpu - beyond) < 0.2
-        assert execute >= submit and execute >= wait and min(copy_in, submit, copy_out) >= 0
-
-
-def test_timestamps_setting(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ETVK_TIMESTAMPS", "yes")
-    result = etvk_run(model)
-    assert result.returncode == 1 and "ETVK_TIMESTAMPS=yes: expected 0 or 1" in result.stderr
+    assert outputs[0] == outputs[1]
+    profile = read_profile(path)
+    assert len(profile.method_us) == 3
+    layers = [row for row in profile.rows if row.name == "et_vk.q8ta_linear.default"]
+    assert [row.outputs for row in layers] == [((5, 128),), ((5, 96),), ((5, 10),)]
+    assert all(len(row.times_us) == 3 and row.kernels for row in layers)
+    assert {"copy in", "submit and wait", "copy out"} <= {row.name for row in profile.rows}
 
 
 def test_failures(model: Path, tmp_path: Path) -> None:
@@ -90,7 +84,8 @@ def test_failures(model: Path, tmp_path: Path) -> None:
         ((model, "--fast"), 2, "unknown argument '--fast'"),
         ((model, "--repeat", "0"), 2, "--repeat '0'"),
         ((model, "--method"), 2, "--method needs a value"),
-        ((model, "--report", "speed"), 2, "--report 'speed': expected overhead"),
+        ((model, "--etdump"), 2, "--etdump needs a value"),
+        ((model, "--etdump", tmp_path), 1, f"--etdump '{tmp_path}' cannot be written"),
         ((tmp_path / "none.pte",), 1, "Error::AccessFailed"),
         ((cut,), 1, "Error::InvalidProgram"),
         ((model, "--method", "backward"), 1, "Error::InvalidArgument"),

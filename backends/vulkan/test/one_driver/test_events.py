@@ -109,7 +109,7 @@ def test_a_row_an_op_with_its_module(chain: Run) -> None:
 def test_what_the_host_does_are_rows(chain: Run) -> None:
     inspector = chain.inspect("forward", [torch.randn(64, 64)])
     names = [event.delegate_debug_identifier for event in delegated(events_of(inspector))]
-    assert {"copy in", "submit and wait", "copy out"} <= set(names)
+    assert {"copy in", "submit and wait", "tell the tracer", "copy out"} <= set(names)
     loads = [
         event.delegate_debug_identifier
         for block in inspector.event_blocks

@@ -207,8 +207,6 @@ def test_two_data_files(tmp_path: Path) -> None:
     done = etvk_run(*given, *both)
     assert done.returncode == 0, done.stderr
     assert f"{fnv1a(expected().numpy().tobytes()):016x}" in done.stdout
-    done = etvk_run(*given, *both, "--report", "overhead")
-    assert done.returncode == 0, done.stderr
 
     for missing, present in (("a", "b"), ("b", "a")):
         done = etvk_run(*given, "--data", files[f"{present}.ptd"])

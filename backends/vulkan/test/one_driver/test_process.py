@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import DEFAULT, on_driver
+from drivers import DEFAULT, on_driver, pretending
 from linear_fixture import built
 from programs import pte_bytes
 
@@ -166,31 +165,13 @@ def test_child_of_a_process_without_programs(model: Path) -> None:
 )
 def test_device_that_fails(model: Path, failure: str, reason: str, disable: str) -> None:
     """With a loader in front of the real one that pretends it. device_loss_test has the details."""
-    real = ctypes.util.find_library("vulkan")
-    assert real is not None, "no Vulkan loader"
-    said, stderr = run(
-        DEVICE_FAILS,
-        model,
-        failure,
-        LD_LIBRARY_PATH=str(built("pretend_loader/libvulkan.so.1").parent),
-        PRETEND_VULKAN_LOADER=real_path(real),
-        ETVK_TIMEOUT_MS="20000",
-        ETVK_DISABLE=disable,
-    )
+    environment = pretending("") | {"ETVK_TIMEOUT_MS": "20000", "ETVK_DISABLE": disable}
+    said, stderr = run(DEVICE_FAILS, model, failure, **environment)
     assert "0x20" in said["first"] and reason in stderr
     assert "0x20" in said["second"] and "0x20" in said["later"]
     assert stderr.count("was lost since the program was loaded; load the program again") == 2
     assert said["fresh"] == said["fresh again"] == "right"
     assert said["buffers"] == "True"
-
-
-def real_path(library: str) -> str:
-    """Where the system's library of this name lies; a bare name would find the pretend one."""
-    script = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print(open('/proc/self/maps').read())"
-    maps = subprocess.run(
-        [sys.executable, "-c", script, library], capture_output=True, text=True, check=True
-    ).stdout
-    return next(line.split()[-1] for line in maps.splitlines() if "/libvulkan.so" in line)
 
 
 @pytest.mark.parametrize("validation", ["0", "1"])

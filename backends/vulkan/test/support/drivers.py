@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from linear_fixture import ROOT
+from linear_fixture import ROOT, built
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,24 @@ def on_driver(name: str) -> tuple[list[str], dict[str, str]]:
     if driver.is_launcher:
         return [installed], {"ETVK_DEVICE": driver.device}
     return [], {"VK_DRIVER_FILES": installed, "ETVK_DEVICE": driver.device}
+
+
+def pretending(device: str) -> dict[str, str]:
+    """The environment of a process that sees, in place of the real driver's device, one of those
+    in pretend_loader.cpp."""
+    real = ctypes.util.find_library("vulkan")
+    assert real is not None, "no Vulkan loader"
+    # Its path: by its bare name the pretend one would find itself.
+    script = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print(open('/proc/self/maps').read())"
+    maps = subprocess.run(
+        [sys.executable, "-c", script, real], capture_output=True, text=True, check=True
+    ).stdout
+    path = next(line.split()[-1] for line in maps.splitlines() if "/libvulkan.so" in line)
+    return {
+        "LD_LIBRARY_PATH": str(built("pretend_loader/libvulkan.so.1").parent),
+        "PRETEND_VULKAN_LOADER": path,
+        "PRETEND_DEVICE": device,
+    }
 
 
 def run_tests(path: Path, driver: str = DEFAULT, **environment: str) -> None:
