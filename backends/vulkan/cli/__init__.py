@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,12 @@ _EXPECTED = (OSError, RuntimeError, ValueError, TypeError, ImportError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or 1 with one line on stderr where it can't be done."""
+    """Run one command.
+
+    Returns:
+        0; or 1, with one line on stderr where it can't be done; or 130 where the user stopped it.
+        argparse ends the process with 2 for wrong arguments.
+    """
     parser = argparse.ArgumentParser(
         prog="executorch_vulkan", description="Programs of ExecuTorch on Vulkan devices."
     )
@@ -27,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.call(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # as of `| head`; what is left to write goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except _EXPECTED as error:
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"executorch_vulkan {options.command}: {text}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the delegate tells ExecuTorch's event tracer of each execution, as rows."""
+"""What ExecuTorch's event tracer was told of each execution, as rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,37 @@ from typing import Any
 from executorch.devtools.etdump.schema_flatcc import ProfileEvent
 from executorch.devtools.etdump.serialize import deserialize_from_etdump_flatcc
 
+# Where the time of a row is spent, and how that is said.
+PLACES = {
+    "gpu": "on the device",
+    "host": "steps of delegates on the host",
+    "cpu": "other ops on the CPU",
+}
+
 _NS_PER_US = 1e3
+_EXECUTION = "Method::execute"
+_DELEGATE = "DELEGATE_CALL"
+_WHOLES = (_EXECUTION, "OPERATOR_CALL")  # their parts are rows
 
 
 @dataclass(frozen=True)
 class Row:
-    """An op of a delegate, an op on the CPU, or one of a delegate's host steps.
+    """An op or a copy on the GPU, a step of a delegate on the host, or an op on the CPU.
 
     Attributes:
         name: of the op, such as et_vk.q8ta_linear.default, or of the step.
+        place: a key of PLACES.
         delegate: which of the method's calls it belongs to; None for ops on the CPU.
         kernels: that its dispatches ran.
         outputs: shapes of its results.
         moved_bytes: read and written on the GPU; 0 where it is not known.
         operations: multiplications and additions of a matrix product, 0 for others.
-        start_us: since the execution's start, in the last execution.
+        start_us: since the execution's start, in the first execution.
         times_us: of each execution.
     """
 
     name: str
+    place: str
     delegate: int | None
     kernels: tuple[str, ...] = ()
     outputs: tuple[tuple[int, ...], ...] = ()
@@ -45,17 +58,20 @@ class Row:
         """Median over executions."""
         return statistics.median(self.times_us)
 
-    @property
-    def is_op(self) -> bool:
-        return bool(self.kernels)
-
 
 @dataclass(frozen=True)
 class Profile:
-    """Rows in the order in which they run, and the whole method's times in us."""
+    """Executions of a method.
+
+    Attributes:
+        rows: in the order in which they run.
+        method_us: times of the whole method, us.
+        missing: why there are no rows of ops, empty where there are.
+    """
 
     rows: tuple[Row, ...]
     method_us: tuple[float, ...]
+    missing: str = ""
 
     @property
     def us(self) -> float:
@@ -66,20 +82,24 @@ def read_profile(etdump: Path, skip: int = 0) -> Profile:
     """Rows of the executions in an ETDump, without the first `skip`."""
     dump = deserialize_from_etdump_flatcc(etdump.read_bytes())
     runs = [_events(run) for run in dump.run_data]
-    executions = [run for run in runs if any(event.name == "Method::execute" for event in run)]
+    executions = [run for run in runs if any(event.name == _EXECUTION for event in run)]
     rows: dict[tuple[Any, ...], Row] = {}
     method_us = []
+    missing = ""
     for run in executions[skip:]:
-        [whole] = (event for event in run if event.name == "Method::execute")
+        [whole] = (event for event in run if event.name == _EXECUTION)
         method_us.append(_us(whole))
         seen: dict[tuple[Any, ...], int] = defaultdict(int)
         for event in sorted(run, key=lambda one: one.start_time):
+            if event.name in _WHOLES:
+                continue
             key = (event.name, event.instruction_id, event.delegate_debug_id_int)
             seen[key] += 1
-            if (row := _row(event, whole)) is not None:
-                rows.setdefault((*key, seen[key]), row).times_us.append(_us(event))
+            us = _rest_us(event, run) if event.name == _DELEGATE else _us(event)
+            rows.setdefault((*key, seen[key]), _row(event, whole, us)).times_us.append(us)
+            missing = _told(event).get("missing", missing)
     ordered = sorted(rows.values(), key=lambda row: row.start_us)
-    return Profile(tuple(ordered), tuple(method_us))
+    return Profile(tuple(ordered), tuple(method_us), missing)
 
 
 def _events(run: Any) -> list[ProfileEvent]:
@@ -90,26 +110,52 @@ def _us(event: ProfileEvent) -> float:
     return (event.end_time - event.start_time) / _NS_PER_US
 
 
-def _row(event: ProfileEvent, whole: ProfileEvent) -> Row | None:
-    start_us = (event.start_time - whole.start_time) / _NS_PER_US
-    if event.delegate_debug_id_int != -1 or event.delegate_debug_id_str:
+def _is_delegates(event: ProfileEvent) -> bool:
+    """Whether a delegate told the tracer of it."""
+    return event.delegate_debug_id_int != -1 or bool(event.delegate_debug_id_str)
+
+
+def _rest_us(call: ProfileEvent, run: Sequence[ProfileEvent]) -> float:
+    """What a delegate's call takes beyond its parts: for other backends that may be all of it."""
+    parts = sum(
+        _us(event)
+        for event in run
+        if _is_delegates(event)
+        and event.instruction_id == call.instruction_id
+        and call.start_time <= event.start_time <= call.end_time
+    )
+    return max(0.0, _us(call) - parts)
+
+
+def _told(event: ProfileEvent) -> dict[str, Any]:
+    """What our delegate says of an event; empty for other backends, whatever they say."""
+    with suppress(ValueError, TypeError):
         told = json.loads(event.delegate_debug_metadata or "{}")
-        inputs, outputs = told.get("inputs", []), told.get("outputs", [])
-        # An op has a number for a name in the ETDump.
-        name = told.get("op") or event.delegate_debug_id_str or ""
-        return Row(
-            name,
-            event.instruction_id,
-            tuple(told.get("kernels", ())),
-            tuple(map(tuple, outputs)),
-            told.get("bytes", 0),
-            _operations(name, inputs, outputs),
-            start_us,
-        )
-    # The rest are ops on the CPU, and what ExecuTorch says of the whole.
-    if event.name in ("Method::execute", "DELEGATE_CALL", "OPERATOR_CALL"):
-        return None
-    return Row(event.name, None, start_us=start_us)
+        return told if isinstance(told, dict) else {}
+    return {}
+
+
+def _row(event: ProfileEvent, whole: ProfileEvent, us: float) -> Row:
+    start_us = (event.start_time - whole.start_time) / _NS_PER_US
+    if event.name == _DELEGATE:
+        start_us += _us(event) - us  # taken to be its end
+        return Row("rest of the call", "host", event.instruction_id, start_us=start_us)
+    if not _is_delegates(event):
+        return Row(event.name or "", "cpu", None, start_us=start_us)
+    told = _told(event)
+    inputs, outputs = told.get("inputs", []), told.get("outputs", [])
+    # An op has a number for a name in the ETDump.
+    name = told.get("op") or event.delegate_debug_id_str or str(event.delegate_debug_id_int)
+    return Row(
+        name,
+        "gpu" if "op" in told else "host",
+        event.instruction_id,
+        tuple(told.get("kernels", ())),
+        tuple(map(tuple, outputs)),
+        told.get("bytes", 0),
+        _operations(name, inputs, outputs),
+        start_us,
+    )
 
 
 def _operations(name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:

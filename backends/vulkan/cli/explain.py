@@ -28,9 +28,12 @@ def call(options: argparse.Namespace) -> None:
             f"{options.model} is not what torch.export.save writes: {error}"
         ) from error
     # Lowered, so that the reasons are those of the partitioner that sees the weights.
-    lowered = to_edge_transform_and_lower(
-        program,
-        partitioner=[VulkanPartitioner()],
-        compile_config=EdgeCompileConfig(_check_ir_validity=False),
-    )
+    try:
+        lowered = to_edge_transform_and_lower(
+            program,
+            partitioner=[VulkanPartitioner()],
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
+    except Exception as error:  # of ExecuTorch's passes, of many kinds
+        raise ValueError(f"{options.model} can't be lowered: {error}") from error
     print(explain(lowered))

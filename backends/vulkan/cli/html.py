@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from .events import PLACES
+
 _STYLE = """
-body { font: 14px system-ui, sans-serif; margin: 2em auto; max-width: 70em; color: #222; }
+body { font: 14px system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }
+body, td { color: #222; }
+h1 { font-size: 1.4em; overflow-wrap: anywhere; }
+.key { display: inline-block; width: 1em; height: 0.8em; margin-right: 0.3em; }
+.shape { white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; }
-td, th { padding: 3px 8px; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td, th { padding: 4px 8px; text-align: left; vertical-align: top; }
+td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 tr:nth-child(even) { background: #f5f5f5; }
-small { color: #777; display: block; }
+td.op { overflow-wrap: anywhere; }
+small { color: #666; display: block; }
 td.bar { width: 30%; }
-.bar div { height: 14px; background: #3b6ea8; min-width: 1px; }
-.bar div.host { background: #b0873a; }
+td.bar div { height: 1em; min-width: 1px; }
+.gpu { background: #3b6ea8; }
+.host { background: #b0873a; }
+.cpu { background: #8a4f7d; }
 """
 
 
-def page(profile: dict[str, Any]) -> str:
-    """What `profile --json` prints, as a table with a bar a row."""
-    longest = max((row["us"] for row in profile["rows"]), default=0.0) or 1.0
-    rows = "\n".join(_row(row, longest) for row in profile["rows"])
-    title = escape(f"{profile['model']}, {profile['method']}")
+def page(title: str, notes: list[str], rows: list[dict[str, Any]]) -> str:
+    """A table with a bar a row.
+
+    Args:
+        notes: lines above the table.
+        rows: "op", "outputs", "kernels", "place" and "us" of each, as `profile --json` has them,
+            and "cells": texts by the heads of their columns.
+    """
+    heads = list(rows[0]["cells"]) if rows else []
+    longest = max((row["us"] for row in rows), default=0.0) or 1.0
+    keys = " ".join(
+        f'<span class="key {place}"></span>{text}'
+        for place, text in PLACES.items()
+        if any(row["place"] == place for row in rows)
+    )
+    paragraphs = "\n".join(f"<p>{escape(line)}</p>" for line in notes)
+    titles = "".join(f'<th class="number">{escape(head)}</th>' for head in heads)
+    body = "\n".join(_row(row, longest) for row in rows)
     return f"""<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>
+<head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>
 <body>
-<h1>{title}</h1>
-<p>{profile["median_us"]:.1f} us on {escape(profile["device"])}, median of
-{profile["executions"]} executions. A copy reaches {profile["copy_gb_per_s"]:.1f} GB/s there.
-Blue: on the GPU; brown: on the host.</p>
+<h1>{escape(title)}</h1>
+{paragraphs}
+<p>{keys}</p>
 <table>
-<tr><th>op</th><th class="number">us</th><th class="number">share</th><th></th>
-<th class="number">GB/s</th><th class="number">of copy</th><th class="number">TOPS</th></tr>
-{rows}
+<tr><th>op</th><th></th>{titles}</tr>
+{body}
 </table>
 </body>
 </html>
 """
 
 
-def _row(row: dict[str, Any], longest: float) -> str:
+def _row(row: Mapping[str, Any], longest: float) -> str:
     kernels = "".join(f"<small>{escape(name)}</small>" for name in dict.fromkeys(row["kernels"]))
-    shapes = escape(" ".join(map(str, row["outputs"])))
-    kind = "gpu" if row["kernels"] else "host"
+    shapes = " ".join(f'<span class="shape">{shape}</span>' for shape in row["outputs"])
     width = 100 * row["us"] / longest
-    speed = f"{row['gb_per_s']:.1f}" if row["gb_per_s"] else ""
-    of_copy = f"{row['of_copy']:.0%}" if row["gb_per_s"] else ""
-    tops = f"{row['tops']:.3g}" if row["tops"] else ""
+    numbers = "".join(f'<td class="number">{escape(text)}</td>' for text in row["cells"].values())
     return (
-        f"<tr><td>{escape(row['op'])} {shapes}{kernels}</td>"
-        f'<td class="number">{row["us"]:.1f}</td><td class="number">{row["share"]:.1%}</td>'
-        f'<td class="bar"><div class="{kind}" style="width: {width:.2f}%"></div></td>'
-        f'<td class="number">{speed}</td><td class="number">{of_copy}</td>'
-        f'<td class="number">{tops}</td></tr>'
+        f'<tr><td class="op">{escape(row["op"])} {shapes}{kernels}</td>'
+        f'<td class="bar"><div class="{row["place"]}" style="width: {width:.2f}%"></div></td>'
+        f"{numbers}</tr>"
     )

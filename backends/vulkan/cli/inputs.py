@@ -9,23 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from executorch.runtime import Program, Runtime
+from executorch.runtime import Method, Program, Runtime
 
+from .dtypes import DTYPES
 from .files import require_file
-
-# By ExecuTorch's code of the dtype.
-_DTYPES = {
-    0: torch.uint8,
-    1: torch.int8,
-    2: torch.int16,
-    3: torch.int32,
-    4: torch.int64,
-    5: torch.float16,
-    6: torch.float32,
-    7: torch.float64,
-    11: torch.bool,
-    15: torch.bfloat16,
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +44,9 @@ def load(options: argparse.Namespace, traced: bool = False) -> Program:
     Raises:
         OSError, ValueError: where it can't be read.
     """
-    for path in (options.model, options.data):
-        if path is not None:
-            require_file(path)
+    require_file(options.model)
+    if options.data is not None:
+        require_file(options.data, "--data")
     try:
         program = Runtime.get().load_program(
             str(options.model),
@@ -67,20 +54,56 @@ def load(options: argparse.Namespace, traced: bool = False) -> Program:
             data_path=None if options.data is None else str(options.data),
         )
     except RuntimeError as error:
-        raise ValueError(f"{options.model} is no program of ExecuTorch: {error}") from error
+        with_data = "" if options.data is None else f", or {options.data} no data of it"
+        raise ValueError(
+            f"{options.model} is no program of ExecuTorch{with_data}: {error}"
+        ) from error
     if options.method not in program.method_names:
         names = ", ".join(sorted(program.method_names))
         raise ValueError(f"{options.model} has no method {options.method!r}; it has {names}")
     return program
 
 
+def load_method(program: Program, options: argparse.Namespace) -> Method:
+    """Raises RuntimeError where it can't be loaded; stderr says why."""
+    try:
+        method = program.load_method(options.method)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{options.model}: {options.method} can't be loaded, for the reason above: {error}"
+        ) from error
+    assert method is not None
+    return method
+
+
+def execute(
+    method: Method, given: Sequence[torch.Tensor], options: argparse.Namespace
+) -> list[Any]:
+    """Raises RuntimeError where it fails; stderr says why."""
+    try:
+        return list(method.execute(given))
+    except RuntimeError as error:
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in given)
+        raise RuntimeError(
+            f"{options.model}: {options.method} fails on inputs of {shapes}, for the reason above: "
+            f"{error}"
+        ) from error
+
+
+def require_repeat(options: argparse.Namespace) -> None:
+    if options.repeat < 1:
+        raise ValueError(f"--repeat {options.repeat}: expected at least 1")
+
+
 def make(metadata: Any, options: argparse.Namespace) -> list[torch.Tensor]:
     """One tensor for each input of a method.
 
     Raises:
-        ValueError: for files or sizes that do not fit.
+        OSError, ValueError: for files or sizes that do not fit.
     """
     count = metadata.num_inputs()
+    if options.input and options.size:
+        raise ValueError("--input and --size exclude each other: a file has its own sizes")
     if options.input and len(options.input) != count:
         raise ValueError(f"--input was given {len(options.input)} times, the method has {count}")
     sizes = dict(map(_parse_size, options.size))
@@ -98,7 +121,7 @@ def _input(index: int, metadata: Any, path: Path | None, sizes: list[int] | None
         info = metadata.input_tensor_meta(index)
     except RuntimeError as error:
         raise ValueError(f"input {index} is no tensor, and only tensors can be given") from error
-    bounds, dtype = tuple(info.sizes()), _DTYPES.get(info.dtype())
+    bounds, dtype = tuple(info.sizes()), DTYPES.get(info.dtype())
     if dtype is None:
         raise ValueError(f"input {index} has a dtype that is not known here, code {info.dtype()}")
     if path is None:
@@ -113,7 +136,8 @@ def _input(index: int, metadata: Any, path: Path | None, sizes: list[int] | None
 
 
 def _check_shape(what: str, shape: Sequence[int], bounds: Sequence[int]) -> None:
-    if len(shape) != len(bounds) or any(a > b for a, b in zip(shape, bounds, strict=True)):
+    fits = len(shape) == len(bounds)
+    if not fits or not all(0 <= a <= b for a, b in zip(shape, bounds, strict=True)):
         raise ValueError(
             f"{what} has shape {list(shape)}, the program takes {list(bounds)} at most"
         )
@@ -124,7 +148,9 @@ def _read(path: Path) -> torch.Tensor:
     try:
         value = torch.from_numpy(np.load(path)) if path.suffix == ".npy" else torch.load(path)
     except Exception as error:  # of many kinds, by what the file is instead
-        raise ValueError(f"--input {path} holds no tensor: {error}") from error
+        raise ValueError(
+            f"--input {path} holds no tensor (a .npy or .pt file does): {error}"
+        ) from error
     if not isinstance(value, torch.Tensor):
         raise ValueError(f"--input {path} holds a {type(value).__name__}, not a tensor")
     return value

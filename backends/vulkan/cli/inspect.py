@@ -18,6 +18,7 @@ from executorch.exir.schema import (
 )
 
 from ..program import TensorValue, read_blob
+from .dtypes import DTYPES, dtype_name
 from .files import require_file
 
 NAME = "inspect"
@@ -33,9 +34,10 @@ def call(options: argparse.Namespace) -> None:
     data = options.model.read_bytes()
     try:
         file = deserialize_pte_binary(data)
+        methods = [describe_method(plan, file) for plan in file.program.execution_plan]
     except Exception as error:  # of many kinds, by what the file is instead
-        raise ValueError(f"{options.model} is no program of ExecuTorch: {error}") from error
-    methods = [describe_method(plan, file) for plan in file.program.execution_plan]
+        what = str(error) or type(error).__name__
+        raise ValueError(f"{options.model} is no program of ExecuTorch: {what}") from error
     print(json.dumps(methods, indent=2) if options.json else "\n\n".join(map(_text, methods)))
 
 
@@ -61,8 +63,9 @@ def _value(plan: ExecutionPlan, index: int) -> dict[str, Any]:
     value = plan.values[index].val
     if not hasattr(value, "sizes"):
         return {"type": type(value).__name__}
+    dtype = DTYPES.get(value.scalar_type)
     return {
-        "type": value.scalar_type.name.lower(),
+        "type": value.scalar_type.name.lower() if dtype is None else dtype_name(dtype),
         "sizes": list(value.sizes),
         "is_dynamic": value.shape_dynamism != TensorShapeDynamism.STATIC,
     }

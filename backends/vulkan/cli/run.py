@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 
 from . import inputs
+from .dtypes import dtype_name
+from .files import require_writable
 
 NAME = "run"
 
@@ -26,15 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> None:
-    if options.repeat < 1:
-        raise ValueError(f"--repeat {options.repeat}: expected at least 1")
+    inputs.require_repeat(options)
+    require_writable(options.output, "--output")
     start = time.perf_counter()
-    method = inputs.load(options).load_method(options.method)
+    method = inputs.load_method(inputs.load(options), options)
     load_ms = (time.perf_counter() - start) * 1e3
     given = inputs.make(method.metadata, options)
     for index, tensor in enumerate(given):
         print(f"input {index}   {describe(tensor)}")
-    outputs = list(method.execute(given))
+    outputs = inputs.execute(method, given, options)
     for index, value in enumerate(outputs):
         print(f"output {index}  {describe(value)}")
     if options.output is not None:
@@ -56,5 +58,4 @@ def describe(value: object) -> str:
     if not isinstance(value, torch.Tensor):
         return f"{type(value).__name__} {value}"
     raw = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-    name = str(value.dtype).removeprefix("torch.")
-    return f"{name} {list(value.shape)}  {hashlib.sha256(raw).hexdigest()[:16]}"
+    return f"{dtype_name(value.dtype)} {list(value.shape)}  {hashlib.sha256(raw).hexdigest()[:16]}"

@@ -11,7 +11,7 @@ from .events import Profile, Row
 
 
 def trace_events(profile: Profile) -> dict[str, Any]:
-    """One execution, the last one: the GPU's ops on one line, the host's steps on another."""
+    """The first execution measured: the GPU's ops on one line, the host's steps on another."""
     names = {1: "host", 2: "GPU"}
     meta = [
         {"name": "thread_name", "ph": "M", "pid": 1, "tid": line, "args": {"name": name}}
@@ -25,8 +25,8 @@ def _event(row: Row) -> dict[str, Any]:
         "name": row.name,
         "ph": "X",
         "pid": 1,
-        "tid": 2 if row.is_op else 1,
+        "tid": 2 if row.place == "gpu" else 1,
         "ts": row.start_us,
-        "dur": row.times_us[-1],
+        "dur": row.times_us[0],
         "args": {"kernels": list(row.kernels), "outputs": [list(one) for one in row.outputs]},
     }
