@@ -6,15 +6,18 @@
 
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# The Debian release that this machine runs.
+own_suite() {
+  # shellcheck source=/dev/null
+  (. /etc/os-release && printf '%s' "${VERSION_CODENAME:-sid}")
+}
+
 # The Debian mirrors among this machine's apt sources, one URI a line.
 debian_mirrors() {
-  local codename
-  # shellcheck source=/dev/null
-  codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-sid}")
   # shellcheck disable=SC2016  # apt fills these in
   apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
     'Created-By: Packages' 2>/dev/null |
-    awk -v codename="$codename" '{ sub("/$", "", $1) }
+    awk -v codename="$(own_suite)" '{ sub("/$", "", $1) }
       $2 == "main" && ($1 == codename || $1 ~ /^(stable|oldstable|testing|unstable|sid)$/) &&
       !seen[$3]++ { print $3 }'
 }
@@ -51,20 +54,26 @@ fetch_debian() {
   unpack_debian "$1" "$2" download "${@:3}"
 }
 
-# fetch_debian_closure SUITE FOLDER PACKAGE...: the same with all that the packages depend on, down
-# to the C library, since nothing counts as installed.
+# fetch_debian_closure SUITE FOLDER INSTALLED PACKAGE...: the same with all that the packages depend
+# on. Of this machine only the packages in the string INSTALLED count as being there.
 fetch_debian_closure() {
-  unpack_debian "$1" "$2" install --yes --download-only --no-install-recommends "${@:3}"
+  INSTALLED=$3 unpack_debian "$1" "$2" install --yes --download-only --no-install-recommends "${@:4}"
+}
+
+# An entry of dpkg's status file, newer than any version that others may ask for.
+installed_entry() {
+  printf 'Package: %s\nStatus: install ok installed\nVersion: 999:1\n' "$1"
+  printf 'Architecture: %s\nMaintainer: none\nDescription: none\n\n' "$(dpkg --print-architecture)"
 }
 
 # unpack_debian SUITE FOLDER APT_ARGS...: APT_ARGS leave the packages in the folder of archives.
 unpack_debian() {
-  local suite=$1 folder=$2 work mirror deb complete=0
+  local suite=$1 folder=$2 work mirror deb package complete=0
   shift 2
   rm -rf "$TOOLCHAIN"/fetch.* # of an interrupted run
   work=$(mktemp -d "$TOOLCHAIN/fetch.XXXXXX") || return
   mkdir -p "$work"/state/lists/partial "$work"/cache "$work"/debs/partial "$work"/tree &&
-    : >"$work/status" || return
+    for package in ${INSTALLED:-}; do installed_entry "$package"; done >"$work/status" || return
   for mirror in $(debian_mirrors); do
     printf 'deb [arch=%s signed-by=%s] %s %s main\n' \
       "$(dpkg --print-architecture)" "$DEBIAN_KEYRING" "$mirror" "$suite" >"$work/sources.list"
@@ -89,10 +98,10 @@ note_failure() {
   warn "$3 will be skipped: $(<"$1")"
 }
 
-# fetch_test_driver FAILED WHAT TITLE LOG REASON COMMAND: runs COMMAND where packages can be fetched.
+# fetch_for_tests FAILED WHAT TITLE LOG REASON COMMAND: runs COMMAND where packages can be fetched.
 # Returns 1 where that failed, for the caller to clean up, after saying that WHAT will be skipped;
 # FAILED keeps the reason for a day.
-fetch_test_driver() {
+fetch_for_tests() {
   local failed=$1 what=$2 refusal
   if failed_lately "$failed"; then
     note_failure "$failed" "" "$what"

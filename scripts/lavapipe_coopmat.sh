@@ -42,7 +42,7 @@ copy_manifest() { sed -E 's|("library_path": ")([^"]*/)?|\1./|' "$1" >"$2"; }
 # Keeps the shared libraries, without the drivers for GPUs, and both manifests in one flat folder.
 fetch_lavapipe() {
   local tree=$TOOLCHAIN/mesa.tree driver icd libraries layer=VkLayer_khronos_validation
-  fetch_debian_closure "$SUITE" "$tree" mesa-vulkan-drivers vulkan-validationlayers || return
+  fetch_debian_closure "$SUITE" "$tree" "" mesa-vulkan-drivers vulkan-validationlayers || return
   driver=$(find "$tree/usr/lib" -name libvulkan_lvp.so -print -quit)
   icd=$(find "$tree/usr/share/vulkan/icd.d" -name 'lvp_icd*.json' -print -quit)
   if [[ -z $driver || -z $icd ]]; then
@@ -60,7 +60,7 @@ fetch_lavapipe() {
 
 main() {
   [[ ! -x $LAUNCHER || ! -f $ICD ]] || return 0
-  fetch_test_driver "$FAILED" "tests of the cooperative-matrix kernels on lavapipe" \
+  fetch_for_tests "$FAILED" "tests of the cooperative-matrix kernels on lavapipe" \
     "Fetching lavapipe with cooperative matrices (a test driver, about 80 MB)" \
     fetch-lavapipe-coopmat "it could not be fetched or lacks them" fetch_lavapipe ||
     rm -rf "$FOLDER" "$LAUNCHER" "$TOOLCHAIN/mesa.tree"

@@ -23,10 +23,8 @@ print(json.dumps({"file_format_version": "1.0.0",
 
 # The package is made for this machine's own release, so its library fits the libraries here.
 fetch_swiftshader() {
-  local tree=$TOOLCHAIN/chromium.tree codename found
-  # shellcheck source=/dev/null
-  codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-sid}")
-  fetch_debian "$codename" "$tree" chromium-common || return
+  local tree=$TOOLCHAIN/swiftshader.tree found
+  fetch_debian "$(own_suite)" "$tree" chromium-common || return
   found=$(find "$tree" -name libvk_swiftshader.so -print -quit)
   if [[ -z $found ]]; then
     echo "chromium-common holds no libvk_swiftshader.so"
@@ -42,7 +40,7 @@ main() {
     grep -qF "\"$LIBRARY\"" "$ICD" || write_icd
     return
   fi
-  fetch_test_driver "$FAILED" "tests on SwiftShader" \
+  fetch_for_tests "$FAILED" "tests on SwiftShader" \
     "Fetching SwiftShader (a test driver, about 30 MB)" fetch-swiftshader \
     "it could not be fetched or does not load" fetch_swiftshader || rm -rf "$FOLDER"
 }
