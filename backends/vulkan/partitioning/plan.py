@@ -8,16 +8,13 @@ from dataclasses import dataclass
 
 from torch.fx import GraphModule, Node
 
-from ..patterns.quantized_linear import QuantizedLinearMatch
 from ..patterns.rules.arithmetic import ARITHMETIC_OPS
-from ..patterns.rules.residual import ResidualMatch
-from ..patterns.steps import Step, StepPlan, match_steps
+from ..patterns.steps import Matches, StepPlan
 from ..patterns.vocabulary.constants import Constants
 from ..patterns.vocabulary.edge_ops import (
     DEQUANTIZE,
     MOVE_OPS,
     QUANTIZE,
-    is_alias,
     is_dequantize,
     is_part,
     is_quantize,
@@ -27,6 +24,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.rejection import Rejection
+from ..patterns.vocabulary.step import Step
 from .float_ops import computes
 from .foreign_quantization import foreign_quantization
 from .levels import CyclicUnitError, group_by_level
@@ -107,9 +105,10 @@ class PartitionPlan:
     def partitions(self) -> list[Partition]:
         """The delegates to make, in the order in which they run."""
         self._find_candidates()
-        plan = self._plan_steps()
+        matches = Matches(self.graph, self.constants)
+        plan = self._plan_steps(matches)
         while (groups := self._grouped(plan.steps)) is None:
-            plan = self._plan_steps()
+            plan = self._plan_steps(matches)
         made = [group for group in groups if group.computes]
         self.steps = tuple(step for group in made for step in group.steps)
         delegated = {node for group in made for node in group.nodes}
@@ -155,13 +154,13 @@ class PartitionPlan:
             return None
         return self._filter.layer_problem(node) if computes(node) else self._filter.problem(node)
 
-    def _plan_steps(self) -> StepPlan:
+    def _plan_steps(self, matches: Matches) -> StepPlan:
         """The steps that can be made whole, with what the user's lists allow."""
         while True:
-            plan = match_steps(self.graph, self.constants, self._excluded, self._unfolded)
+            plan = matches.plan(self._excluded, self._unfolded)
             problems = [(step, self._problem(step)) for step in plan.steps]
             if not any(problem for _, problem in problems):
-                inner = {node for step in plan.steps for node in step.inner_nodes}
+                inner = {node for step in plan.steps for node in step.nodes}
                 problems = [(step, self._outside_reader(step, inner)) for step in plan.steps]
             taken_back = [(step, problem) for step, problem in problems if problem]
             if not taken_back:
@@ -171,20 +170,20 @@ class PartitionPlan:
 
     def _grouped(self, all_steps: Sequence[Step]) -> list[_Group] | None:
         """Steps and candidates that go together, or None where steps had to be taken back."""
-        inner = {node for step in all_steps for node in step.inner_nodes}
+        inner = {node for step in all_steps for node in step.nodes}
         while True:
             if self._for_others:
                 free = self._candidates - inner
                 self._owners = foreign_quantization(self.graph, free, inner)
             steps, singles = self._connected(all_steps)
             try:
-                levels = group_by_level(self.graph, [step.inner_nodes for step in steps], singles)
+                levels = group_by_level(self.graph, [step.nodes for step in steps], singles)
             except CyclicUnitError as error:
                 shared = _shared_constants(steps)
                 for step in steps:
-                    if step.inner_nodes in error.reasons:
-                        reason = error.reasons[step.inner_nodes]
-                        self._take_back(step, shared.get(step.anchor_node, reason))
+                    if step.nodes in error.reasons:
+                        reason = error.reasons[step.nodes]
+                        self._take_back(step, shared.get(step.anchor, reason))
                 return None
             levels = self._without_shared_constants(levels, inner)
             if misplaced := _misplaced_sizes(levels):
@@ -216,36 +215,36 @@ class PartitionPlan:
         return computes(node) and not self.constants.is_constant(node)
 
     def _take_back(self, step: Step, reason: str) -> None:
-        """Do without `step`, or with the layer and the add of a residual as two."""
-        if isinstance(step, ResidualMatch):
-            self._unfolded.add(step.anchor_node)
+        """Do without `step`, or with a smaller one."""
+        if step.fallback is not None:
+            self._unfolded.add(step.anchor)
         else:
-            self._excluded[step.anchor_node] = reason
+            self._excluded[step.anchor] = reason
 
     def _problem(self, step: Step) -> str | None:
-        anchor = step.anchor_node
+        anchor = step.anchor
         # What moves elements is an op beside the layers, as a view is.
         is_layer = step.is_work and not moves_elements(anchor)
         if problem := self._filter.layer_problem(anchor) if is_layer else None:
             return problem
-        for node in step.inner_nodes:
-            if _is_listed(node, step) and (problem := self._filter.problem(node)):
+        for node in step.nodes:
+            if node in step.listed and (problem := self._filter.problem(node)):
                 return problem
             if _is_walked(node) and (problem := rank_problem(node)):
                 return problem
-        for node in (*step.input_nodes, *step.output_nodes):
+        for node in (*step.reads, *step.outputs):
             if tensor_of(node) is not None and (problem := layout_problem(node)):
                 return problem
         return None
 
     def _outside_reader(self, step: Step, inner: Collection[Node]) -> str | None:
         """Who else needs a node that only steps compute, or None."""
-        given = set(step.output_nodes)
-        for node in step.computing_nodes:
+        given = set(step.outputs)
+        for node in step.float_only:
             for user in node.users:
                 if user in inner or node in given or self._runs_in_float(node, step):
                     continue
-                if node in _constant_nodes(step):
+                if node in step.constants:
                     return _shared_problem(node, user)
                 return f"{node.name} is also read in float by {user.name}; quantize that reader"
         return None
@@ -254,7 +253,7 @@ class PartitionPlan:
         """True where a node of a step, and what it is computed from there, can run beside it."""
         if self.constants.is_constant(node):
             return False  # it can't be a result of the delegate
-        members, queue = set(step.inner_nodes), [node]
+        members, queue = set(step.nodes), [node]
         while queue:
             one = queue.pop()
             if one in members:
@@ -271,11 +270,11 @@ class PartitionPlan:
         """
         steps_of: dict[Node, list[Step]] = defaultdict(list)
         for step in all_steps:
-            for node in step.inner_nodes:
+            for node in step.nodes:
                 steps_of[node].append(step)
         candidates = self._candidates - self._owners.keys()
-        anchors = {step.anchor_node for step in all_steps if step.is_work}
-        queue = [node for step in all_steps if step.is_work for node in step.inner_nodes]
+        anchors = {step.anchor for step in all_steps if step.is_work}
+        queue = [node for step in all_steps if step.is_work for node in step.nodes]
         queue += [one for one in candidates if one not in steps_of and self._is_work(one)]
         found: set[Node] = set(queue)
         while queue:
@@ -285,14 +284,14 @@ class PartitionPlan:
                     continue
                 reached = [neighbour] if neighbour in candidates else []
                 for step in steps_of.get(neighbour, ()):
-                    anchors.add(step.anchor_node)
-                    reached += step.inner_nodes
+                    anchors.add(step.anchor)
+                    reached += step.nodes
                 for one in reached:
                     if one not in found:
                         found.add(one)
                         queue.append(one)
-        kept = [step for step in all_steps if step.anchor_node in anchors]
-        singles = found - {node for step in kept for node in step.inner_nodes}
+        kept = [step for step in all_steps if step.anchor in anchors]
+        singles = found - {node for step in kept for node in step.nodes}
         # Sizes belong to the delegate only where nothing outside reads them.
         for node in sorted(singles, reverse=True):
             if is_symint(node) and any(user not in found for user in node.users):
@@ -321,10 +320,10 @@ class PartitionPlan:
         place = {node: index for index, level in enumerate(levels) for node in level}
         inside: list[list[Step]] = [[] for _ in levels]
         for step in steps:
-            inside[place[step.anchor_node]].append(step)
+            inside[place[step.anchor]].append(step)
         found = []
         for level, members in zip(levels, inside, strict=True):
-            inner = {node for step in members for node in step.inner_nodes}
+            inner = {node for step in members for node in step.nodes}
             singles = tuple(node for node in level if node not in inner)
             is_work = any(step.is_work for step in members) or any(map(self._is_work, singles))
             found.append(_Group(tuple(level), tuple(members), singles, is_work))
@@ -334,24 +333,6 @@ class PartitionPlan:
 def _is_walked(node: Node) -> bool:
     """True for the ops of steps whose kernels walk through tensors dimension by dimension."""
     return node.target in MOVE_OPS | ARITHMETIC_OPS or is_part(node)
-
-
-def _is_listed(node: Node, step: Step) -> bool:
-    """True where the user's lists of ops count for an op of a step.
-
-    The anchor stands for a layer and its weight; quantization around it is part of any step.
-    """
-    if isinstance(step, QuantizedLinearMatch):
-        return node is step.anchor_node or (node in step.tail.absorbed and not is_alias(node))
-    if isinstance(step, ResidualMatch):
-        return _is_listed(node, step.linear) or node is step.add
-    return node.target not in (QUANTIZE, DEQUANTIZE)
-
-
-def _constant_nodes(step: Step) -> tuple[Node, ...]:
-    """The ops of a step that compute its weight and bias ahead of time."""
-    layer = step.linear if isinstance(step, ResidualMatch) else step
-    return layer.constant_nodes if isinstance(layer, QuantizedLinearMatch) else ()
 
 
 def _shared_problem(node: Node, other: Node) -> str:
@@ -376,8 +357,8 @@ def _shared_constants(steps: Sequence[Step]) -> dict[Node, str]:
     """By anchor: the reason for steps that share an op on constants with another step."""
     readers: dict[Node, list[Node]] = defaultdict(list)
     for step in steps:
-        for node in _constant_nodes(step):
-            readers[node].append(step.anchor_node)
+        for node in step.constants:
+            readers[node].append(step.anchor)
     problems: dict[Node, str] = {}
     for node, anchors in readers.items():
         for anchor in anchors if len(anchors) > 1 else ():
@@ -411,7 +392,7 @@ def _misplaced_sizes(groups: Sequence[Sequence[Node]]) -> set[Node]:
 
 def _runs_on_stock(steps: Sequence[Step], others: Sequence[Node]) -> bool:
     """True where ExecuTorch's own Vulkan runtime can run the partition rightly as well."""
-    from_steps = {node for step in steps for node in step.output_nodes}
+    from_steps = {node for step in steps for node in step.outputs}
 
     def is_plain(node: Node) -> bool:
         if node.target == QUANTIZE:
@@ -420,4 +401,4 @@ def _runs_on_stock(steps: Sequence[Step], others: Sequence[Node]) -> bool:
         source = node_argument(node, 0) if node.target == DEQUANTIZE else None
         return source is not None and (source.target != QUANTIZE or source in from_steps)
 
-    return all(step.runs_on_stock for step in steps) and all(map(is_plain, others))
+    return all(step.on_stock for step in steps) and all(map(is_plain, others))

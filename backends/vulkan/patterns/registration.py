@@ -1,9 +1,14 @@
 """Hook our rules into the stock pattern engine.
 
-The engine visits every node in order and asks each rule. In partitions that our partitioner made,
-the first node of all makes all int8 steps at once, as the partitioner planned them; the stock
-rules do not apply there. `quantized_linear` exists among these: elsewhere, ours decides the
-statically quantized linears and hands every other one (weight-only, dynamic, 4-bit) on.
+For each delegate, ExecuTorch's `VulkanBackend.preprocess` runs its `FusePatternsPass` over the
+delegate's own graph. It visits every node in order and asks each rule's detector. In partitions
+that our partitioner made, the first node of all makes all int8 steps at once; the stock rules do
+not apply there. `quantized_linear` exists among these: elsewhere, ours decides the statically
+quantized linears and hands every other one (weight-only, dynamic, 4-bit) on.
+
+The partitioner plans with steps taken back that can't be made whole: here all that match are made.
+For a match is complete in the graph that it is found in, and a delegate's graph holds only what was
+planned together; what was taken back is outside, or runs in float, and is whole if it matches.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from typing import Any
 
 from executorch.backends.vulkan.patterns import fusable_patterns
 from executorch.backends.vulkan.patterns.pattern_registry import (
+    PatternMatch,
     register_pattern_detector,
     register_pattern_replacement,
 )
@@ -28,14 +34,13 @@ from .passes.split_slices import match_part, rewrite_part
 from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
-from .quantized_linear import QuantizedLinearMatch, match_quantized_linear
-from .rules.linear_rewrite import rewrite_quantized_linear
+from .quantized_linear import match_quantized_linear
 from .steps import match_steps, rewrite_steps
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import LINEAR_OPS
 from .vocabulary.graph_edits import is_ours, mark_as_ours
 from .vocabulary.node_match import NodeMatch
-from .vocabulary.rejection import Rejection
+from .vocabulary.step import Step
 
 logger = logging.getLogger(__name__)
 
@@ -145,23 +150,23 @@ def _register_linear() -> None:
         if node.target not in LINEAR_OPS:
             return None
         found = match_quantized_linear(node)
-        if isinstance(found, QuantizedLinearMatch):
-            return found
-        assert isinstance(found, Rejection)
+        if isinstance(found, Step):
+            return PatternMatch(
+                list(found.reads), list(found.outputs), list(found.nodes), found.anchor
+            )
         if not found.is_static:
             return stock_detect(node)
         logger.debug("%s is not fused: %s", node.name, found.reason)
         return None
 
     def replace(program: ExportedProgram, graph_module: GraphModule, match: Any) -> None:
-        if not isinstance(match, QuantizedLinearMatch):
-            stock_replace(program, graph_module, match)
-            return
         # The detector saw neither values nor which placeholders are constants.
         constants = Constants(program)
         found = match_quantized_linear(match.anchor_node, constants)
-        if isinstance(found, QuantizedLinearMatch):
-            rewrite_quantized_linear(constants, found)
+        if isinstance(found, Step):
+            found.family.rewrite(constants, found.match)
+        elif not found.is_static:
+            stock_replace(program, graph_module, match)
         else:
             logger.debug("%s is not fused: %s", match.anchor_node.name, found.reason)
 

@@ -1,73 +1,25 @@
-"""The int8 steps of a graph: one list of families, matched together and rewritten together.
+"""The int8 steps of a graph: one list of families, each matched once and then chosen from.
 
-A step is a value: what it replaces, what it reads and gives, and all that its rewrite needs. What
-matches can be rewritten. The partitioner and the rewriting both ask `match_steps`, so they agree.
+The partitioner and the rewriting both ask here, so they agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from torch.fx import Graph, Node
 
-from .quantized_linear import QuantizedLinearMatch, match_quantized_linear
-from .rules.arithmetic import ArithmeticMatch, match_arithmetic, rewrite_arithmetic
-from .rules.linear_rewrite import rewrite_quantized_linear
-from .rules.residual import ResidualMatch, fold_residuals, rewrite_residual
-from .rules.unary_table import UnaryMatch, match_unary, rewrite_unary
+from .quantized_linear import match_quantized_linear
+from .rules.arithmetic import match_arithmetic
+from .rules.residual import fold_residuals
+from .rules.unary_table import match_unary
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import LINEAR_OPS
-from .vocabulary.forms import find_forms
+from .vocabulary.forms import Form, find_forms
 from .vocabulary.graph_edits import standing_for
 from .vocabulary.rejection import Rejection
-
-
-class Step(Protocol):
-    """What the partitioner asks of a match; each is a frozen dataclass."""
-
-    @property
-    def anchor_node(self) -> Node:
-        """The node that the step is named by."""
-
-    @property
-    def inner_nodes(self) -> tuple[Node, ...]:
-        """Every operator that takes part; they go into one delegate."""
-
-    @property
-    def input_nodes(self) -> list[Node]: ...
-
-    @property
-    def output_nodes(self) -> list[Node]:
-        """Nodes that the rewrite replaces for their readers."""
-
-    @property
-    def computing_nodes(self) -> tuple[Node, ...]:
-        """Inner nodes that our runtime can't run as they are: only steps may read them."""
-
-    @property
-    def absorbed(self) -> tuple[Node, ...]:
-        """Inner nodes that are no steps of their own any more."""
-
-    @property
-    def is_work(self) -> bool:
-        """The step alone is worth a delegate."""
-
-    @property
-    def runs_on_stock(self) -> bool:
-        """ExecuTorch's own Vulkan runtime can run the result as well."""
-
-
-Rewrite = Callable[[Constants, Any], None]
-
-# The one list of step families and what makes int8 ops of them.
-REWRITES: dict[type, Rewrite] = {
-    QuantizedLinearMatch: rewrite_quantized_linear,
-    ArithmeticMatch: rewrite_arithmetic,
-    ResidualMatch: rewrite_residual,
-    UnaryMatch: rewrite_unary,
-}
+from .vocabulary.step import Step
 
 
 @dataclass(frozen=True)
@@ -78,46 +30,57 @@ class StepPlan:
     rejections: tuple[Rejection, ...]
 
 
-def match_steps(
-    graph: Graph,
-    constants: Constants | None,
-    excluded: Collection[Node] = (),
-    unfolded: Collection[Node] = (),
-) -> StepPlan:
-    """Find every step.
+class Matches:
+    """All that matches in a graph, which must not change meanwhile. Steps are chosen from it."""
 
-    Args:
-        excluded: anchors that must not become steps.
-        unfolded: linears that must not take the add behind them.
-    """
-    forms = find_forms(graph, constants)
-    layers: list[Any] = []
-    rejections: list[Rejection] = []
-    for node in graph.nodes:
-        if node in excluded:
-            continue
-        found: Any = None
-        if node.target in LINEAR_OPS:
-            found = match_quantized_linear(node, constants)
-        else:
-            found = match_arithmetic(node, forms, constants)
-        if isinstance(found, Rejection):
-            rejections.append(found)
-        elif found is not None:
-            layers.append(found)
-    layers = fold_residuals(layers, forms, constants, excluded, unfolded)
-    absorbed = {node for step in layers for node in step.absorbed}
-    unary = [
-        step
-        for node in graph.nodes
-        if node not in excluded
-        and node not in absorbed
-        and (step := match_unary(node, forms)) is not None
-    ]
-    covered = {node for step in layers for node in step.inner_nodes}
-    steps = sorted([*layers, *unary], key=lambda step: step.anchor_node)
-    kept = (rejection for rejection in rejections if rejection.node not in covered)
-    return StepPlan(tuple(steps), tuple(kept))
+    def __init__(self, graph: Graph, constants: Constants | None) -> None:
+        forms = find_forms(graph, constants)
+        found = [_match_layer(node, forms, constants) for node in graph.nodes]
+        self._rejections = [one for one in found if isinstance(one, Rejection)]
+        layers = [one for one in found if isinstance(one, Step)]
+        self._layers = fold_residuals(layers, forms, constants)
+        self._unary = [step for node in forms if (step := match_unary(node, forms)) is not None]
+
+    def plan(self, excluded: Collection[Node] = (), unfolded: Collection[Node] = ()) -> StepPlan:
+        """The steps of most nodes.
+
+        Of two that claim a node, the later one takes it: of two layers that are added, it takes
+        the other's int8 result.
+
+        Args:
+            excluded: anchors that must not become steps.
+            unfolded: anchors whose step must be its fallback.
+        """
+        anchors = {step.anchor for step in self._layers}
+        taken = set(excluded)
+        chosen: list[Step] = []
+        for step in reversed(self._layers):
+            is_unfolded = step.anchor in unfolded or not taken.isdisjoint(step.claims)
+            if step.fallback is not None and is_unfolded:
+                step = step.fallback
+            if step.anchor not in taken:
+                taken.update(anchors.intersection(step.claims))
+                chosen.append(step)
+        layers = [step for step in chosen if step.anchor not in taken]
+        claimed = {node for step in layers for node in step.claims}.union(excluded)
+        unary = [step for step in self._unary if step.anchor not in claimed]
+        covered = {node for step in layers for node in step.nodes}.union(excluded)
+        steps = sorted([*layers, *unary], key=lambda step: step.anchor)
+        kept = (one for one in self._rejections if one.node not in covered)
+        return StepPlan(tuple(steps), tuple(kept))
+
+
+def _match_layer(
+    node: Node, forms: dict[Node, Form], constants: Constants | None
+) -> Step | Rejection | None:
+    if node.target in LINEAR_OPS:
+        return match_quantized_linear(node, constants)
+    return match_arithmetic(node, forms, constants)
+
+
+def match_steps(graph: Graph, constants: Constants | None) -> StepPlan:
+    """Every step of a graph that is rewritten whole."""
+    return Matches(graph, constants).plan()
 
 
 def rewrite_steps(constants: Constants, steps: Collection[Step]) -> None:
@@ -127,5 +90,5 @@ def rewrite_steps(constants: Constants, steps: Collection[Step]) -> None:
         ValueError: where a constant's values are not at hand.
     """
     for step in steps:
-        with standing_for(step.inner_nodes):
-            REWRITES[type(step)](constants, step)
+        with standing_for(step.nodes):
+            step.family.rewrite(constants, step.match)

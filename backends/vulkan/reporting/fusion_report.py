@@ -21,10 +21,11 @@ from torch.fx import GraphModule, Node
 from ..partitioning.plan import PartitionPlan
 from ..patterns.passes.uint8_activations import rewrite_uint8
 from ..patterns.registration import WHOLE_GRAPH
-from ..patterns.steps import Step, match_steps, rewrite_steps
+from ..patterns.steps import match_steps, rewrite_steps
 from ..patterns.vocabulary.constants import Constants
 from ..patterns.vocabulary.edge_ops import ALIAS_OPS, is_part, is_symint, op_name, op_of
 from ..patterns.vocabulary.graph_edits import is_ours, mark_as_ours
+from ..patterns.vocabulary.step import Step
 from .reasons import is_layer, is_quantization, why_not
 from .report import NOT_ON_VULKAN, Row
 
@@ -125,7 +126,7 @@ def _run_rules(
     constants = Constants(dry)
     for step in steps:
         rewrite_steps(constants, [step])
-        note(step.inner_nodes)
+        note(step.nodes)
     # As executorch's FusePatternsPass does it.
     for node in graph.nodes:
         for name, entry in fusable_patterns.items():

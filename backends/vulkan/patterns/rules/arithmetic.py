@@ -36,6 +36,7 @@ from ..vocabulary.forms import Form, sources
 from ..vocabulary.graph_edits import call_after, hand_over
 from ..vocabulary.int8_tree import Int8Builder
 from ..vocabulary.rejection import Rejection
+from ..vocabulary.step import Family, Step
 from .activations import NO_ACTIVATION
 from .epilogue import Epilogue, equal_quantizes, find_epilogue
 
@@ -50,7 +51,7 @@ class ArithmeticMatch:
     """An add, sub, mul or mean whose operands and result are int8.
 
     Attributes:
-        anchor_node: the op.
+        anchor: the op.
         operands: what its tensors are of int8 values; moves on one grid each.
         tails: what follows; more than one where the result is quantized in several ways.
         op: add, sub, mul or mean.
@@ -58,53 +59,17 @@ class ArithmeticMatch:
         dims: for a mean, the dimensions, none negative.
     """
 
-    anchor_node: Node
+    anchor: Node
     operands: tuple[Form, ...]
     tails: tuple[Epilogue, ...]
     op: str
     factor: float = 1.0
     dims: tuple[int, ...] = ()
 
-    @property
-    def inner_nodes(self) -> tuple[Node, ...]:
-        nodes = [node for form in self.operands for node in form.nodes]
-        nodes.append(self.anchor_node)
-        for tail in self.tails:
-            nodes += [*tail.absorbed, *tail.quantizes]
-        return tuple(dict.fromkeys(nodes))
-
-    @property
-    def input_nodes(self) -> list[Node]:
-        return [source.x for form in self.operands for source in sources(form.tree)]
-
-    @property
-    def output_nodes(self) -> list[Node]:
-        return [quantize for tail in self.tails for quantize in tail.quantizes]
-
-    @property
-    def computing_nodes(self) -> tuple[Node, ...]:
-        """Ops of it that can't run by themselves in our runtime."""
-        moves = {move for tail in self.tails for move in tail.moves}
-        absorbed = [node for tail in self.tails for node in tail.absorbed if node not in moves]
-        quantization = (QUANTIZE, DEQUANTIZE)
-        return (self.anchor_node, *(n for n in absorbed if n.target not in quantization))
-
-    @property
-    def absorbed(self) -> tuple[Node, ...]:
-        return tuple(node for tail in self.tails for node in tail.absorbed)
-
-    @property
-    def is_work(self) -> bool:
-        return True
-
-    @property
-    def runs_on_stock(self) -> bool:
-        return False
-
 
 def match_arithmetic(
     node: Node, forms: Mapping[Node, Form], constants: Constants | None
-) -> ArithmeticMatch | Rejection | None:
+) -> Step | Rejection | None:
     """`node` as an int8 step; None where none of its tensors is int8 or a table does it."""
     if node.target not in ARITHMETIC_OPS or node in forms:
         return None
@@ -136,7 +101,7 @@ def match_arithmetic(
                 f"it sums up to {count} elements, which could overflow 32 bits; the limit is "
                 f"{MOST_SUMMED}, so take the mean in two steps or bound the sizes",
             )
-        return ArithmeticMatch(node, tuple(operands), tails, "mean", dims=dims)
+        return _step(ArithmeticMatch(node, tuple(operands), tails, "mean", dims=dims))
     alpha = named_argument(node, 2, "alpha", 1)
     if not isinstance(alpha, (int, float)) or not math.isfinite(alpha) or alpha == 0:
         return Rejection(node, f"alpha is {alpha}; only a finite number other than 0 is supported")
@@ -147,7 +112,31 @@ def match_arithmetic(
     assert second is not None
     if not 1e-37 < second.scale * abs(alpha) < 1e37:
         return Rejection(node, f"alpha {alpha} times the scale {second.scale} is no normal float32")
-    return ArithmeticMatch(node, tuple(operands), tails, op, float(abs(alpha)))
+    return _step(ArithmeticMatch(node, tuple(operands), tails, op, float(abs(alpha))))
+
+
+def _step(match: ArithmeticMatch) -> Step:
+    forms, tails = match.operands, match.tails
+    outputs = tuple(quantize for tail in tails for quantize in tail.quantizes)
+    absorbed = tuple(node for tail in tails for node in tail.absorbed)
+    moves = {move for tail in tails for move in tail.moves}
+    nodes = [node for form in forms for node in form.nodes]
+    nodes.append(match.anchor)
+    for tail in tails:
+        nodes += [*tail.absorbed, *tail.quantizes]
+    can_run = (QUANTIZE, DEQUANTIZE)
+    own = (node for node in absorbed if node not in moves and node.target not in can_run)
+    return Step(
+        ARITHMETIC,
+        match,
+        anchor=match.anchor,
+        nodes=tuple(dict.fromkeys(nodes)),
+        reads=tuple(source.x for form in forms for source in sources(form.tree)),
+        outputs=outputs,
+        float_only=(match.anchor, *own),
+        listed=tuple(node for node in nodes if node.target not in can_run),
+        claims=absorbed,
+    )
 
 
 def _operand_problem(
@@ -208,7 +197,7 @@ def _mean_dims(node: Node) -> tuple[int, ...]:
 def rewrite_arithmetic(constants: Constants, match: ArithmeticMatch) -> None:
     """Put one int8 op for each tail in the place of its quantizes."""
     for tail in match.tails:
-        builder = Int8Builder(constants, match.anchor_node)
+        builder = Int8Builder(constants, match.anchor)
         target, args = _call(builder, match)
         output = (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
         result = call_after(builder.place.graph, builder.place, target, (*args, *output))
@@ -225,9 +214,12 @@ def _call(builder: Int8Builder, match: ArithmeticMatch) -> tuple[object, tuple[A
         inputs += [builder.tree(form.tree), params.scale * factor, params.zero_point]
     if match.op != "mean":
         return Q8TA_BINARY, (*inputs, match.op)
-    keepdim = named_argument(match.anchor_node, 2, "keepdim", False)
+    keepdim = named_argument(match.anchor, 2, "keepdim", False)
     return Q8TA_MEAN, (
         *inputs,
         list(match.dims),
-        bool(keepdim) and match.anchor_node.target == MEAN,
+        bool(keepdim) and match.anchor.target == MEAN,
     )
+
+
+ARITHMETIC = Family("arithmetic", rewrite_arithmetic)

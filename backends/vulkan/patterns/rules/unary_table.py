@@ -29,6 +29,7 @@ from ..vocabulary.edge_ops import (
 from ..vocabulary.forms import Form, Source, moves, sources
 from ..vocabulary.graph_edits import hand_over
 from ..vocabulary.int8_tree import Int8Builder
+from ..vocabulary.step import Family, Step
 
 
 @dataclass(frozen=True)
@@ -36,57 +37,20 @@ class UnaryMatch:
     """A float node with a form, and who reads it.
 
     Attributes:
-        anchor_node: the node.
+        anchor: the node.
         form: what it is of int8 values.
         outputs: quantizes of it, those with equal parameters together.
         float_readers: other nodes that read it, which a table of float32 serves; empty for moves
             alone, for these can run in float.
     """
 
-    anchor_node: Node
+    anchor: Node
     form: Form
     outputs: tuple[tuple[QuantParams, tuple[Node, ...]], ...]
     float_readers: tuple[Node, ...]
 
-    @property
-    def inner_nodes(self) -> tuple[Node, ...]:
-        return (*self.form.nodes, *(node for _, nodes in self.outputs for node in nodes))
 
-    @property
-    def input_nodes(self) -> list[Node]:
-        return [source.x for source in sources(self.form.tree)]
-
-    @property
-    def output_nodes(self) -> list[Node]:
-        quantizes = [node for _, nodes in self.outputs for node in nodes]
-        return [*quantizes, self.anchor_node] if self.float_readers else quantizes
-
-    @property
-    def absorbed(self) -> tuple[Node, ...]:
-        return ()
-
-    @property
-    def computing_nodes(self) -> tuple[Node, ...]:
-        """Ops of it that can't run by themselves in our runtime."""
-        return tuple(
-            node
-            for node in self.form.nodes
-            if node.target != DEQUANTIZE
-            and not moves_elements(node)
-            and node.target not in SPLIT_OPS
-        )
-
-    @property
-    def is_work(self) -> bool:
-        """It does more than a quantize, a dequantize or a view would."""
-        return not self.form.is_identity or not all(map(is_alias, moves(self.form.tree)))
-
-    @property
-    def runs_on_stock(self) -> bool:
-        return False
-
-
-def match_unary(node: Node, forms: Mapping[Node, Form]) -> UnaryMatch | None:
+def match_unary(node: Node, forms: Mapping[Node, Form]) -> Step | None:
     """`node` as a step, where it has a form and a reader that the step serves."""
     form = forms.get(node)
     if form is None or not is_float32(node):
@@ -103,21 +67,44 @@ def match_unary(node: Node, forms: Mapping[Node, Form]) -> UnaryMatch | None:
     if not outputs and not readers:
         return None
     grouped = tuple((params, tuple(users)) for params, users in outputs.items())
-    return UnaryMatch(node, form, grouped, readers)
+    return _step(UnaryMatch(node, form, grouped, readers))
+
+
+def _step(match: UnaryMatch) -> Step:
+    form = match.form
+    quantizes = tuple(node for _, nodes in match.outputs for node in nodes)
+    nodes = (*form.nodes, *quantizes)
+    return Step(
+        UNARY,
+        match,
+        anchor=match.anchor,
+        nodes=nodes,
+        reads=tuple(source.x for source in sources(form.tree)),
+        outputs=(*quantizes, match.anchor) if match.float_readers else quantizes,
+        float_only=tuple(node for node in form.nodes if not _can_run(node)),
+        listed=tuple(node for node in nodes if node.target not in (QUANTIZE, DEQUANTIZE)),
+        # It does more than a quantize, a dequantize or a view would.
+        is_work=not form.is_identity or not all(map(is_alias, moves(form.tree))),
+    )
+
+
+def _can_run(node: Node) -> bool:
+    """True for an op that our runtime runs by itself."""
+    return node.target == DEQUANTIZE or node.target in SPLIT_OPS or moves_elements(node)
 
 
 def rewrite_unary(constants: Constants, match: UnaryMatch) -> None:
     """Put moves and tables in the place of the quantizes and of the float node."""
     for params, quantizes in match.outputs:
-        builder = Int8Builder(constants, match.anchor_node)
+        builder = Int8Builder(constants, match.anchor)
         result = _int8_result(builder, match.form, params)
         hand_over(result, (), quantizes)
     if match.float_readers:
-        builder = Int8Builder(constants, match.anchor_node)
+        builder = Int8Builder(constants, match.anchor)
         grid = match.form.params
         assert grid is not None
         result = builder.table(builder.tree(match.form.tree), grid, match.form.expression, None)
-        match.anchor_node.replace_all_uses_with(
+        match.anchor.replace_all_uses_with(
             result, delete_user_cb=lambda user: user in match.float_readers
         )
 
@@ -144,3 +131,6 @@ def _keeps_values(source: QuantParams, target: QuantParams) -> bool:
         INT8_MIN,
         INT8_MAX,
     )
+
+
+UNARY = Family("unary", rewrite_unary)

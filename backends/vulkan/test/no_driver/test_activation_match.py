@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from executorch_vulkan.patterns.quantized_linear import QuantizedLinearMatch, match_quantized_linear
+from executorch_vulkan.patterns.quantized_linear import match_quantized_linear
 from executorch_vulkan.patterns.rules.activations import ActivationCall
+from executorch_vulkan.patterns.rules.mac import MacMatch
 from executorch_vulkan.patterns.vocabulary.constants import Constants
+from executorch_vulkan.patterns.vocabulary.step import Step
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
 from rewriting import assert_within_a_step, rewritten
 
@@ -74,11 +76,12 @@ FORMS: dict[str, tuple[Function, ActivationCall]] = {
 }
 
 
-def match(module: nn.Module, *shape: int) -> QuantizedLinearMatch:
+def match(module: nn.Module, *shape: int) -> MacMatch:
     program = edge_program(module, *shape)
     found = match_quantized_linear(linears(program)[0], Constants(program))
-    assert isinstance(found, QuantizedLinearMatch), found
-    return found
+    assert isinstance(found, Step), found
+    assert isinstance(found.match, MacMatch)
+    return found.match
 
 
 forms = pytest.mark.parametrize("name", FORMS)

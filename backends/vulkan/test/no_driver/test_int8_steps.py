@@ -168,13 +168,13 @@ class TestTables:
         ids=["not_elementwise", "a_vector", "random"],
     )
     def test_near_misses(self, function: Any) -> None:
-        assert not any(step.anchor_node.name != "x" for step in plan(On(function), 4, 9).steps)
+        assert not any(step.anchor.name != "x" for step in plan(On(function), 4, 9).steps)
 
     def test_another_dtype_is_left(self) -> None:
         assert not plan(On(lambda x: OUT.round_trip(torch.sin(x)), U8), 4, 9).steps
         [step] = plan(On(lambda x: U8.round_trip(torch.sin(x))), 4, 9).steps
         # The quantize is not ours, so it reads a table of floats.
-        assert step.output_nodes == [step.anchor_node]
+        assert step.outputs == (step.anchor,)
 
 
 MOVES: dict[str, tuple[Callable[[torch.Tensor], Any], list[str]]] = {
@@ -352,9 +352,7 @@ class TestArithmetic:
     def test_refused(self, function: Any, reason: str) -> None:
         found = plan(OnTwo(function), 4, 8)
         assert any(reason in rejection.reason for rejection in found.rejections), found
-        assert not any(
-            step.anchor_node.target is exir_ops.edge.aten.add.Tensor for step in found.steps
-        )
+        assert not any(step.anchor.target is exir_ops.edge.aten.add.Tensor for step in found.steps)
 
     def test_a_float_constant_is_refused(self) -> None:
         module = OnTwo(lambda x, c: OUT.round_trip(x + c), torch.randn(8))
@@ -457,12 +455,12 @@ class TestResiduals:
         ids=["mul", "sub", "alpha", "broadcast_rows", "broadcast_columns", "moved", "read_twice"],
     )
     def test_near_misses_stay_two_ops(self, module: nn.Module, shape: tuple[int, ...]) -> None:
-        steps = {type(step).__name__ for step in plan(module, *shape).steps}
+        steps = {type(step.match).__name__ for step in plan(module, *shape).steps}
         assert "ResidualMatch" not in steps and "ArithmeticMatch" in steps
 
     def test_two_grids_behind_stay_two_ops(self) -> None:
         module = Residual(after=lambda y: (OUT.round_trip(y), OTHER.round_trip(y)))
-        steps = [type(step).__name__ for step in plan(module, 4, 8).steps]
+        steps = [type(step.match).__name__ for step in plan(module, 4, 8).steps]
         assert "ResidualMatch" not in steps
         check(module, 40, 8, ops=[LINEAR, BINARY, BINARY], step=OTHER.scale)
 

@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from executorch_vulkan.patterns.quantized_linear import (
-    QuantizedLinearMatch,
-    match_quantized_linear,
-)
+from executorch_vulkan.patterns.quantized_linear import match_quantized_linear
 from executorch_vulkan.patterns.rules.activations import NO_ACTIVATION
-from executorch_vulkan.patterns.rules.linear_views import Views
+from executorch_vulkan.patterns.rules.mac import MacMatch
+from executorch_vulkan.patterns.rules.mac_moves import Moves
 from executorch_vulkan.patterns.vocabulary.constants import Constants
 from executorch_vulkan.patterns.vocabulary.rejection import Rejection
+from executorch_vulkan.patterns.vocabulary.step import Step
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
 
 OUT = Grid(0.1, -7)
@@ -29,10 +28,11 @@ def find(module: nn.Module, *shape: int, with_values: bool = True, **kw: Any) ->
     return match_quantized_linear(linears(program)[0], constants)
 
 
-def match(module: nn.Module, *shape: int, **kw: Any) -> QuantizedLinearMatch:
+def match(module: nn.Module, *shape: int, **kw: Any) -> MacMatch:
     found = find(module, *shape, **kw)
-    assert isinstance(found, QuantizedLinearMatch), found
-    return found
+    assert isinstance(found, Step), found
+    assert isinstance(found.match, MacMatch)
+    return found.match
 
 
 class PerTensorWeight(QuantizedWeight):
@@ -47,13 +47,13 @@ class PerTensorWeight(QuantizedWeight):
 class TestMatches:
     def test_addmm(self) -> None:
         found = match(Layer(), 4, 8)
-        assert found.shape == (6, 8)
-        assert (found.activation.params.scale, found.activation.params.zero_point) == (0.05, 3)
+        assert found.weight.shape == (6, 8)
+        assert (found.x.params.scale, found.x.params.zero_point) == (0.05, 3)
         assert found.bias is not None and found.epilogue is not None
         assert found.epilogue.activation == NO_ACTIVATION and found.epilogue.fits_stock_schema
 
     def test_without_values_it_is_the_same(self) -> None:
-        assert isinstance(find(Layer(), 4, 8, with_values=False), QuantizedLinearMatch)
+        assert isinstance(find(Layer(), 4, 8, with_values=False), Step)
 
     def test_mm(self) -> None:
         found = match(Layer(linear=lambda x, w, b: x @ w.t()), 4, 8)
@@ -69,9 +69,9 @@ class TestMatches:
             bias=torch.zeros(6),
         )
         found = match(layer, 4, 8)
-        assert found.shape == (6, 8) and found.weight.constant.axis == 1
+        assert found.weight.shape == (6, 8) and found.weight.constant.axis == 1
         found = match(Layer(weight=PerTensorWeight(), linear=lambda x, w, b: x @ w), 4, 6)
-        assert found.shape == (8, 6)
+        assert found.weight.shape == (8, 6)
 
     @pytest.mark.parametrize("shape", [(1, 6), (1, 1), (1,)])
     def test_bias_of_one_row(self, shape: tuple[int, ...]) -> None:
@@ -81,20 +81,20 @@ class TestMatches:
     @pytest.mark.parametrize("shape", [(8,), (1, 8), (2, 3, 8), (2, 1, 3, 8)])
     def test_any_leading_shape(self, shape: tuple[int, ...]) -> None:
         found = match(Layer(), *shape)
-        assert found.views == Views()
-        assert found.activation.x.meta["val"].shape == shape
+        assert found.moves == Moves()
+        assert found.x.node.meta["val"].shape == shape
 
     def test_dynamic_leading_shape(self) -> None:
         dims = ({0: torch.export.Dim("a", max=9), 1: torch.export.Dim("b", max=9)},)
-        assert match(Layer(), 2, 3, 8, dynamic_shapes=dims).views == Views()
+        assert match(Layer(), 2, 3, 8, dynamic_shapes=dims).moves == Moves()
 
     def test_a_view_that_mixes_the_last_dimension_is_redone_in_int8(self) -> None:
         found = match(Layer(before=lambda x: x.reshape(3, 8)), 6, 4)
-        assert len(found.views.before) == 1 and not found.views.behind
+        assert len(found.moves.before) == 1 and not found.moves.behind
 
     def test_a_view_of_the_result_is_redone_in_int8(self) -> None:
         found = match(Layer(after=lambda y: OUT.round_trip(y.reshape(2, 12))), 4, 8)
-        assert not found.views.before and len(found.views.behind) == 1
+        assert not found.moves.before and len(found.moves.behind) == 1
 
     def test_relu(self) -> None:
         epilogue = match(Layer(after=lambda y: OUT.round_trip(torch.relu(y))), 4, 8).epilogue
@@ -125,7 +125,7 @@ class TestMatches:
         found = match(Layer(after=after), 4, 8)
         assert found.epilogue is not None
         assert (found.epilogue.quant_min, found.epilogue.quant_max) == (-17, 13)
-        assert len(found.output_nodes) == 1
+        assert len(found.outputs) == 1
 
     def test_clamp_behind_a_pair_on_another_grid_stays(self) -> None:
         after = lambda y: Grid(0.2).round_trip(torch.relu(OUT.round_trip(y)))  # noqa: E731
@@ -162,12 +162,12 @@ class TestMatches:
     )
     def test_float_output(self, after: Any) -> None:
         found = match(Layer(after=after), 4, 8)
-        assert found.epilogue is None and found.views.float_output is found.anchor_node
+        assert found.epilogue is None and found.moves.float_output is found.op
 
     def test_float_output_behind_the_view_that_restores_the_shape(self) -> None:
         found = match(Layer(after=lambda y: y), 2, 3, 8)
-        assert found.epilogue is None and not found.views.before
-        assert found.views.float_output is not found.anchor_node
+        assert found.epilogue is None and not found.moves.before
+        assert found.moves.float_output is not found.op
 
     def test_float64_scales(self) -> None:
         weight = QuantizedWeight()
