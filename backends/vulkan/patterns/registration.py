@@ -129,7 +129,7 @@ def _rewrite_whole_graph(
     rewrite_uint8(constants, graph_module.graph)
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
-        if rejection.node.target in LINEAR_OPS:
+        if rejection.node.target in LINEAR_OPS and not constants.is_constant(rejection.node):
             # The partitioner took the layer without seeing its values, and nothing else in our
             # runtime can run it.
             raise ValueError(

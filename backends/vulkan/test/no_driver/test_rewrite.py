@@ -98,6 +98,32 @@ def test_stock_flow_leaves_a_bad_layer_unfused() -> None:
     assert "aten.addmm.default" in names(rewrite(program, ours=False))
 
 
+class _OfConstants(nn.Module):
+    """Adds the result of a layer that has no other input than constants."""
+
+    def __init__(self, layer: nn.Module, *shape: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.register_buffer("constant", torch.randn(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layer(self.constant)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (_OfConstants(nn.Linear(6, 8), 3, 6), (3, 8)),
+        (_OfConstants(nn.Conv2d(3, 8, 3), 1, 3, 6, 7), (2, 8, 4, 5)),
+    ],
+    ids=["linear", "convolution"],
+)
+def test_a_float_layer_of_constants_is_one(module: nn.Module, shape: tuple[int, ...]) -> None:
+    found, result, wanted = rewritten(module, *shape)
+    assert found == ["aten.add.Tensor"]
+    torch.testing.assert_close(result, wanted)
+
+
 def test_our_partition_refuses_a_bad_layer() -> None:
     weight = QuantizedWeight()
     weight.zeros[0] = 2
