@@ -75,8 +75,8 @@ vec4 add_residual(vec4 f, ivec4 residual) {
   precise vec4 sum = f;
   if (RESIDUAL == 2) {
     const ivec4 q = quantize(
-        f, p.inv_linear_scale, p.linear_zero_point, p.linear_quant_min, p.linear_quant_max);
-    sum = vec4(q - p.linear_zero_point) * p.linear_scale;
+        f, p.inv_own_scale, p.own_zero_point, p.own_quant_min, p.own_quant_max);
+    sum = vec4(q - p.own_zero_point) * p.own_scale;
   }
   precise vec4 addend = vec4(residual - p.residual_zero_point) * p.residual_scale;
   sum = sum + addend;

@@ -28,7 +28,7 @@ layout(set = 0, binding = 5) readonly buffer Bias4 { vec4 bias4[]; };
 layout(set = 0, binding = 6) readonly buffer Residual { uint residual_words[]; };
 #endif
 
-layout(push_constant) uniform LinearParams {
+layout(push_constant) uniform MacParams {
   uint M;
   uint N;
   uint K;
@@ -40,14 +40,14 @@ layout(push_constant) uniform LinearParams {
   float inv_output_scale;
   float alpha;  // parameters of the activation
   float beta;
-  // With RESIDUAL only; linear_*: how the linear's own result is quantized in between.
+  // With RESIDUAL only; own_*: how the layer's own result is quantized in between.
   float residual_scale;
   int residual_zero_point;
-  float linear_scale;
-  float inv_linear_scale;
-  int linear_zero_point;
-  int linear_quant_min;
-  int linear_quant_max;
+  float own_scale;
+  float inv_own_scale;
+  int own_zero_point;
+  int own_quant_min;
+  int own_quant_max;
 } p;
 
 // 16, 4 or 1: the largest of them that divides K.

@@ -1,0 +1,48 @@
+#include "graph/ops/impl/linear/LinearDispatch.h"
+
+#include <algorithm>
+
+#include "graph/ops/KernelSelect.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+// Whether no tile of the problem has a part outside it.
+bool has_whole_tiles(const KernelRow& row, const MacPush& push) {
+  return push.M % row.tile_m == 0 && push.N % row.tile_n == 0 && push.K % row.tile_k == 0;
+}
+
+// Whether a pipeline of its own for each K pays: docs/benchmarks.md. Compilers spread out the loop
+// of a short K, for minutes on some CPUs.
+bool is_worth_a_pipeline(const KernelRow& row, uint32_t K) {
+  return uses_coopmat(row) && K >= 1024;
+}
+
+}  // namespace
+
+void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& args,
+                     const MacConstants& constants, MacPush push, int64_t M) {
+  ETVK_CHECK(M * std::max<int64_t>(push.N, push.K) <= UINT32_MAX, kNotSupported,
+             args.op << ": M = " << M << " rows of " << std::max(push.N, push.K)
+                     << " are over the limit of 2^32 - 1 elements");
+  push.M = static_cast<uint32_t>(M);
+  const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
+  const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
+  // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
+  // y, activation, residual, whole tiles, quads of a row of w or 0.
+  const uint32_t k_quads = is_worth_a_pipeline(row, push.K) ? push.w_stride_words / 4 : 0;
+  const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
+  const Pipeline& pipeline = graph.context().pipelines.get(
+      row,
+      {x_alignment, push.N % 4 == 0 ? 1u : 0u, static_cast<uint32_t>(args.activation),
+       static_cast<uint32_t>(args.residual.mode), has_whole_tiles(row, push) ? 1u : 0u, k_quads});
+  // Rows of x and w beyond M and N repeat the last one, columns likewise (linear_io.glsl,
+  // linear_epilogue.glsl); without a residual its binding is not touched.
+  const auto bindings =
+      mac_bindings(graph, args, constants, push.M, push.N, uint64_t{push.M} * push.K);
+  commands.dispatch(pipeline, bindings, push, linear_grid(row, push.M, push.N));
+}
+
+}  // namespace etvk::ops

@@ -1,0 +1,57 @@
+// The arguments that linear layers and convolutions on int8 share. "Mac" stands for both: they
+// multiply and accumulate, and end in the same epilogue (glsl/linear/linear_epilogue.glsl).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "Kernels.h"
+#include "graph/ComputeGraph.h"
+#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+
+namespace etvk::ops {
+
+enum class ResidualMode : uint32_t { kNone, kDirect, kRounded };  // RESIDUAL in linear_io.glsl
+
+// The tensor that is added to the layer's result, and how that is rounded before.
+struct ResidualArgs {
+  ResidualMode mode = ResidualMode::kNone;
+  ValueId tensor = -1;  // int8, of the shape of y
+  double scale = 1.0;
+  int64_t zero_point = 0;
+  QuantizeParams own;  // of the layer's own result; with kRounded only
+};
+
+struct MacArgs {
+  std::string op;
+  ValueId x = -1;  // int8
+  double input_scale = 1.0;
+  int64_t input_zero_point = 0;
+  ValueId weights = -1;        // int8
+  ValueId weight_scales = -1;  // float32 [>= N], N output channels
+  ValueId bias = -1;           // float32 [>= N], or none
+  bool quantized_output = false;
+  double output_scale = 1.0;
+  int64_t output_zero_point = 0;
+  Activation activation = Activation::none;
+  double alpha = 0.0;  // parameters of the activation
+  double beta = 0.0;
+  int64_t quant_min = -128;
+  int64_t quant_max = 127;
+  ResidualArgs residual;
+  ValueId y = -1;
+};
+
+// x, weights, scales, bias and y; what else an op has is read by the functions below.
+MacArgs read_operands(const OpArgs& args);
+void read_output(const OpArgs& args, MacArgs& mac);
+void read_range(const OpArgs& args, MacArgs& mac);
+// A row of the activation table, or relu; `has_parameters`: with alpha and beta.
+void read_activation(const OpArgs& args, MacArgs& mac, bool has_parameters);
+// The schema calls the layer's own quantization by the layer: `own` is "linear" for linear_scale.
+void read_residual(const OpArgs& args, MacArgs& mac, const std::string& own);
+
+// A relu right before the quantize moves into quant_min: quantizing is monotone.
+void fold_relu(MacArgs& mac);
+
+}  // namespace etvk::ops

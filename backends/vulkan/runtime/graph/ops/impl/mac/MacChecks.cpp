@@ -1,0 +1,94 @@
+#include "graph/ops/impl/mac/MacChecks.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr uint64_t kSafeK = 65536;  // 65,536 * 255 * 128 < 2^31
+
+// Largest |acc|: each channel's sum of |w| times the largest |x - zero_point|.
+uint64_t accumulator_bound(const MacWeights& weights, int64_t zero_point) {
+  const auto largest_x = static_cast<uint64_t>(std::max(zero_point + 128, 127 - zero_point));
+  uint64_t largest_sum = 0;
+  for (uint64_t n = 0; n < weights.N; ++n) {
+    uint64_t sum = 0;
+    for (uint64_t k = 0; k < weights.K; ++k) {
+      sum += static_cast<uint64_t>(std::abs(static_cast<int>(weights.at(n, k))));
+    }
+    largest_sum = std::max(largest_sum, sum);
+  }
+  return largest_sum * largest_x;
+}
+
+void check_residual(const ComputeGraph& graph, const MacArgs& args) {
+  const ResidualArgs& residual = args.residual;
+  if (residual.mode == ResidualMode::kNone) {
+    return;
+  }
+  ETVK_CHECK(graph.dtype(residual.tensor) == DType::kInt8 &&
+                 graph.dims(residual.tensor).size() == graph.dims(args.y).size(),
+             kInvalidProgram,
+             args.op << ": the residual must be int8 of the shape of y, got "
+                     << dtype_name(graph.dtype(residual.tensor)) << " of rank "
+                     << graph.dims(residual.tensor).size());
+  check_int8_range(args.op, residual.zero_point, -128, 127);
+  inverse_scale(args.op, residual.scale);
+  if (residual.mode == ResidualMode::kRounded) {
+    const QuantizeParams& own = residual.own;
+    check_int8_range(args.op, own.zero_point, own.quant_min, own.quant_max);
+  }
+}
+
+}  // namespace
+
+void check_result(const ComputeGraph& graph, const MacArgs& args, int64_t scale_count,
+                  int64_t bias_count) {
+  const size_t rank = graph.dims(args.x).size();
+  const DType y_dtype = args.quantized_output ? DType::kInt8 : DType::kFloat32;
+  ETVK_CHECK(graph.dtype(args.y) == y_dtype && graph.dims(args.y).size() == rank, kInvalidProgram,
+             args.op << ": the output must be " << dtype_name(y_dtype) << " of rank " << rank);
+  for (ValueId id : {args.weight_scales, args.bias}) {
+    const char* name = id == args.bias ? "bias" : "weight_scales";
+    const int64_t n = id == args.bias ? bias_count : scale_count;
+    ETVK_CHECK(id < 0 || (graph.dtype(id) == DType::kFloat32 && graph.dims(id).size() == 1 &&
+                          graph.dims(id)[0] >= n),
+               kInvalidProgram, args.op << ": " << name << " must be float32 [N], N = " << n);
+  }
+}
+
+void check_numbers(const ComputeGraph& graph, const MacArgs& args) {
+  check_int8_range(args.op, args.input_zero_point, -128, 127);
+  check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
+  check_residual(graph, args);
+}
+
+void check_accumulator(const MacArgs& args, const MacWeights& weights) {
+  if (weights.K <= kSafeK) {
+    return;
+  }
+  const uint64_t bound = accumulator_bound(weights, args.input_zero_point);
+  ETVK_CHECK(bound <= INT32_MAX, kNotSupported,
+             args.op << ": K = " << weights.K << " could overflow the 32-bit sum (|sum| up to "
+                     << bound << "); K up to " << kSafeK << " is always safe");
+}
+
+ValueId add_int8_input(ComputeGraph& graph, const MacArgs& args) {
+  if (graph.dtype(args.x) == DType::kFloat32) {
+    const ValueId quantized = graph.add_scratch(DType::kInt8, graph.dims(args.x));
+    QuantizeParams params;
+    params.scale = args.input_scale;
+    params.zero_point = static_cast<int32_t>(args.input_zero_point);
+    add_quantize_node(graph, args.op, args.x, quantized, params);
+    return quantized;
+  }
+  ETVK_CHECK(graph.dtype(args.x) == DType::kInt8, kInvalidProgram,
+             args.op << ": x must be int8, got " << dtype_name(graph.dtype(args.x)));
+  return args.x;
+}
+
+}  // namespace etvk::ops

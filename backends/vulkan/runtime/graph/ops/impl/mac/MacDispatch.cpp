@@ -1,0 +1,61 @@
+#include "graph/ops/impl/mac/MacDispatch.h"
+
+#include "graph/ops/impl/Loops.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+MacPush mac_push(const MacArgs& args, const MacConstants& constants) {
+  MacPush push{};
+  push.w_stride_words = constants.stride_words;
+  push.input_zero_point = static_cast<int32_t>(args.input_zero_point);
+  push.output_zero_point = static_cast<int32_t>(args.output_zero_point);
+  push.quant_min = static_cast<int32_t>(args.quant_min);
+  push.quant_max = static_cast<int32_t>(args.quant_max);
+  push.inv_output_scale = inverse_scale(args.op, args.output_scale);
+  push.alpha = static_cast<float>(args.alpha);
+  push.beta = static_cast<float>(args.beta);
+  if (args.residual.mode != ResidualMode::kNone) {
+    push.residual_scale = static_cast<float>(args.residual.scale);
+    push.residual_zero_point = static_cast<int32_t>(args.residual.zero_point);
+  }
+  if (args.residual.mode == ResidualMode::kRounded) {
+    const QuantizeParams& own = args.residual.own;
+    push.own_scale = static_cast<float>(own.scale);
+    push.inv_own_scale = inverse_scale(args.op, own.scale);
+    push.own_zero_point = own.zero_point;
+    push.own_quant_min = own.quant_min;
+    push.own_quant_max = own.quant_max;
+  }
+  return push;
+}
+
+std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args,
+                                  const MacConstants& constants, uint64_t rows, uint64_t channels,
+                                  uint64_t x_elements) {
+  const uint64_t outputs = rows * channels;
+  std::vector<Binding> bindings{
+      bind_elements(graph, args.y, outputs),
+      bind_elements(graph, args.x, x_elements),
+      graph.bind_constant(constants.weights, constants.weight_bytes),
+      graph.bind_constant(constants.sums, channels * 4),
+      graph.bind_constant(constants.scales, channels * 4),
+      graph.bind_constant(constants.bias, channels * 4),
+  };
+  if (args.quantized_output) {
+    const bool has_residual = args.residual.mode != ResidualMode::kNone;
+    bindings.push_back(bind_elements(graph, residual_or_x(args), has_residual ? outputs : 0));
+  }
+  return bindings;
+}
+
+void check_residual_sizes(const ComputeGraph& graph, const MacArgs& args,
+                          const std::vector<int64_t>& sizes) {
+  ETVK_CHECK(
+      args.residual.mode == ResidualMode::kNone || graph.sizes(args.residual.tensor) == sizes,
+      kInvalidProgram,
+      args.op << ": the residual is " << shape_text(graph.sizes(args.residual.tensor))
+              << ", it must have the result's shape " << shape_text(sizes));
+}
+
+}  // namespace etvk::ops

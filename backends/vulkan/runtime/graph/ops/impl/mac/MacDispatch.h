@@ -1,0 +1,43 @@
+// What every dispatch of a layer says: the push constants that all of its kernels have, and what it
+// binds.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/ComputeGraph.h"
+#include "graph/ops/impl/mac/MacArgs.h"
+#include "graph/ops/impl/mac/MacConstants.h"
+
+namespace etvk::ops {
+
+struct MacPush {  // MacParams in linear_io.glsl
+  uint32_t M, N, K, w_stride_words;
+  int32_t input_zero_point, output_zero_point, quant_min, quant_max;
+  float inv_output_scale;
+  float alpha, beta;
+  float residual_scale;
+  int32_t residual_zero_point;
+  float own_scale, inv_own_scale;
+  int32_t own_zero_point, own_quant_min, own_quant_max;
+};
+
+// All but the sizes. Throws kNotSupported for a scale whose inverse no float32 holds.
+MacPush mac_push(const MacArgs& args, const MacConstants& constants);
+
+// What kernels bind: `channels` of the layer, of which each of `rows` rows of y has one element;
+// and x up to its element `x_elements` - 1. `args.x` is int8.
+std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args,
+                                  const MacConstants& constants, uint64_t rows, uint64_t channels,
+                                  uint64_t x_elements);
+
+// The tensor that a node reads as residual: without one it is x, which is not touched.
+inline ValueId residual_or_x(const MacArgs& args) {
+  return args.residual.mode == ResidualMode::kNone ? args.x : args.residual.tensor;
+}
+
+// Throws kInvalidProgram unless a residual has the sizes of this execution's result.
+void check_residual_sizes(const ComputeGraph& graph, const MacArgs& args,
+                          const std::vector<int64_t>& sizes);
+
+}  // namespace etvk::ops
