@@ -134,14 +134,15 @@ BenchOptions parse_options(int argc, char** argv) {
 const char* usage() {
   return R"(usage: etvk_bench [options]
 
-Times the int8 linear kernels, or with --op the memory-bound ones. Every result is compared with an
+Times the int8 linear kernels, or with --op those of other ops. Every result is compared with an
 exact reference on the CPU before it is timed; if one differs, it is not timed and the exit code
 is 1.
 
   --shape MxKxN        x [M, K] times weights [N, K]; may be given again. Default: a fixed list, on
                        a CPU device only as far as it takes seconds
   --op NAME|all        this op instead of linear layers, on tensors [ROWS, COLUMNS]; --shape is then
-                       ROWSxCOLUMNS. May be given again; a wrong name lists them all
+                       ROWSxCOLUMNS, of a convolution IMAGESxCHANNELS of its output. May be given
+                       again; a wrong name lists them all
   --all                the whole default list, on a CPU device too
   --kernel NAME|all    run this kernel, or every one that fits, instead of the one that is chosen
   --float-output       linear_q8ta_q8csw (float32 output) instead of q8ta_linear

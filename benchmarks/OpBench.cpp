@@ -67,6 +67,9 @@ std::vector<std::vector<int64_t>> shapes_to_run(const DeviceCaps& caps, const Be
   if (!options.op_shapes.empty()) {
     return options.op_shapes;
   }
+  if (!default_op_shapes(name).empty()) {
+    return default_op_shapes(name);
+  }
   const bool on_cpu = caps.type == DeviceType::kCpu && !options.all;
   const int64_t size = on_cpu ? 1024 : 8192;
   return {{is_float_case(name) ? size / 2 : size, is_float_case(name) ? size / 2 : size}};

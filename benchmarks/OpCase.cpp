@@ -4,119 +4,16 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <random>
 
+#include "ConvolutionCases.h"
+#include "OpCaseBuilder.h"
 #include "vk/Error.h"
 
 namespace etvk::bench {
 
 namespace {
 
-// The numbers of all cases. Scales are no powers of two, so that rounding happens.
-constexpr double kScaleA = 0.021;
-constexpr double kScaleB = 0.017;
-constexpr double kOutputScale = 0.04;
-constexpr int kZeroA = 3;
-constexpr int kZeroB = -7;
-constexpr int kZeroY = 11;
 constexpr int64_t kHeadSize = 64;
-
-using Bytes = std::vector<uint8_t>;
-using Shape = std::vector<int64_t>;
-
-int64_t numel(const Shape& shape) {
-  int64_t count = 1;
-  for (const int64_t size : shape) {
-    count *= size;
-  }
-  return count;
-}
-
-const int8_t* int8s(const Bytes& bytes) { return reinterpret_cast<const int8_t*>(bytes.data()); }
-
-void set_float(Bytes& bytes, int64_t at, float value) {
-  std::memcpy(&bytes[static_cast<size_t>(at) * 4], &value, 4);
-}
-
-float float_at(const Bytes& bytes, int64_t at) {
-  float value = 0.0f;
-  std::memcpy(&value, &bytes[static_cast<size_t>(at) * 4], 4);
-  return value;
-}
-
-int8_t quantize(float f, double scale) {
-  const float q = std::nearbyint(f * static_cast<float>(1.0 / scale)) + static_cast<float>(kZeroY);
-  return static_cast<int8_t>(std::clamp(q, -128.0f, 127.0f));
-}
-
-// Builds an OpCase argument by argument.
-class Builder {
- public:
-  Builder(std::string name, Shape shape, uint64_t seed) : random_(seed) {
-    made_.name = std::move(name);
-    made_.shape = std::move(shape);
-  }
-
-  void op(const char* name) { made_.call.name = name; }
-
-  ValueId add(const ValueDef& value) {
-    made_.base.values.push_back(value);
-    return static_cast<ValueId>(made_.base.values.size() - 1);
-  }
-  void argument(const ValueDef& value) { made_.call.args.push_back(add(value)); }
-  void integers(const std::vector<int64_t>& values) { argument(values); }
-
-  // A random input; its bytes, until the next input.
-  const Bytes& input(DType dtype, const Shape& shape, bool is_argument = true) {
-    const ValueId id = add(TensorDef{dtype, shape, -1});
-    made_.base.inputs.push_back(id);
-    if (is_argument) {
-      made_.call.args.push_back(id);
-    }
-    Bytes& bytes = made_.inputs.emplace_back(random_bytes(dtype, numel(shape)));
-    made_.moved_bytes += bytes.size();
-    return bytes;
-  }
-  ValueId last_input() const { return made_.base.inputs.back(); }
-
-  const Bytes& table(DType dtype) {
-    made_.table = random_bytes(dtype, 256);
-    made_.base.constants = {{made_.table.data(), made_.table.size()}};
-    argument(TensorDef{dtype, {256}, 0});
-    return made_.table;
-  }
-
-  // The bytes of y, to be filled.
-  Bytes& output(DType dtype, const Shape& shape) {
-    made_.y = TensorDef{dtype, shape, -1};
-    made_.expected.resize(static_cast<size_t>(numel(shape)) * dtype_bytes(dtype));
-    made_.moved_bytes += made_.expected.size();
-    return made_.expected;
-  }
-
-  OpCase done() { return std::move(made_); }
-  OpCase& made() { return made_; }
-
- private:
-  Bytes random_bytes(DType dtype, int64_t count) {
-    Bytes bytes(static_cast<size_t>(count) * dtype_bytes(dtype));
-    if (dtype == DType::kFloat32) {
-      for (int64_t i = 0; i < count; ++i) {
-        set_float(bytes, i,
-                  static_cast<float>(static_cast<int32_t>(random_() & 0xffff) - 32768) / 7000);
-      }
-      return bytes;
-    }
-    for (size_t i = 0; i < bytes.size(); i += 8) {
-      const uint64_t next = random_();
-      std::memcpy(&bytes[i], &next, std::min<size_t>(8, bytes.size() - i));
-    }
-    return bytes;
-  }
-
-  OpCase made_;
-  std::mt19937_64 random_;
-};
 
 // ---- Elementwise.
 
@@ -363,13 +260,7 @@ void make_float_sum(Builder& b, const Shape& shape, const Shape& dims) {
 
 // ---- By name.
 
-struct Maker {
-  std::string name;
-  bool is_float;
-  std::function<void(Builder&, const Shape&)> make;
-};
-
-const std::vector<Maker>& makers() {
+std::vector<Maker> memory_bound_makers() {
   constexpr DType kI8 = DType::kInt8;
   constexpr DType kF32 = DType::kFloat32;
   const auto binary = [](const char* operation, bool row, bool column) {
@@ -391,7 +282,7 @@ const std::vector<Maker>& makers() {
   const auto float_sum = [](Shape dims) {
     return [=](Builder& b, const Shape& s) { make_float_sum(b, s, dims); };
   };
-  static const std::vector<Maker> all = {
+  return {
       {"quantize", true, make_quantize},
       {"dequantize", true, make_dequantize},
       {"table", false, [](Builder& b, const Shape& s) { make_table(b, s, kI8); }},
@@ -427,6 +318,15 @@ const std::vector<Maker>& makers() {
       {"sum_columns_float", true, float_sum({0})},
       {"sum_all_float", true, float_sum({0, 1})},
   };
+}
+
+const std::vector<Maker>& makers() {
+  static const std::vector<Maker> all = [] {
+    std::vector<Maker> list = memory_bound_makers();
+    const std::vector<Maker> more = convolution_makers();
+    list.insert(list.end(), more.begin(), more.end());
+    return list;
+  }();
   return all;
 }
 
@@ -485,6 +385,12 @@ GraphDef OpCase::program(size_t calls) const {
     def.outputs = {one.args.back()};
     def.chain.push_back(std::move(one));
   }
+  if (!reorder.empty()) {
+    def.values.push_back(reordered);
+    const auto id = static_cast<ValueId>(def.values.size() - 1);
+    def.chain.push_back({reorder, {def.outputs[0], id}});
+    def.outputs = {id};
+  }
   return def;
 }
 
@@ -500,6 +406,10 @@ const std::vector<std::string>& op_case_names() {
 }
 
 bool is_float_case(const std::string& name) { return maker_of(name).is_float; }
+
+const std::vector<std::vector<int64_t>>& default_op_shapes(const std::string& name) {
+  return maker_of(name).shapes;
+}
 
 OpCase make_op_case(const std::string& name, const std::vector<int64_t>& shape, uint64_t seed) {
   const Maker& maker = maker_of(name);

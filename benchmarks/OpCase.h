@@ -1,9 +1,10 @@
-// One call of a memory-bound op for the benchmark: its program, its operands, and its result in
+// One call of an op for the benchmark: its program, its operands, and its result in
 // plain C++. Knows nothing of devices or kernels.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,13 @@ constexpr double kRelativeError = 1e-5;  // of the largest magnitude of the row
 struct OpCase {
   std::string name;            // "table"
   std::vector<int64_t> shape;  // of x, [rows, columns]
-  GraphDef base;               // inputs, constants and arguments; no call yet
+  GraphDef base;               // inputs, constants and arguments, and what prepares an input
   OpCall call;                 // without its output
   TensorDef y;
+  std::string reorder;  // op that makes the program's output of y without a dispatch; "": none
+  TensorDef reordered;
   std::vector<std::vector<uint8_t>> inputs;
-  std::vector<uint8_t> table;  // what constants of `base` point at
+  std::deque<std::vector<uint8_t>> constants;  // what those of `base` point at
   std::vector<uint8_t> expected;
   bool is_exact = true;    // else float32 results may be wrong by kRelativeError
   size_t moved_bytes = 0;  // all operands and the result once
@@ -36,6 +39,9 @@ const std::vector<std::string>& op_case_names();
 
 // Elements of 4 bytes are in the largest tensor, not of 1.
 bool is_float_case(const std::string& name);
+
+// [rows, columns] that are measured when none is asked for; none: by the device.
+const std::vector<std::vector<int64_t>>& default_op_shapes(const std::string& name);
 
 // Random operands. Throws kInvalidArgument for an unknown name or a shape that the op cannot have.
 OpCase make_op_case(const std::string& name, const std::vector<int64_t>& shape, uint64_t seed);

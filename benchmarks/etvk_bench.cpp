@@ -9,6 +9,7 @@
 #include "LoadBench.h"
 #include "Measure.h"
 #include "OpBench.h"
+#include "OrderOps.h"
 #include "Report.h"
 #include "Tune.h"
 #include "graph/ops/KernelSelect.h"
@@ -151,6 +152,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    etvk::testing::register_order_ops();
     return etvk::bench::run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "etvk_bench: %s\n", error.what());

@@ -190,6 +190,27 @@ std::vector<Choice> choices() {
   };
 }
 
+// Windows as a matrix product: M pixels of y, N channels of a group, K bytes of a window.
+std::vector<Choice> convolution_choices() {
+  return {
+      // ResNet-50: its first layer, 56 x 56, 7 x 7, 32 images.
+      {with_coopmat(h200()), 12544, 64, 176, "coopmat__m64n64k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 3136, 64, 576, "coopmat__m64n32k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 49, 512, 4608, "coopmat__m16n16k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 32 * 3136, 64, 576, "coopmat__m64n64k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 1, 512, 4608, "coopmat__m16n16k256__wg256__mat16x16x32__sg32"},
+      {h200(), 3136, 64, 576, "dot4__m32n32k64__wg64"},
+      {without_dot4(h200()), 196, 256, 2304, "scalar__m32n32k64__wg64"},
+      {rdna3(), 3136, 64, 576, "coopmat__m32n32k128__wg128__mat16x16x16__sg32"},
+      {adreno(), 196, 256, 2304, "dot4__m64n64k32__wg128"},
+      {mali(), 3136, 64, 576, "dot4__m64n64k32__wg128"},
+      {minimal(), 784, 128, 1152, "scalar__m64n64k32__wg128"},
+      {lavapipe(), 3136, 64, 576, "cpu_shuffle__m16n32k16__wg8"},
+      {without_shuffle(lavapipe()), 1, 8, 48, "cpu__m1n32k16__wg8"},
+      {swiftshader(), 196, 16, 144, "cpu_shuffle__m16n16k16__wg4"},
+  };
+}
+
 // A build with a glslang that is too old has no such rows; it says so when it compiles the shaders.
 bool has_coopmat_rows() {
   size_t count = 0;
@@ -203,8 +224,8 @@ void test_choices() {
   if (!coopmat) {
     std::printf("no cooperative-matrix rows in this build: their choices are not tested\n");
   }
-  for (const char* op : {"q8ta_linear", "linear_q8ta_q8csw"}) {
-    for (const Choice& choice : choices()) {
+  const auto test = [coopmat](const char* op, const std::vector<Choice>& choices) {
+    for (const Choice& choice : choices) {
       if (!coopmat && !choice.caps.coopmat_shapes.empty()) {
         continue;
       }
@@ -214,7 +235,11 @@ void test_choices() {
       const std::string got = row == nullptr ? "none" : row->name;
       expect(got == expected, "expected " + expected + ", got " + got + "\n" + log);
     }
-  }
+  };
+  test("q8ta_linear", choices());
+  test("linear_q8ta_q8csw", choices());
+  test("q8ta_conv2d", convolution_choices());
+  test("conv2d_q8ta_q8csw", convolution_choices());
 }
 
 void expect_unfit(const std::string& name, const DeviceCaps& caps, const std::string& reason) {
@@ -333,6 +358,9 @@ void test_elementwise_choices() {
       {h200(), {{"unary", kMany}}, "unary__elementwise__m1n2048k1__wg128"},
       {lavapipe(), {{"unary", kMany}}, "unary__elementwise__m1n256k1__wg64"},
       {h200(), {{"reduce", kMany}}, "reduce__elementwise__m1n1024k256__wg256"},
+      {h200(), {{"q8ta_conv2d_dw", kMany}}, "q8ta_conv2d_dw__elementwise__m4n512k1__wg128"},
+      {h200(), {{"q8ta_conv2d_dw", 50000}}, "q8ta_conv2d_dw__elementwise__m1n256k1__wg64"},
+      {lavapipe(), {{"q8ta_conv2d_dw", kMany}}, "q8ta_conv2d_dw__elementwise__m1n256k1__wg64"},
       {swiftshader(), {{"q8ta_binary", kMany}}, "q8ta_binary__elementwise__m1n256k1__wg64"},
       {h200(), binary, "q8ta_binary_groups__elementwise__m1n4096k1__wg128"},
       {lavapipe(), binary, "q8ta_binary_words__elementwise__m1n256k1__wg64"},

@@ -250,11 +250,26 @@ size_t bound_bytes(const ComputeGraph& graph, ValueId y) {
   return (static_cast<size_t>(count) * etvk::dtype_bytes(graph.dtype(y)) + 15) / 16 * 16;
 }
 
+// Whether y is where an input was: one that was copied to another order is dead when y is written.
+bool shares_memory(const ComputeGraph& graph, ValueId y, const std::vector<ValueId>& inputs) {
+  const etvk::BufferRange own = graph.range(y);
+  return std::any_of(inputs.begin(), inputs.end(), [&](ValueId id) {
+    if (!graph.is_tensor(id)) {
+      return false;
+    }
+    const etvk::BufferRange other = graph.range(id);
+    return other.buffer == own.buffer &&
+           other.offset_bytes < own.offset_bytes + bound_bytes(graph, y) &&
+           own.offset_bytes < other.offset_bytes + bound_bytes(graph, id);
+  });
+}
+
 // Of a program of one op: runs it, y filled with a pattern before. Returns how many bytes behind y
-// have changed.
-int32_t run_guarded(ComputeGraph& graph, ValueId y,
+// have changed; -1 where that cannot be seen.
+int32_t run_guarded(ComputeGraph& graph, ValueId y, const std::vector<ValueId>& ids,
                     const std::vector<const EtvkTestValue*>& inputs) {
-  uint8_t* memory = mapped(graph, y);
+  const bool is_own = !shares_memory(graph, y, ids);
+  uint8_t* memory = is_own ? mapped(graph, y) : nullptr;
   const size_t bound = bound_bytes(graph, y);
   if (memory != nullptr) {
     std::memset(memory, kPattern, bound);
@@ -443,10 +458,11 @@ ETVK_EXPORT int etvk_test_program(const EtvkTestCall* calls, int64_t call_count,
     }
     const ValueId y = def.chain.back().args.back();
     etvk::testing::register_order_ops();
+    const std::vector<ValueId> ids = def.inputs;
     ComputeGraph graph(context(), std::move(def));
     *changed_guard_bytes = -1;
     if (call_count == 1) {
-      *changed_guard_bytes = run_guarded(graph, y, inputs);
+      *changed_guard_bytes = run_guarded(graph, y, ids, inputs);
     } else {
       set_test_inputs(graph, inputs);
       graph.run();

@@ -15,6 +15,14 @@ struct LinearShape {
   const char* activation = "none";
 };
 
+struct ConvolutionShape {
+  int64_t channels = 1;
+  int64_t out_channels = 1;
+  int64_t groups = 1;
+  bool is_transposed = false;
+  const char* activation = "none";
+};
+
 struct MeanShape {
   std::vector<int64_t> sizes;
   std::vector<int64_t> dims;  // that are summed
@@ -29,11 +37,15 @@ class Block {
   const LinearShape& linear_shape(testing::Random& random) const {
     return random.pick(linear_shapes_);
   }
+  const ConvolutionShape& convolution_shape(testing::Random& random) const {
+    return random.pick(convolution_shapes_);
+  }
   const MeanShape& mean_shape(testing::Random& random) const { return random.pick(mean_shapes_); }
 
  private:
   bool is_staged_;
   std::vector<LinearShape> linear_shapes_;
+  std::vector<ConvolutionShape> convolution_shapes_;
   std::vector<MeanShape> mean_shapes_;
 };
 

@@ -158,6 +158,14 @@ const ValueDef& Arguments::value(const char* name) const { return machine_.value
 
 const Tensor& Arguments::tensor(const char* name) const { return machine_.tensor(id(name)); }
 
+Sizes Arguments::declared_sizes(const char* name) const {
+  const auto* tensor = std::get_if<TensorDef>(&value(name));
+  if (tensor == nullptr) {
+    throw Meaningless(std::string(name) + " is no tensor");
+  }
+  return tensor->dims;
+}
+
 const Tensor& Arguments::constant(const char* name) const {
   if (!machine_.is_constant(id(name))) {
     meaningless(std::string(name) + " is not a constant");

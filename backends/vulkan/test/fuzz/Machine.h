@@ -1,5 +1,6 @@
 // Runs programs naively and exactly, from the ops' definitions alone: it shares no code with the
-// runtime. Sizes are those of one execution; what a program declares beyond them is not looked at.
+// runtime. Sizes are those of one execution; what a program declares beyond them is not looked at,
+// except by ops of which it decides a meaning.
 #pragma once
 
 #include <cstdint>
@@ -67,6 +68,8 @@ class Arguments {
       : machine_(machine), call_(call), op_(op) {}
 
   const Tensor& tensor(const char* name) const;
+  // As the program declares them: upper bounds.
+  Sizes declared_sizes(const char* name) const;
   const Tensor& constant(const char* name) const;
   const Tensor* optional_constant(const char* name) const;  // null for None
   std::vector<const Tensor*> tensors(const char* name) const;

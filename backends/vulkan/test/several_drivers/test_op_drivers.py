@@ -13,6 +13,7 @@ MODULES = tuple(
         "linear_exact",
         "activations",
         "residual",
+        "convolution",
         "table",
         "strided_copy",
         "binary",

@@ -260,6 +260,20 @@ def cpu(op: Op, m: int, threads: int, step_words: int, shuffle: bool = False) ->
     )
 
 
+def depthwise(op: Op, pixels: int, workgroup_size: int) -> Kernel:
+    """depthwise.comp: four channels of `pixels` outputs a thread."""
+    return Kernel(
+        op=op,
+        path="elementwise",
+        shader="convolution/depthwise.comp",
+        tile_m=pixels,
+        tile_n=4 * workgroup_size,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(),
+    )
+
+
 def elementwise(
     op: Op,
     shader: str,
@@ -393,8 +407,19 @@ LINEAR_OPS = (
 )
 
 
-def linear_kernels(op: Op) -> list[Kernel]:
-    """All tiles of one linear op; the order carries no meaning."""
+WINDOW = ("CONVOLUTION", 1)
+CONVOLUTION_OPS = (
+    Op("q8ta_conv2d", 7, 124, macros=(WINDOW,)),
+    Op("conv2d_q8ta_q8csw", 6, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
+)
+DEPTHWISE_OPS = (
+    Op("q8ta_conv2d_dw", 7, 124, macros=(WINDOW,)),
+    Op("conv2d_dw_q8ta_q8csw", 6, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
+)
+
+
+def tiled_kernels(op: Op) -> list[Kernel]:
+    """Tiles in shared memory without matrices."""
     rows = []
     for path in ("dot4", "scalar"):
         rows += [
@@ -404,7 +429,24 @@ def linear_kernels(op: Op) -> list[Kernel]:
             tiled(op, path, 32, 32, 64, 4, 4),
             tiled(op, path, 16, 64, 32, 4, 4),
         ]
-    rows += [
+    return rows
+
+
+def cpu_kernels(op: Op) -> list[Kernel]:
+    return [
+        #       m  threads  step_words
+        cpu(op, 1, 8, 4),
+        cpu(op, 8, 8, 1),
+        cpu(op, 4, 8, 4, shuffle=True),
+        cpu(op, 16, 8, 4, shuffle=True),
+        cpu(op, 4, 4, 1, shuffle=True),
+        cpu(op, 16, 4, 1, shuffle=True),
+    ]
+
+
+def coopmat_kernels(op: Op) -> list[Kernel]:
+    """Tiles on cooperative matrices."""
+    return [
         #                     m    n    k    warps      parts
         # Two workgroups share a multiprocessor of NVIDIA's driver 580 only up to 24 KiB each.
         coopmat(op, NVIDIA, 128, 128, 128, (2, 2, 1), parts=2),
@@ -414,8 +456,6 @@ def linear_kernels(op: Op) -> list[Kernel]:
         coopmat(op, NVIDIA, 64, 32, 256, (2, 1, 4)),
         coopmat(op, NVIDIA, 32, 32, 256, (1, 1, 8)),
         coopmat(op, NVIDIA, 16, 16, 256, (1, 1, 8)),
-        #                   n warps piece
-        skinny(op, NVIDIA, 64, 8, 128),
         # Not measured: no such GPU was at hand. Tested on lavapipe, in the sizes below.
         coopmat(op, AMD, 128, 128, 128, (2, 4, 1), parts=2),
         coopmat(op, AMD, 64, 64, 128, (2, 2, 1)),
@@ -433,6 +473,25 @@ def linear_kernels(op: Op) -> list[Kernel]:
         coopmat(op, LAVAPIPE, 16, 32, 128, (1, 1, 4)),
         coopmat(op, LAVAPIPE_AMD, 32, 16, 128, (1, 1, 4)),
         coopmat(op, LAVAPIPE_XE2, 16, 32, 128, (1, 1, 4)),
+    ]
+
+
+def convolution_kernels(op: Op) -> list[Kernel]:
+    """Of windows as a matrix product; the order carries no meaning."""
+    return tiled_kernels(op) + coopmat_kernels(op) + cpu_kernels(op)
+
+
+def depthwise_kernels(op: Op) -> list[Kernel]:
+    """The least of a pass first, as elementwise rows."""
+    return [depthwise(op, 1, 64), depthwise(op, 4, 128)]
+
+
+def linear_kernels(op: Op) -> list[Kernel]:
+    """All tiles of one linear op; the order carries no meaning."""
+    rows = tiled_kernels(op) + coopmat_kernels(op) + cpu_kernels(op)
+    rows += [
+        #                   n warps piece
+        skinny(op, NVIDIA, 64, 8, 128),
         skinny(op, LAVAPIPE_XE2, 32, 4, 64),
     ]
     for path in ("gemv_dot4", "gemv_scalar"):
@@ -443,20 +502,13 @@ def linear_kernels(op: Op) -> list[Kernel]:
             gemv(op, path, 4, 8, 32),
             gemv(op, path, 16, 4, 32),
         ]
-    rows += [
-        #       m  threads  step_words
-        cpu(op, 1, 8, 4),
-        cpu(op, 8, 8, 1),
-        cpu(op, 4, 8, 4, shuffle=True),
-        cpu(op, 16, 8, 4, shuffle=True),
-        cpu(op, 4, 4, 1, shuffle=True),
-        cpu(op, 16, 4, 1, shuffle=True),
-    ]
     return rows
 
 
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
+    *(kernel for op in CONVOLUTION_OPS for kernel in convolution_kernels(op)),
+    *(kernel for op in DEPTHWISE_OPS for kernel in depthwise_kernels(op)),
     *flat(Op("quantize_per_tensor", 2, 20), "elementwise/quantize_per_tensor.comp"),
     *flat(Op("dequantize_per_tensor", 2, 12), "elementwise/dequantize_per_tensor.comp"),
     *table(Op("q8ta_table", 3, 4)),

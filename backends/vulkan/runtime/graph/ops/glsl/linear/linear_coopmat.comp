@@ -81,6 +81,7 @@ const uint ROWS_AT_ONCE = SUBGROUP_SIZE / GROUPS;
 
 shared uvec4 tile[max(TILES, WARPS * STRIP)];
 
+XRow x_rows[X_LINES][PARTS];  // unless tiles are whole
 uvec4 x_ahead[X_LINES][PARTS];
 uvec4 w_ahead[W_LINES][PARTS];
 
@@ -127,7 +128,7 @@ void load_ahead(uint m_first, uint n_first, uint kq0) {
   [[unroll]] for (uint slot = 0; slot < PARTS; ++slot) {
     const uint kq = min(kq0 + own_quad(slot), quads - 1);
     [[unroll]] for (uint i = 0; i < X_LINES; ++i) {
-      x_ahead[i][slot] = load_x_quad(m_first + row_of(i * LINES_AT_ONCE, slot, MAT_M), kq);
+      x_ahead[i][slot] = load_x_quad(x_rows[i][slot], kq);
     }
     [[unroll]] for (uint i = 0; i < W_LINES; ++i) {
       const uint n = n_first + row_of(i * LINES_AT_ONCE, slot, MAT_N);
@@ -184,6 +185,13 @@ void main() {
   const uint warp_m = gl_SubgroupID / (WARPS_K * WARPS_N);
   const uint m_first = m0 + first_row(MAT_M);
   const uint n_first = n0 + first_row(MAT_N);
+  if (WHOLE_TILES == 0) {
+    [[unroll]] for (uint slot = 0; slot < PARTS; ++slot) {
+      [[unroll]] for (uint i = 0; i < X_LINES; ++i) {
+        x_rows[i][slot] = x_row(m_first + row_of(i * LINES_AT_ONCE, slot, MAT_M));
+      }
+    }
+  }
   load_ahead(m_first, n_first, 0);
   // Columns of this thread: the same four in every strip. Loaded here, they are at hand later.
   const uint group = gl_SubgroupInvocationID % GROUPS;

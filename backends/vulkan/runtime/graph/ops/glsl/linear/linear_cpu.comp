@@ -73,15 +73,18 @@ void main() {
   [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
     acc[i] = ivec4(0);
   }
+  XRow x_rows[X_LOADS];
+  [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
+#ifdef SHUFFLE
+    x_rows[i] = x_row(m0 + i * WORKGROUP_SIZE + lane);
+#else
+    x_rows[i] = x_row(m0 + i);
+#endif
+  }
   for (uint kq = 0; kq < k_quads(); ++kq) {
     uvec4 x_quad[X_LOADS];
     [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-#ifdef SHUFFLE
-      const uint m = m0 + i * WORKGROUP_SIZE + lane;
-#else
-      const uint m = m0 + i;
-#endif
-      x_quad[i] = load_x_quad(m, kq) ^ 0x80808080u;
+      x_quad[i] = load_x_quad(x_rows[i], kq) ^ 0x80808080u;
     }
     uvec4 w_quad[4];
     [[unroll]] for (uint j = 0; j < 4; ++j) {
@@ -122,7 +125,7 @@ void main() {
   if (n >= p.N) {
     return;
   }
-  const uvec4 at = min(uvec4(n, n + 1, n + 2, n + 3), uvec4(p.N - 1));
+  const uvec4 at = first_channel() + min(uvec4(n, n + 1, n + 2, n + 3), uvec4(p.N - 1));
   const ivec4 unshift = 128 *
       ivec4(weight_sums[at.x], weight_sums[at.y], weight_sums[at.z], weight_sums[at.w]);
   const Columns columns = load_columns(n);

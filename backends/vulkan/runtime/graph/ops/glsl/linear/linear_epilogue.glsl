@@ -20,7 +20,8 @@ struct Columns {
 };
 
 Columns load_columns(uint n) {
-  const uint last = p.N - 1;
+  const uint last = first_channel() + p.N - 1;
+  n += first_channel();
   if (N_ALIGNED != 0) {
     const uint group = min(n, last) >> 2;
     return Columns(
@@ -47,7 +48,7 @@ vec4 dequantize_acc(ivec4 acc, Columns c) {
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N.
 void store_columns(uint m, uint n, ivec4 acc, Columns c) {
   const vec4 f = dequantize_acc(acc, c);
-  const uint at = m * p.N + n;
+  const uint at = m * y_channels() + first_channel() + n;
   // Tests instead of a loop: a loop here makes lavapipe (LLVM 15) compile for minutes.
   [[unroll]] for (uint j = 0; j < 4; ++j) {
     if (N_ALIGNED != 0 || n + j < p.N) {
@@ -66,7 +67,7 @@ uint load_residual(uint byte_at) {
   if (N_ALIGNED != 0 || shift == 0) {
     return word;
   }
-  const uint last = (p.M * p.N - 1) >> 2;
+  const uint last = (p.M * y_channels() - 1) >> 2;
   return (word >> shift) | (residual_words[min(at + 1, last)] << (32 - shift));
 }
 
@@ -85,7 +86,7 @@ vec4 add_residual(vec4 f, ivec4 residual) {
 
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
 void store_columns(uint m, uint n, ivec4 acc, Columns c) {
-  const uint byte_at = m * p.N + n;
+  const uint byte_at = m * y_channels() + first_channel() + n;
   vec4 f = dequantize_acc(acc, c);
   if (RESIDUAL != 0) {
     f = add_residual(f, unpack_bytes(load_residual(byte_at)));

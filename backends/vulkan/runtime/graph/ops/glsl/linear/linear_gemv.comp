@@ -49,7 +49,7 @@ void main() {
       w_quad[j] = load_w_quad(n + j, kq);
     }
     [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-      const uvec4 x_quad = load_x_quad(m0 + i, kq);
+      const uvec4 x_quad = load_x_quad(x_row(m0 + i), kq);
       [[unroll]] for (uint j = 0; j < 4; ++j) {
         acc[i][j] = dot16_acc(x_quad, w_quad[j], acc[i][j]);
       }

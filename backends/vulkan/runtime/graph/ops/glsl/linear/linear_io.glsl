@@ -1,7 +1,7 @@
-// Interface of every int8 linear kernel: bindings, push constants, specialization constants and
-// the loads of x and w. No arithmetic here.
+// Interface of every kernel of int8 layers: bindings, push constants, specialization constants and
+// the loads of w. Those of x are in linear_rows.glsl, or with CONVOLUTION in window.glsl: there M is
+// pixels of y, N channels of a group and K the products of one. No arithmetic here.
 //
-// x  int8 [M, K], plain bytes. Rows start anywhere: X_ALIGN says how far they are aligned.
 // w  int8 [N, K], each row zero-padded to a multiple of 16 bytes (w_stride_words words).
 //
 // Both are read 16 bytes along K at a time ("quad": four words). Bytes of x beyond its row meet
@@ -48,9 +48,26 @@ layout(push_constant) uniform MacParams {
   int own_zero_point;
   int own_quant_min;
   int own_quant_max;
+#ifdef CONVOLUTION
+  // How many pixels x and y have, and how many channels each pixel.
+  uint x_height;
+  uint x_width;
+  uint x_channels;
+  uint y_height;
+  uint y_width;
+  uint y_channels;
+  uint group_channels;  // of x
+  uint run_bytes;       // padded to whole words
+  uint x_last_word;
+  // Pairs of 16 bits, down and across.
+  uint kernel;
+  uint stride;
+  uint padding;
+  uint dilation;
+#endif
 } p;
 
-// 16, 4 or 1: the largest of them that divides K.
+// 16, 4 or 1: the largest of them that divides K, or the channels of a group.
 layout(constant_id = 0) const uint X_ALIGN = 1;
 // 1 when N is a multiple of 4, so that packed output words never straddle rows.
 layout(constant_id = 1) const uint N_ALIGNED = 0;
@@ -69,42 +86,16 @@ uint k_quads() {
   return K_QUADS != 0 ? K_QUADS : p.w_stride_words >> 2;
 }
 
-// Words of row m, from quad kq on. Any m, any kq < k_quads().
-uvec4 load_x_quad(uint m, uint kq) {
-  m = min(m, p.M - 1);
-  if (X_ALIGN == 16) {
-    return x_quads[m * k_quads() + kq];
-  }
-  if (X_ALIGN == 4) {
-    const uint row_words = p.K >> 2;
-    const uint last = p.M * row_words - 1;
-    const uint at = m * row_words + kq * 4;
-    return uvec4(
-        x_words[min(at, last)],
-        x_words[min(at + 1, last)],
-        x_words[min(at + 2, last)],
-        x_words[min(at + 3, last)]);
-  }
-  // Rows start inside a word: join neighbours. The first of five words holds the first byte.
-  const uint last = (p.M * p.K - 1) >> 2;
-  const uint byte_at = m * p.K + kq * 16;
-  const uint at = byte_at >> 2;
-  const uint w0 = x_words[min(at, last)];
-  const uint w1 = x_words[min(at + 1, last)];
-  const uint w2 = x_words[min(at + 2, last)];
-  const uint w3 = x_words[min(at + 3, last)];
-  const uint w4 = x_words[min(at + 4, last)];
-  const uint shift = (byte_at & 3) * 8;
-  if (shift == 0) {
-    return uvec4(w0, w1, w2, w3);
-  }
-  return (uvec4(w0, w1, w2, w3) >> shift) | (uvec4(w1, w2, w3, w4) << (32 - shift));
-}
+#ifdef CONVOLUTION
+#include "convolution/window.glsl"
+#else
+#include "linear/linear_rows.glsl"
+#endif
 
 // Words of weight row n, from quad kq on; kq < k_quads(). n beyond N repeats the last row, whose
 // results are then never stored.
 uvec4 load_w_quad_within_k(uint n, uint kq) {
-  return w_quads[min(n, p.N - 1) * k_quads() + kq];
+  return w_quads[(first_channel() + min(n, p.N - 1)) * k_quads() + kq];
 }
 
 // The same for any kq: beyond the row it gives zeros, which end the K loop of a tile.

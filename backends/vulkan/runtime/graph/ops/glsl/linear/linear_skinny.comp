@@ -59,7 +59,7 @@ uvec4 w_ahead[MATS_N][W_LOADS];
 void load_ahead(uint m, uint n, uint kq) {
   kq = min(kq, k_quads() - 1);
   [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
-    x_ahead[i] = load_x_quad(m + i * ROWS_AT_ONCE, kq);
+    x_ahead[i] = load_x_quad(x_row(m + i * ROWS_AT_ONCE), kq);
   }
   [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
     [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {

@@ -53,14 +53,15 @@ uint slot_of(uint n) {
   return (n & 3) * (TILE_N / 4) + (n >> 2);
 }
 
+XRow x_rows[X_LOADS];
 uvec4 x_ahead[X_LOADS];
 uvec4 w_ahead[W_LOADS];
 
-void load_ahead(uint m0, uint n0, uint kq0) {
+void load_ahead(uint n0, uint kq0) {
   const uint last_kq = k_quads() - 1;
   [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
     const uint at = gl_LocalInvocationIndex + i * WORKGROUP;
-    x_ahead[i] = load_x_quad(m0 + at / QUADS, min(kq0 + at % QUADS, last_kq));
+    x_ahead[i] = load_x_quad(x_rows[i], min(kq0 + at % QUADS, last_kq));
   }
   [[unroll]] for (uint i = 0; i < W_LOADS; ++i) {
     const uint at = gl_LocalInvocationIndex + i * WORKGROUP;
@@ -96,13 +97,16 @@ void main() {
     }
   }
 
-  load_ahead(m0, n0, 0);
+  [[unroll]] for (uint i = 0; i < X_LOADS; ++i) {
+    x_rows[i] = x_row(m0 + (gl_LocalInvocationIndex + i * WORKGROUP) / QUADS);
+  }
+  load_ahead(n0, 0);
   for (uint kq0 = 0; kq0 < k_quads(); kq0 += QUADS) {
     barrier();
     store_ahead();
     barrier();
     if (kq0 + QUADS < k_quads()) {
-      load_ahead(m0, n0, kq0 + QUADS);
+      load_ahead(n0, kq0 + QUADS);
     }
     for (uint q = 0; q < QUADS; ++q) {
       uvec4 w_quad[THREAD_N];

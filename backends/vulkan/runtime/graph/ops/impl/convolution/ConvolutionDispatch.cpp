@@ -1,0 +1,148 @@
+#include "graph/ops/impl/convolution/ConvolutionDispatch.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/linear/LinearDispatch.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+struct WindowPush {  // MacParams with CONVOLUTION, in linear_io.glsl
+  MacPush mac;
+  uint32_t x_height, x_width, x_channels;
+  uint32_t y_height, y_width, y_channels;
+  uint32_t group_channels, run_bytes, x_last_word;
+  uint32_t kernel, stride, padding, dilation;
+};
+
+constexpr Pair kOnes = {1, 1};
+constexpr Pair kZeros = {0, 0};
+
+uint32_t packed(const Pair& pair) { return static_cast<uint32_t>(pair[0] | pair[1] << 16); }
+
+int64_t pixels(const Image& image) { return image.batch * image.size[0] * image.size[1]; }
+
+// Shaders address bytes of x, those of pixels around it, and elements of y in 32 bits.
+void check_counts(const Convolution& convolution, const Image& x, const Image& y) {
+  const Window& window = convolution.window;
+  const int64_t around =
+      2 * window.padding[1] + window.dilation[1] * (window.kernel[1] + 4) + 4 * window.stride[1];
+  const int64_t x_bytes = pixels(x) * x.channels;
+  const int64_t row_bytes = (x.size[1] + around) * x.channels;
+  const int64_t most = std::max({x_bytes, row_bytes, pixels(y) * y.channels});
+  ETVK_CHECK(most <= INT32_MAX, kNotSupported,
+             convolution.mac.op << ": " << most << " elements, of x, of a padded row of x or of y, "
+                                << "are over the limit of 2^31 - 1");
+}
+
+WindowPush window_push(const Convolution& convolution, const Image& x, const Image& y) {
+  const Window& window = convolution.window;
+  WindowPush push{};
+  push.mac = convolution.push;
+  push.mac.M = static_cast<uint32_t>(pixels(y));
+  push.x_height = static_cast<uint32_t>(x.size[0]);
+  push.x_width = static_cast<uint32_t>(x.size[1]);
+  push.x_channels = static_cast<uint32_t>(x.channels);
+  push.y_height = static_cast<uint32_t>(y.size[0]);
+  push.y_width = static_cast<uint32_t>(y.size[1]);
+  push.y_channels = static_cast<uint32_t>(y.channels);
+  push.group_channels = static_cast<uint32_t>(convolution.group_channels());
+  push.run_bytes = static_cast<uint32_t>(convolution.padded_run());
+  push.x_last_word = static_cast<uint32_t>((pixels(x) * x.channels - 1) / 4);
+  push.kernel = packed(window.kernel);
+  push.stride = packed(window.stride);
+  push.padding = packed(window.padding);
+  push.dilation = packed(window.dilation);
+  return push;
+}
+
+// Specialization constants that all kernels of windows have.
+std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_alignment) {
+  const MacArgs& mac = convolution.mac;
+  const uint32_t window = convolution.window.is_transposed ? 2
+                          : convolution.has_whole_rows()   ? 1
+                                                           : 0;
+  return {x_alignment,
+          convolution.push.N % 4 == 0 ? 1u : 0u,
+          static_cast<uint32_t>(mac.activation),
+          static_cast<uint32_t>(mac.residual.mode),
+          0,  // no whole tiles
+          0,  // no constant K
+          window};
+}
+
+void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
+                        const WindowPush& push) {
+  const MacArgs& mac = convolution.mac;
+  const uint64_t outputs = uint64_t{push.mac.M} * push.y_channels;
+  const KernelRow& row = choose_elementwise_kernel(
+      graph.caps(), {{mac.quantized_output ? "q8ta_conv2d_dw" : "conv2d_dw_q8ta_q8csw", outputs}});
+  const uint32_t alignment = push.x_channels != push.y_channels ? 0 : push.x_channels % 4 ? 1 : 4;
+  const uint64_t strips = (push.y_width + row.tile_m - 1) / row.tile_m;
+  const uint64_t threads = push.mac.M / push.y_width * strips * ((push.y_channels + 3) / 4);
+  const uint64_t groups = (threads + row.workgroup_size - 1) / row.workgroup_size;
+  // Pixels outside the image are not read, words of x behind its end are the last one again, and
+  // outputs beyond the width and the channels of y are not stored (depthwise.comp).
+  commands.dispatch(
+      graph.context().pipelines.get(row, specialization(convolution, alignment)),
+      mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
+                   static_cast<uint64_t>(graph.numel(mac.x))),
+      push,
+      {static_cast<uint32_t>(std::min<uint64_t>(groups, graph.caps().max_workgroup_count)), 1, 1});
+}
+
+void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
+                      const WindowPush& push) {
+  const MacArgs& mac = convolution.mac;
+  const auto groups = static_cast<uint64_t>(convolution.window.groups);
+  ETVK_CHECK(groups <= graph.caps().max_workgroup_count, kNotSupported,
+             mac.op << ": " << groups << " groups, the device has at most "
+                    << graph.caps().max_workgroup_count << " workgroups in a direction");
+  const KernelRow& row =
+      choose_linear_kernel(graph.caps(), mac.quantized_output ? "q8ta_conv2d" : "conv2d_q8ta_q8csw",
+                           push.mac.M, push.mac.N, push.mac.K);
+  const uint32_t channels = push.group_channels;
+  const uint32_t alignment = channels % 16 == 0 ? 16 : channels % 4 == 0 ? 4 : 1;
+  WorkgroupCount grid = linear_grid(row, push.mac.M, push.mac.N);
+  grid.z = static_cast<uint32_t>(groups);
+  // Pixels outside the image are not read, words of x behind its end are the last one again
+  // (window.glsl); rows of y and w and columns beyond M and N as of a linear layer.
+  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
+                    mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
+                                 static_cast<uint64_t>(graph.numel(mac.x))),
+                    push, grid);
+}
+
+}  // namespace
+
+ConvolutionKind kind_of(const Convolution& convolution) {
+  const Window& window = convolution.window;
+  if (window.kernel == kOnes && window.stride == kOnes && window.padding == kZeros &&
+      window.output_padding == kZeros && window.groups == 1) {
+    return ConvolutionKind::kPointwise;
+  }
+  const bool is_depthwise = window.groups > 1 && convolution.group_channels() == 1;
+  return is_depthwise ? ConvolutionKind::kDepthwise : ConvolutionKind::kWindow;
+}
+
+void dispatch_convolution(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
+                          const Image& x, const Image& y) {
+  if (convolution.kind == ConvolutionKind::kPointwise) {
+    dispatch_linear(graph, commands, convolution.mac, convolution.constants, convolution.push,
+                    pixels(x));
+    return;
+  }
+  check_counts(convolution, x, y);
+  const WindowPush push = window_push(convolution, x, y);
+  if (convolution.kind == ConvolutionKind::kDepthwise) {
+    dispatch_depthwise(graph, commands, convolution, push);
+  } else {
+    dispatch_windows(graph, commands, convolution, push);
+  }
+}
+
+}  // namespace etvk::ops

@@ -1,0 +1,88 @@
+#include "graph/ops/impl/convolution/Window.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr int64_t kMost = 65535;  // of a kernel, stride ...: half a word of the push constants
+
+Pair read_pair(const OpArgs& args, const char* name, size_t rank, int64_t least) {
+  const std::vector<int64_t> list = args.integers(name);
+  ETVK_CHECK(list.size() == rank - 2, kInvalidProgram,
+             args.op() << ": " << name << " has " << list.size() << " numbers, it must have "
+                       << rank - 2 << ", one for each dimension of x behind the channels");
+  Pair pair = {least, least};  // of a dimension that x does not have: a kernel of 1, no padding
+  for (size_t i = 0; i < list.size(); ++i) {
+    ETVK_CHECK(
+        list[i] >= least, kInvalidProgram,
+        args.op() << ": " << name << " has " << list[i] << ", it must be at least " << least);
+    ETVK_CHECK(list[i] <= kMost, kNotSupported,
+               args.op() << ": " << name << " has " << list[i] << ", the limit is " << kMost);
+    pair[2 - list.size() + i] = list[i];
+  }
+  return pair;
+}
+
+}  // namespace
+
+Image::Image(const std::vector<int64_t>& sizes)
+    : batch(sizes[0]), channels(sizes[1]), size({sizes.size() == 4 ? sizes[2] : 1, sizes.back()}) {}
+
+Window read_window(const OpArgs& args, size_t rank, bool is_transposed) {
+  ETVK_CHECK(rank == 3 || rank == 4, kInvalidProgram,
+             args.op() << ": x must have 3 or 4 dimensions, got " << rank);
+  Window window;
+  window.kernel = read_pair(args, "kernel_size", rank, 1);
+  window.stride = read_pair(args, "stride", rank, 1);
+  window.padding = read_pair(args, "padding", rank, 0);
+  window.dilation = read_pair(args, "dilation", rank, 1);
+  window.is_transposed = is_transposed;
+  if (is_transposed) {
+    window.output_padding = read_pair(args, "output_padding", rank, 0);
+    for (size_t i = 0; i < 2; ++i) {
+      const int64_t limit = std::max(window.stride[i], window.dilation[i]);
+      ETVK_CHECK(window.output_padding[i] < limit, kInvalidProgram,
+                 args.op() << ": output_padding has " << window.output_padding[i]
+                           << ", it must be less than the larger of stride and dilation, "
+                           << limit);
+    }
+  }
+  window.groups = args.integer("groups");
+  ETVK_CHECK(window.groups >= 1, kInvalidProgram,
+             args.op() << ": groups is " << window.groups << ", it must be at least 1");
+  return window;
+}
+
+Pair output_size(const std::string& op, const Window& window, const Image& x) {
+  Pair size{};
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t in = x.size[i];
+    const int64_t extent = window.dilation[i] * (window.kernel[i] - 1) + 1;
+    const int64_t padded = in + 2 * window.padding[i];
+    ETVK_CHECK(in >= 1, kInvalidProgram, op << ": x has a dimension of " << in << " pixels");
+    if (window.is_transposed) {
+      size[i] =
+          (in - 1) * window.stride[i] - 2 * window.padding[i] + extent + window.output_padding[i];
+      ETVK_CHECK(size[i] >= 1, kInvalidProgram,
+                 op << ": " << in << " pixels give " << size[i] << ", with padding of "
+                    << window.padding[i] << " on both sides taken off");
+    } else {
+      ETVK_CHECK(extent <= padded, kInvalidProgram,
+                 op << ": the window is " << extent << " pixels, the padded image only " << padded);
+      size[i] = (padded - extent) / window.stride[i] + 1;
+    }
+    // Shaders count pixels of x and of y, with what lies around them, in 32 bits.
+    constexpr int64_t kMostPixels = INT32_MAX / 4;
+    ETVK_CHECK(std::max({in, size[i], extent}) <= kMostPixels, kNotSupported,
+               op << ": " << std::max({in, size[i], extent}) << " pixels are over the limit of "
+                  << kMostPixels);
+  }
+  return size;
+}
+
+}  // namespace etvk::ops

@@ -1,0 +1,360 @@
+// Convolutions on int8 of one and two dimensions, in all of their forms.
+#include <algorithm>
+#include <array>
+
+#include "Entry.h"
+#include "Layer.h"
+
+namespace etvk::fuzz {
+
+namespace {
+
+using Pair = std::array<int64_t, 2>;
+
+constexpr int64_t kMost = 65535;  // of kernel, stride ...: README.md
+
+// ---- Results.
+
+struct Window {
+  Pair kernel, stride, padding, dilation;
+  Pair output_padding = {0, 0};
+  bool is_transposed = false;
+  int64_t groups = 1;
+};
+
+Pair read_pair(const Arguments& arguments, const char* name, size_t dims, int64_t least) {
+  const Sizes list = arguments.fixed_integers(name);
+  if (list.size() != dims) {
+    throw Meaningless(std::string(name) + " of another length");
+  }
+  Pair pair = {least, least};
+  std::copy(list.begin(), list.end(), pair.end() - static_cast<std::ptrdiff_t>(dims));
+  for (int64_t number : pair) {
+    if (number < least || number > kMost) {
+      throw Meaningless(std::string(name) + " out of its range");
+    }
+  }
+  return pair;
+}
+
+Window read_window(const Arguments& arguments, size_t dims) {
+  Window window;
+  window.kernel = read_pair(arguments, "kernel_size", dims, 1);
+  window.stride = read_pair(arguments, "stride", dims, 1);
+  window.padding = read_pair(arguments, "padding", dims, 0);
+  window.dilation = read_pair(arguments, "dilation", dims, 1);
+  window.is_transposed = arguments.has("transposed") ? arguments.boolean("transposed")
+                                                     : arguments.has("output_padding");
+  if (window.is_transposed) {
+    window.output_padding = read_pair(arguments, "output_padding", dims, 0);
+    for (size_t i = 0; i < 2; ++i) {
+      if (window.output_padding[i] >= std::max(window.stride[i], window.dilation[i])) {
+        throw Meaningless("output padding of a stride or more");
+      }
+    }
+  }
+  window.groups = arguments.integer("groups");
+  if (window.groups < 1) {
+    throw Meaningless("no groups");
+  }
+  return window;
+}
+
+int64_t output_size(const Window& window, size_t dim, int64_t in) {
+  const int64_t reach = window.dilation[dim] * (window.kernel[dim] - 1);
+  const int64_t around = 2 * window.padding[dim];
+  const int64_t size = window.is_transposed  ? (in - 1) * window.stride[dim] - around + reach +
+                                                   window.output_padding[dim] + 1
+                       : in + around > reach ? (in + around - reach - 1) / window.stride[dim] + 1
+                                             : 0;
+  if (in < 1 || size < 1) {
+    throw Meaningless("a window that does not fit");
+  }
+  return size;
+}
+
+// Weights by output channel, kh, kw and channel of the group.
+struct Weights {
+  const Tensor* tensor = nullptr;
+  int64_t out_channels = 0;
+  int64_t row = 0;  // 0: [KH, KW, C]
+  Window window;
+  int64_t channels = 0;  // of a group
+
+  int64_t at(int64_t n, int64_t kh, int64_t kw, int64_t c) const {
+    const int64_t tap = kh * window.kernel[1] + kw;
+    const int64_t index = row == 0 ? tap * out_channels + n : n * row + tap * channels + c;
+    return tensor->int8_at(static_cast<size_t>(index));
+  }
+};
+
+Weights read_weights(const Arguments& arguments, const Window& window, int64_t channels) {
+  Weights weights;
+  weights.tensor = &arguments.constant("weights");
+  arguments.constant("weight_sums");  // follow from the weights
+  weights.window = window;
+  weights.channels = channels;
+  const Sizes& sizes = weights.tensor->sizes;
+  const bool is_taps = arguments.op().name == "et_vk.q8ta_conv2d_dw.default";
+  const int64_t taps = window.kernel[0] * window.kernel[1];
+  if (weights.tensor->dtype != DType::kInt8 || sizes.size() != (is_taps ? 3 : 2) ||
+      std::any_of(sizes.begin(), sizes.end(), [](int64_t size) { return size < 1; })) {
+    throw Meaningless("weights of another type or rank");
+  }
+  if (is_taps) {
+    if (sizes[0] != window.kernel[0] || sizes[1] != window.kernel[1] || channels != 1) {
+      throw Meaningless("weights that are not [KH, KW, C]");
+    }
+    weights.out_channels = sizes[2];
+  } else {
+    if (sizes[1] / channels < taps) {
+      throw Meaningless("rows of weights that are too short");
+    }
+    weights.out_channels = sizes[0];
+    weights.row = sizes[1];
+  }
+  if (weights.out_channels % window.groups != 0) {
+    throw Meaningless("output channels that are no groups");
+  }
+  return weights;
+}
+
+// Which pixel of x a tap meets for pixel `y` of the result; -1: none.
+int64_t pixel_of(const Window& window, size_t dim, int64_t y, int64_t tap, int64_t size) {
+  const int64_t away = tap * window.dilation[dim];
+  int64_t pixel = y * window.stride[dim] - window.padding[dim] + away;
+  if (window.is_transposed) {
+    const int64_t scaled = y + window.padding[dim] - away;
+    pixel = scaled % window.stride[dim] == 0 ? scaled / window.stride[dim] : -1;
+  }
+  return pixel < size ? std::max<int64_t>(pixel, -1) : -1;
+}
+
+Tensor convolution(const Arguments& arguments, DType dtype, const Finish& finish) {
+  const Int8Grid input = read_input_grid(arguments);
+  const Sizes& sizes = arguments.tensor("x").sizes;
+  if (sizes.size() != 3 && sizes.size() != 4) {
+    throw Meaningless("x of another rank");
+  }
+  const Window window = read_window(arguments, sizes.size() - 2);
+  // Rows of weights may be padded, so how many there are is what the program declares.
+  const Sizes declared = arguments.declared_sizes("x");
+  const int64_t in_channels = sizes[1];
+  if (declared.size() != sizes.size() || declared[1] != in_channels) {
+    throw Meaningless("channels that are not the declared ones");
+  }
+  if (in_channels < 1 || in_channels % window.groups != 0) {
+    throw Meaningless("channels that are no groups");
+  }
+  const int64_t channels = in_channels / window.groups;
+  const Weights weights = read_weights(arguments, window, channels);
+  const int64_t per_group = weights.out_channels / window.groups;
+  const bool has_group_scales = arguments.op().name == "et_vk.q8ta_conv2d_transposed.default";
+  const LayerEnd end(arguments, input.scale, weights.out_channels,
+                     has_group_scales ? per_group : weights.out_channels);
+  const Tensor x = read_int8_x(arguments, input);
+  const Pair in = {sizes.size() == 4 ? sizes[2] : 1, sizes.back()};
+  const Pair out = {output_size(window, 0, in[0]), output_size(window, 1, in[1])};
+  Sizes y_sizes = sizes;
+  y_sizes[1] = weights.out_channels;
+  y_sizes.back() = out[1];
+  y_sizes[y_sizes.size() - 2] = sizes.size() == 4 ? out[0] : weights.out_channels;
+  Tensor y = zeros(dtype, y_sizes);
+  y.accuracy = computed_of(x.accuracy);
+
+  const auto sum_at = [&](int64_t image, int64_t n, int64_t h, int64_t w) {
+    int64_t acc = 0;
+    for (int64_t kh = 0; kh < window.kernel[0]; ++kh) {
+      for (int64_t kw = 0; kw < window.kernel[1]; ++kw) {
+        const int64_t x_h = pixel_of(window, 0, h, kh, in[0]);
+        const int64_t x_w = pixel_of(window, 1, w, kw, in[1]);
+        for (int64_t c = 0; c < channels && x_h >= 0 && x_w >= 0; ++c) {
+          const int64_t channel = n / per_group * channels + c;
+          const int64_t at = ((image * in_channels + channel) * in[0] + x_h) * in[1] + x_w;
+          acc += (x.int8_at(static_cast<size_t>(at)) - input.zero_point) * weights.at(n, kh, kw, c);
+        }
+      }
+    }
+    return acc;
+  };
+  size_t at = 0;
+  for (int64_t image = 0; image < sizes[0]; ++image) {
+    for (int64_t n = 0; n < weights.out_channels; ++n) {
+      for (int64_t h = 0; h < out[0]; ++h) {
+        for (int64_t w = 0; w < out[1]; ++w) {
+          end.set(y, at++, sum_at(image, n, h, w), static_cast<size_t>(n), finish);
+        }
+      }
+    }
+  }
+  return y;
+}
+
+Result q8ta_conv2d(const Arguments& arguments) { return quantized_layer(arguments, convolution); }
+
+Result q8ta_conv2d_residual(const Arguments& arguments) {
+  return residual_layer(arguments, convolution, "conv");
+}
+
+Result conv2d_q8ta_q8csw(const Arguments& arguments) { return float_layer(arguments, convolution); }
+
+// ---- Draws.
+
+// An image of so many channels; -1 where there is none.
+ValueId draw_image(Draft& draft, int64_t channels) {
+  testing::Random& random = draft.random();
+  const DType dtype = random.chance(15) ? DType::kFloat32 : DType::kInt8;
+  const ValueId found = draft.find_tensor({dtype}, [&](ValueId id) {
+    const auto sizes = draft.all_sizes(id);
+    return std::all_of(sizes.begin(), sizes.end(), [&](const Sizes& own) {
+      return (own.size() == 3 || own.size() == 4) && own[1] == channels && own[2] > 0 &&
+             own.back() > 0;
+    });
+  });
+  if (found >= 0 && random.chance(70)) {
+    return found;
+  }
+  ByExecution<Sizes> sizes;
+  const bool is_dynamic = !draft.dynamic_sizes().empty() && random.chance(30);
+  const size_t rank = random.chance(75) ? 4 : 3;
+  for (size_t dim = 0; dim < rank; ++dim) {
+    ByExecution<int64_t> values;
+    values.fill(dim == 0 ? random.integer(1, 2) : random.integer(1, 9));
+    if (is_dynamic && dim == rank - 1) {
+      values = random.pick(draft.dynamic_sizes());
+    }
+    for (size_t i = 0; i < kExecutions; ++i) {
+      sizes[i].push_back(dim == 1 ? channels : values[i]);
+    }
+  }
+  return draft.new_input(dtype, sizes);
+}
+
+bool takes(const Draft& draft, const char* name) {
+  return position_of(draft.op(), name) < draft.op().args.size();
+}
+
+// Empty where the window does not fit in one of them.
+ByExecution<Sizes> result_sizes(ByExecution<Sizes> all, const Window& window, int64_t channels) {
+  try {
+    for (Sizes& sizes : all) {
+      sizes[1] = channels;
+      sizes.back() = output_size(window, 1, sizes.back());
+      if (sizes.size() == 4) {
+        sizes[2] = output_size(window, 0, sizes[2]);
+      }
+    }
+  } catch (const Meaningless&) {
+    return {};
+  }
+  return all;
+}
+
+// All but the activation and what the result is quantized by; the result's sizes.
+ByExecution<Sizes> draw_operands(Draft& draft, const ConvolutionShape& shape, bool is_taps) {
+  testing::Random& random = draft.random();
+  const ValueId x = draw_image(draft, shape.channels);
+  if (x < 0) {
+    return {};
+  }
+  const size_t dims = draft.rank(x) - 2;
+  Window window;
+  const auto draw = [&](const char* name, int32_t least, int32_t most) {
+    Pair pair = {least, least};
+    Sizes list;
+    for (size_t i = 0; i < dims; ++i) {
+      list.push_back(random.chance(50) ? least : random.integer(least, most));
+      pair[2 - dims + i] = list.back();
+    }
+    draft.give_fixed_integers(name, list);
+    return pair;
+  };
+  window.kernel = draw("kernel_size", 1, 3);
+  window.stride = draw("stride", 1, 3);
+  window.padding = draw("padding", 0, 2);
+  window.dilation = draw("dilation", 1, 2);
+  window.is_transposed = shape.is_transposed;
+  window.groups = shape.groups;
+  if (takes(draft, "transposed")) {
+    draft.give_boolean("transposed", shape.is_transposed);
+  }
+  if (takes(draft, "output_padding")) {
+    const int64_t limit = *std::min_element(window.stride.begin(), window.stride.end());
+    window.output_padding.fill(
+        shape.is_transposed ? random.integer(0, static_cast<int32_t>(limit) - 1) : 0);
+    draft.give_fixed_integers("output_padding", Sizes(dims, window.output_padding[1]));
+    window.output_padding[0] = dims == 2 ? window.output_padding[1] : 0;
+  }
+  draft.give_integer("groups", shape.groups);
+  draft.give("x", x);
+  draft.give_grid("input_", draft.some_scale());
+  const int64_t products = window.kernel[0] * window.kernel[1] * (shape.channels / shape.groups);
+  const Sizes taps = {window.kernel[0], window.kernel[1], shape.out_channels};
+  const Sizes rows = {shape.out_channels, products + (random.chance(20) ? 3 : 0)};
+  draft.give_constant("weights", DType::kInt8, is_taps ? taps : rows);
+  give_channels(draft, shape.out_channels);
+  return result_sizes(draft.all_sizes(x), window, shape.out_channels);
+}
+
+bool draw_stock(Draft& draft, const ConvolutionShape& shape, bool is_taps) {
+  draft.give_string("activation", draft.random().chance(30) ? "relu" : "none");
+  give_output(draft, false);
+  return !draw_operands(draft, shape, is_taps)[0].empty();
+}
+
+bool draw_conv2d(Draft& draft) {
+  ConvolutionShape shape = draft.block().convolution_shape(draft.random());
+  shape.is_transposed = false;
+  return draw_stock(draft, shape, false);
+}
+
+bool draw_depthwise(Draft& draft) {
+  ConvolutionShape shape = draft.block().convolution_shape(draft.random());
+  shape.is_transposed = false;
+  shape.groups = shape.channels;
+  shape.out_channels = shape.channels;
+  return draw_stock(draft, shape, true);
+}
+
+bool draw_transposed(Draft& draft) {
+  ConvolutionShape shape = draft.block().convolution_shape(draft.random());
+  shape.is_transposed = true;
+  return draw_stock(draft, shape, false);
+}
+
+bool draw_bounded(Draft& draft) {
+  const ConvolutionShape& shape = draft.block().convolution_shape(draft.random());
+  give_activation(draft, shape.activation);
+  give_output(draft, true);
+  return !draw_operands(draft, shape, false)[0].empty();
+}
+
+bool draw_residual(Draft& draft) {
+  const ConvolutionShape& shape = draft.block().convolution_shape(draft.random());
+  give_activation(draft, shape.activation);
+  give_output(draft, true);
+  const ByExecution<Sizes> sizes = draw_operands(draft, shape, false);
+  return !sizes[0].empty() && give_residual(draft, "conv", sizes);
+}
+
+bool draw_floats(Draft& draft) {
+  const ConvolutionShape& shape = draft.block().convolution_shape(draft.random());
+  give_activation(draft, shape.activation);
+  return !draw_operands(draft, shape, false)[0].empty();
+}
+
+}  // namespace
+
+std::vector<Entry> convolution_entries() {
+  return {
+      {"et_vk.q8ta_conv2d.default", draw_conv2d, q8ta_conv2d, true},
+      {"et_vk.q8ta_conv2d_pw.default", draw_conv2d, q8ta_conv2d, true},
+      {"et_vk.q8ta_conv2d_dw.default", draw_depthwise, q8ta_conv2d, true},
+      {"et_vk.q8ta_conv2d_transposed.default", draw_transposed, q8ta_conv2d, true},
+      {"et_vk.q8ta_conv2d.bounded", draw_bounded, q8ta_conv2d, true},
+      {"et_vk.q8ta_conv2d.residual", draw_residual, q8ta_conv2d_residual, true},
+      {"et_vk.conv2d_q8ta_q8csw.int8", draw_floats, conv2d_q8ta_q8csw, true},
+  };
+}
+
+}  // namespace etvk::fuzz

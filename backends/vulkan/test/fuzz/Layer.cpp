@@ -1,0 +1,244 @@
+#include "Layer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace etvk::fuzz {
+
+namespace {
+
+struct Activated {
+  float value = 0.0f;
+  bool is_exact = true;
+};
+
+// By the definitions of PyTorch, with exp() in float64.
+Activated activate(const std::string& name, float f, float alpha, float beta) {
+  const double x = f;
+  const auto close = [](double value) { return Activated{static_cast<float>(value), false}; };
+  const auto sigmoid = [](double v) { return 1.0 / (1.0 + std::exp(-v)); };
+  if (name == "none") {
+    return {f, true};
+  }
+  if (name == "relu") {
+    return {std::max(f, 0.0f), true};
+  }
+  if (name == "clamp") {
+    return {std::min(std::max(f, alpha), beta), true};
+  }
+  if (name == "leaky_relu") {
+    return {f > 0.0f ? f : f * alpha, true};
+  }
+  if (name == "sigmoid") {
+    return close(sigmoid(x));
+  }
+  if (name == "tanh") {
+    return close(std::tanh(x));
+  }
+  if (name == "silu") {
+    return close(x * sigmoid(x));
+  }
+  if (name == "hardswish") {
+    return close(x * std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0);
+  }
+  if (name == "hardsigmoid") {
+    return close(std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0);
+  }
+  if (name == "gelu") {
+    return close(x * 0.5 * std::erfc(-x / std::sqrt(2.0)));
+  }
+  if (name == "gelu_tanh") {
+    const double inner = std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
+    return close(x * sigmoid(2.0 * inner));
+  }
+  if (name == "elu") {
+    return close(x > 0.0 ? x : alpha * std::expm1(x));
+  }
+  throw Meaningless("activation '" + name + "'");
+}
+
+void check_channels(const Tensor& tensor, int64_t count) {
+  if (tensor.dtype != DType::kFloat32 || tensor.sizes.size() != 1 || tensor.sizes[0] < count) {
+    throw Meaningless("scales or bias that are not float32 [N]");
+  }
+}
+
+std::vector<uint8_t> floats_between(testing::Random& random, int64_t count, float low, float high) {
+  std::vector<uint8_t> bytes(static_cast<size_t>(count) * 4);
+  for (size_t at = 0; at < bytes.size(); at += 4) {
+    const float value = random.uniform(low, high);
+    std::memcpy(&bytes[at], &value, sizeof(value));
+  }
+  return bytes;
+}
+
+void store_quantized(Tensor& y, size_t at, float f, const Int8Grid& grid) {
+  y.bytes[at] = static_cast<uint8_t>(quantize(f, grid));
+}
+
+}  // namespace
+
+// ---- References.
+
+Int8Grid read_input_grid(const Arguments& arguments) {
+  if (arguments.tensor("x").dtype == DType::kFloat32) {
+    return read_grid(arguments, "input_");
+  }
+  Int8Grid grid;
+  grid.scale = static_cast<float>(arguments.number("input_scale"));
+  grid.zero_point = read_zero_point(arguments, "input_");
+  return grid;
+}
+
+Tensor read_int8_x(const Arguments& arguments, const Int8Grid& grid) {
+  const Tensor& x = arguments.tensor("x");
+  if (x.dtype == DType::kInt8) {
+    return x;
+  }
+  if (x.dtype != DType::kFloat32) {
+    throw Meaningless("x that is neither int8 nor float32");
+  }
+  Tensor quantized = zeros(DType::kInt8, x.sizes);
+  quantized.accuracy = computed_of(x.accuracy);
+  for (size_t i = 0; i < x.count(); ++i) {
+    quantized.bytes[i] = static_cast<uint8_t>(quantize(x.float_at(i), grid));
+  }
+  return quantized;
+}
+
+LayerEnd::LayerEnd(const Arguments& arguments, float input_scale, int64_t channels,
+                   int64_t scale_count) {
+  activation_ = arguments.has("activation") ? arguments.string("activation") : "none";
+  const bool parameters = arguments.has("alpha");
+  alpha_ = static_cast<float>(parameters ? arguments.number("alpha") : 0.0);
+  beta_ = static_cast<float>(parameters ? arguments.number("beta") : 0.0);
+  const bool is_clamp = activation_ == "clamp" || activation_ == "relu";
+  const bool finite = std::isfinite(alpha_) && std::isfinite(beta_);
+  if (std::isnan(alpha_) || std::isnan(beta_) || (!is_clamp && !finite)) {
+    throw Meaningless("a parameter that is not finite");
+  }
+  activate(activation_, 0.0f, alpha_, beta_);
+  const Tensor& scales = arguments.constant("weight_scales");
+  check_channels(scales, scale_count);
+  const Tensor* bias = arguments.optional_constant("bias");
+  if (bias != nullptr) {
+    check_channels(*bias, channels);
+  }
+  for (size_t i = 0; i < static_cast<size_t>(channels); ++i) {
+    const float own = scales.float_at(i % static_cast<size_t>(scale_count));
+    const float scale = input_scale * own;
+    if (!std::isnormal(scale) && own != 0.0f) {
+      throw Meaningless("a weight scale that is not normal");
+    }
+    scales_.push_back(scale);
+    bias_.push_back(bias != nullptr ? bias->float_at(i) : 0.0f);
+  }
+}
+
+void LayerEnd::set(Tensor& y, size_t at, int64_t acc, size_t channel, const Finish& finish) const {
+  float f = static_cast<float>(acc) * scales_[channel];
+  f = f + bias_[channel];
+  const Activated activated = activate(activation_, f, alpha_, beta_);
+  y.accuracy = std::max(y.accuracy, !std::isfinite(f)    ? Accuracy::kUnknown
+                                    : activated.is_exact ? Accuracy::kExact
+                                                         : Accuracy::kClose);
+  finish(y, at, activated.value);
+}
+
+Result quantized_layer(const Arguments& arguments, Layer layer) {
+  const Int8Grid grid = arguments.has("quant_min") ? read_grid(arguments, "output_", "")
+                                                   : read_grid(arguments, "output_");
+  return layer(arguments, DType::kInt8,
+               [&](Tensor& y, size_t at, float f) { store_quantized(y, at, f, grid); });
+}
+
+Result residual_layer(const Arguments& arguments, Layer layer, const std::string& own_name) {
+  const Int8Grid grid = read_grid(arguments, "output_", "");
+  const Int8Grid residual_grid = read_grid(arguments, "residual_");
+  const bool round = arguments.boolean(("round_" + own_name).c_str());
+  const std::string prefix = own_name + "_";
+  Int8Grid own;
+  if (round) {
+    own = read_grid(arguments, prefix, prefix);
+  } else {  // not used, but numbers
+    arguments.number((prefix + "scale").c_str());
+    for (const char* name : {"zero_point", "quant_min", "quant_max"}) {
+      arguments.integer((prefix + name).c_str());
+    }
+  }
+  const Tensor& residual = arguments.tensor("residual");
+  if (residual.dtype != DType::kInt8) {
+    throw Meaningless("a residual that is not int8");
+  }
+  Tensor y = layer(arguments, DType::kInt8, [&](Tensor& result, size_t at, float f) {
+    if (result.sizes != residual.sizes) {
+      throw Meaningless("a residual of another shape");
+    }
+    const float rounded = round ? dequantize(quantize(f, own), own) : f;
+    store_quantized(result, at, rounded + dequantize(residual.int8_at(at), residual_grid), grid);
+  });
+  if (y.sizes != residual.sizes) {
+    throw Meaningless("a residual of another shape");
+  }
+  // A step of the layer's own is more than one of the result where its scale is larger.
+  const bool is_one_step = !round || own.scale <= grid.scale;
+  if (residual.accuracy != Accuracy::kExact || (y.accuracy == Accuracy::kClose && !is_one_step)) {
+    y.accuracy = Accuracy::kUnknown;
+  }
+  return y;
+}
+
+Result float_layer(const Arguments& arguments, Layer layer) {
+  return layer(arguments, DType::kFloat32,
+               [](Tensor& y, size_t at, float f) { set_float(y, at, f); });
+}
+
+// ---- Draws.
+
+void give_channels(Draft& draft, int64_t channels) {
+  testing::Random& random = draft.random();
+  const int64_t given = channels + (random.chance(20) ? random.integer(0, 4) : 0);
+  draft.give_constant("weight_sums", DType::kInt32, {channels});
+  draft.give_constant("weight_scales", DType::kFloat32, {given},
+                      floats_between(random, given, 0.001f, 0.01f));
+  if (random.chance(70)) {
+    draft.give_constant("bias", DType::kFloat32, {given},
+                        floats_between(random, given, -2.0f, 2.0f));
+  } else {
+    draft.give_none("bias");
+  }
+}
+
+void give_activation(Draft& draft, const char* activation) {
+  const float low = draft.random().uniform(-2.0f, 0.5f);
+  draft.give_string("activation", activation);
+  draft.give_number("alpha", low);
+  draft.give_number("beta", low + draft.random().uniform(0.0f, 4.0f));
+}
+
+void give_output(Draft& draft, bool has_range) {
+  draft.give_grid("output_", draft.some_scale());
+  if (has_range) {
+    draft.give_range("");
+  }
+}
+
+bool give_residual(Draft& draft, const std::string& own, const ByExecution<Sizes>& sizes) {
+  ValueId residual =
+      draft.find_tensor({DType::kInt8}, [&](ValueId id) { return draft.all_sizes(id) == sizes; });
+  if (residual < 0) {
+    residual = draft.new_input(DType::kInt8, sizes);
+  }
+  if (residual < 0) {
+    return false;
+  }
+  draft.give("residual", residual);
+  draft.give_grid("residual_", draft.some_scale());
+  draft.give_boolean(("round_" + own).c_str(), draft.random().chance(50));
+  draft.give_grid(own + "_", draft.some_scale());
+  draft.give_range(own + "_");
+  return true;
+}
+
+}  // namespace etvk::fuzz
