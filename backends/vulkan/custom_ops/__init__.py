@@ -4,6 +4,18 @@ The references define what the kernels must return, byte for byte. They are also
 implementations of our overloads, so that a rewritten graph can run and be compared on the CPU.
 """
 
+from .convolution import (
+    CONV2D_FLOAT_OUT,
+    Q8TA_CONV2D,
+    Q8TA_CONV2D_BOUNDED,
+    Q8TA_CONV2D_DW,
+    Q8TA_CONV2D_PW,
+    Q8TA_CONV2D_RESIDUAL,
+    Q8TA_CONV2D_TRANSPOSED,
+    conv2d_q8ta_q8csw,
+    q8ta_conv2d,
+    q8ta_conv2d_residual,
+)
 from .definition import REFERENCES
 from .elementwise import Q8TA_BINARY, Q8TA_DEQUANTIZE, Q8TA_TABLE, q8ta_binary, q8ta_table
 from .formulas import (
@@ -30,11 +42,18 @@ from .reduce import Q8TA_MEAN, q8ta_mean
 from .views import FIXED_VIEW, fixed_view
 
 __all__ = [
+    "CONV2D_FLOAT_OUT",
     "FIXED_VIEW",
     "INT8_MAX",
     "INT8_MIN",
     "LINEAR_FLOAT_OUT",
     "Q8TA_BINARY",
+    "Q8TA_CONV2D",
+    "Q8TA_CONV2D_BOUNDED",
+    "Q8TA_CONV2D_DW",
+    "Q8TA_CONV2D_PW",
+    "Q8TA_CONV2D_RESIDUAL",
+    "Q8TA_CONV2D_TRANSPOSED",
     "Q8TA_DEQUANTIZE",
     "Q8TA_LINEAR",
     "Q8TA_LINEAR_BOUNDED",
@@ -44,12 +63,15 @@ __all__ = [
     "Q8TA_TABLE",
     "REFERENCES",
     "activate",
+    "conv2d_q8ta_q8csw",
     "dequantize",
     "fixed_view",
     "fl32",
     "inverse_scale",
     "linear_q8ta_q8csw",
     "q8ta_binary",
+    "q8ta_conv2d",
+    "q8ta_conv2d_residual",
     "q8ta_linear",
     "q8ta_linear_residual",
     "q8ta_mean",

@@ -17,7 +17,7 @@ from torch.fx import Node
 from ..patterns.vocabulary.edge_ops import (
     ALIAS_OPS,
     DEQUANTIZE,
-    LINEAR_OPS,
+    MAC_OPS,
     MOVE_OPS,
     QUANTIZE,
     SPLIT_OPS,
@@ -61,7 +61,7 @@ _LAYER = Work(math.inf)
 _WORK: Mapping[Any, Work] = {
     **dict.fromkeys((QUANTIZE, *MOVE_OPS, *ROWS), _EACH),
     **dict.fromkeys(REDUCTION_OPS, _SUM),
-    **dict.fromkeys(LINEAR_OPS, _LAYER),
+    **dict.fromkeys(MAC_OPS, _LAYER),
 }
 
 

@@ -37,7 +37,7 @@ from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
 from .quantized_linear import match_quantized_linear
 from .steps import match_steps, rewrite_steps
 from .vocabulary.constants import Constants
-from .vocabulary.edge_ops import LINEAR_OPS
+from .vocabulary.edge_ops import LINEAR_OPS, MAC_OPS
 from .vocabulary.graph_edits import is_ours, mark_as_ours
 from .vocabulary.node_match import NodeMatch
 from .vocabulary.step import Step
@@ -129,7 +129,7 @@ def _rewrite_whole_graph(
     rewrite_uint8(constants, graph_module.graph)
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
-        if rejection.node.target in LINEAR_OPS and not constants.is_constant(rejection.node):
+        if rejection.node.target in MAC_OPS and not constants.is_constant(rejection.node):
             # The partitioner took the layer without seeing its values, and nothing else in our
             # runtime can run it.
             raise ValueError(

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from torch.fx import Graph, Node
 
+from .quantized_convolution import match_quantized_convolution
 from .quantized_linear import match_quantized_linear
 from .rules.arithmetic import match_arithmetic
 from .rules.residual import fold_residuals
 from .rules.unary_table import match_unary
 from .vocabulary.constants import Constants
-from .vocabulary.edge_ops import LINEAR_OPS
+from .vocabulary.edge_ops import CONVOLUTION, LINEAR_OPS
 from .vocabulary.forms import Form, find_forms
 from .vocabulary.graph_edits import standing_for
 from .vocabulary.rejection import Rejection
@@ -75,6 +76,8 @@ def _match_layer(
 ) -> Step | Rejection | None:
     if node.target in LINEAR_OPS:
         return match_quantized_linear(node, constants)
+    if node.target == CONVOLUTION:
+        return match_quantized_convolution(node, constants)
     return match_arithmetic(node, forms, constants)
 
 

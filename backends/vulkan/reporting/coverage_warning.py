@@ -1,4 +1,4 @@
-"""One warning for a program of which Vulkan gets nothing, or less than half of its linears."""
+"""One warning for a program of which Vulkan gets nothing, or less than half of its layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from torch.fx import Node
 
-from ..patterns.vocabulary.edge_ops import LINEAR_OPS
+from ..patterns.vocabulary.edge_ops import CONVOLUTION, MAC_OPS
 from .reasons import LeftOut, has_constant_weight, is_layer
 from .report import count_by_kind
 
@@ -24,7 +24,7 @@ def warn_of_little(
 ) -> None:
     """Log the warning where it is due.
 
-    Linears that the user's own lists keep off Vulkan are missed only where nothing is left.
+    Layers that the user's own lists keep off Vulkan are missed only where nothing is left.
 
     Args:
         nodes: of the program.
@@ -41,20 +41,21 @@ def warn_of_little(
                 *(count, len(layers), reason, _SEE),
             )
         return
-    linears = [
+    wanted = [
         node
         for node in layers
-        if node.target in LINEAR_OPS
+        if node.target in MAC_OPS
         and has_constant_weight(node, is_constant)
         and (node in delegated or not left_out[node].by_user)
     ]
-    missing = [node for node in linears if node not in delegated]
-    if 2 * len(missing) > len(linears):
+    missing = [node for node in wanted if node not in delegated]
+    if 2 * len(missing) > len(wanted):
         reason, count = _main_reason(missing, left_out)
+        has_convolutions = any(node.target == CONVOLUTION for node in wanted)
+        what = "linear layers and convolutions" if has_convolutions else "linear layers"
         logger.warning(
-            "only %d of the program's %d linear layers were delegated to Vulkan. %d of the others: "
-            "%s; %s",
-            *(len(linears) - len(missing), len(linears), count, reason, _SEE),
+            "only %d of the program's %d %s were delegated to Vulkan. %d of the others: %s; %s",
+            *(len(wanted) - len(missing), len(wanted), what, count, reason, _SEE),
         )
 
 

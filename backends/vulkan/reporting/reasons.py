@@ -16,7 +16,7 @@ from ..patterns.vocabulary.edge_ops import (
     ADDMM,
     ALIAS_OPS,
     EXPAND,
-    LINEAR_OPS,
+    MAC_OPS,
     TRANSPOSE_OPS,
     is_dequantize,
     op_name,
@@ -62,9 +62,9 @@ def is_layer(node: Node) -> bool:
     return node.op == "call_function" and _LAYERS.search(op_name(node)) is not None
 
 
-def has_constant_weight(linear: Node, is_constant: Callable[[Node], bool]) -> bool:
-    """True for a linear, mm, addmm or bmm that is a layer and no product of two activations."""
-    operands = linear.args[1:3] if linear.target == ADDMM else linear.args[:2]
+def has_constant_weight(layer: Node, is_constant: Callable[[Node], bool]) -> bool:
+    """True for a linear or convolution that is a layer and no product of two activations."""
+    operands = layer.args[1:3] if layer.target == ADDMM else layer.args[:2]
     for node in operands:
         assert isinstance(node, Node)
         while is_dequantize(node) or node.target in ALIAS_OPS | TRANSPOSE_OPS | {EXPAND}:
@@ -86,7 +86,7 @@ def why_not(node: Node, reason: Callable[[Node], str | None]) -> str:
         return refusal(node) or f"no int8 layer is next to it, only {_around(node)}"
     beside = [one for one in (*node.users, *node.all_input_nodes) if not is_quantization(one)]
     ends = [*_ends(node, "users"), *_ends(node, "all_input_nodes"), *beside]
-    for end in sorted(ends, key=lambda end: end.target not in LINEAR_OPS):
+    for end in sorted(ends, key=lambda end: end.target not in MAC_OPS):
         if known := reason(end) or (refusal(end) if is_layer(end) else None):
             return f"it belongs to {end.name}: {known}"
     if node.target in SUPPORTED and (problem := refusal(node)):

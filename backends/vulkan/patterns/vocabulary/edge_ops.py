@@ -28,6 +28,9 @@ MM = _aten.mm.default
 ADDMM = _aten.addmm.default
 BMM = _aten.bmm.default
 LINEAR_OPS = frozenset({LINEAR, MM, ADDMM, BMM})
+CONVOLUTION = _aten.convolution.default
+# Layers: a constant weight, and sums of its products with an activation.
+MAC_OPS = LINEAR_OPS | {CONVOLUTION}
 
 QUANTIZE = _decomposed.quantize_per_tensor.default
 DEQUANTIZE = _decomposed.dequantize_per_tensor.default

@@ -152,7 +152,7 @@ def test_layers_are_those_of_the_delegates(case: ModelCase) -> None:
     report = explain(program)
     assert all(bool(row.reason) == (row.delegate is None) for row in report)
     for index, delegate in enumerate(read_delegates(program)):
-        layers = [name for name in delegate.op_names if "linear" in name]
+        layers = [name for name in delegate.op_names if "linear" in name or "conv2d" in name]
         rows = [row for row in report if row.delegate == index and "quantize" not in row.op]
         assert [row.became for row in rows] == layers
         for name in (QUANTIZE, DEQUANTIZE):
@@ -256,7 +256,8 @@ def test_a_layer_outside_has_its_own_row() -> None:
     words = ("convolution", "layer_norm", "max_pool")
     for word in words:
         [row] = [row for row in report if word in row.op]
-        assert row.became == OFF and f"{row.op} has no kernel here" in row.reason
+        reason = "it is not quantized" if word == "convolution" else f"{row.op} has no kernel here"
+        assert row.became == OFF and reason in row.reason
 
 
 def test_its_quantizes_name_the_linear() -> None:

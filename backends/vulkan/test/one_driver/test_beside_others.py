@@ -101,8 +101,12 @@ def only_convolutions() -> XnnpackPartitioner:
     return XnnpackPartitioner(configs=[ConvolutionConfig])
 
 
+def no_convolutions() -> VulkanPartitioner:
+    return VulkanPartitioner(operator_blocklist=[torch.ops.aten.convolution.default])
+
+
 ORDERS: dict[str, Callable[[], list[Any]]] = {
-    "first": lambda: [VulkanPartitioner(), XnnpackPartitioner()],
+    "first": lambda: [no_convolutions(), XnnpackPartitioner()],
     "second": lambda: [only_convolutions(), VulkanPartitioner()],
 }
 
@@ -226,19 +230,19 @@ def test_one_list_for_each_method() -> None:
 
 def test_who_took_an_op_and_why_ours_did_not() -> None:
     module, inputs = quantized("conv_linear_conv")
-    report = explain(lower(module, inputs, VulkanPartitioner(), XnnpackPartitioner()))
+    report = explain(lower(module, inputs, no_convolutions(), XnnpackPartitioner()))
     convolutions = [row for row in report if row.op == "aten.convolution.default"]
     assert {(row.became, row.reason) for row in convolutions} == {
         (
             "XnnpackBackend",
-            "XnnpackBackend took it; VulkanPartitioner left it: aten.convolution.default has no "
-            "kernel here; README lists the ops that have one",
+            "XnnpackBackend took it; VulkanPartitioner left it: aten.convolution.default is in "
+            "operator_blocklist",
         )
     }
     report = explain(lower(module, inputs, only_convolutions(), VulkanPartitioner()))
     convolutions = [row for row in report if row.op == "aten.convolution.default"]
     assert {row.reason for row in convolutions} == {
-        "XnnpackBackend took it; VulkanPartitioner would leave it: aten.convolution.default has no "
-        "kernel here; README lists the ops that have one"
+        "XnnpackBackend took it; put VulkanPartitioner before that backend's partitioner in the "
+        "list"
     }
     assert not [row for row in report if row.op in ("getitem", "executorch_call_delegate")]

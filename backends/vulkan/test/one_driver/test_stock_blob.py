@@ -21,7 +21,7 @@ from model_cases import CASES, quantize_and_lower
 from programs import load, pte_bytes, run
 from stock_blobs import describe
 
-NAMES = ("mlp", "mlp_m1", "no_bias")
+NAMES = ("mlp", "mlp_m1", "no_bias", "conv_relu", "conv_transposed", "conv_separable")
 
 
 @pytest.fixture(scope="module")

@@ -29,21 +29,13 @@ _DTYPES = {
 
 # Argument lists as in the blob, without the result.
 _OPS: dict[str, Callable[..., Any]] = {
+    **{op.__name__: reference for op, reference in custom_ops.REFERENCES.items()},
     "quantized_decomposed.quantize_per_tensor.default": lambda x, scale, zp, lo, hi, _dtype: (
         torch.clamp(torch.round(x * custom_ops.inverse_scale(scale)) + zp, lo, hi).to(torch.int8)
     ),
     "quantized_decomposed.dequantize_per_tensor.default": lambda x, scale, zp, *_: (
         custom_ops.dequantize(x, scale, zp)
     ),
-    "et_vk.q8ta_dequantize.default": custom_ops.dequantize,
-    "et_vk.q8ta_linear.default": custom_ops.q8ta_linear,
-    "et_vk.q8ta_linear_gemv.default": custom_ops.q8ta_linear,
-    "et_vk.q8ta_linear.bounded": custom_ops.q8ta_linear,
-    "et_vk.q8ta_linear.residual": custom_ops.q8ta_linear_residual,
-    "et_vk.linear_q8ta_q8csw.int8": custom_ops.linear_q8ta_q8csw,
-    "et_vk.q8ta_table.default": custom_ops.q8ta_table,
-    "et_vk.q8ta_binary.default": custom_ops.q8ta_binary,
-    "et_vk.q8ta_mean.default": custom_ops.q8ta_mean,
     "et_vk.prepack.default": lambda x: x,
     "aten.permute_copy.default": torch.permute,
     "aten.transpose_copy.int": torch.transpose,
@@ -52,7 +44,6 @@ _OPS: dict[str, Callable[..., Any]] = {
     "aten.expand_copy.default": lambda x, size, implicit=False: x.expand(size),
     "aten.cat.default": torch.cat,
     "aten.view_copy.default": lambda x, sizes: x.reshape(sizes),
-    "et_vk.fixed_view.default": custom_ops.fixed_view,
     "aten.squeeze_copy.dims": lambda x, dims: torch.squeeze(x, dims),
     "aten.unsqueeze_copy.default": torch.unsqueeze,
     "sym_size.int": lambda x, dim: x.shape[dim],

@@ -30,6 +30,13 @@ GEMV = "et_vk.q8ta_linear_gemv.default"
 BOUNDED = "et_vk.q8ta_linear.bounded"
 FLOAT_OUT = "et_vk.linear_q8ta_q8csw.int8"
 RESIDUAL = "et_vk.q8ta_linear.residual"
+CONV = "et_vk.q8ta_conv2d.default"
+CONV_POINTWISE = "et_vk.q8ta_conv2d_pw.default"
+CONV_DEPTHWISE = "et_vk.q8ta_conv2d_dw.default"
+CONV_TRANSPOSED = "et_vk.q8ta_conv2d_transposed.default"
+CONV_BOUNDED = "et_vk.q8ta_conv2d.bounded"
+CONV_RESIDUAL = "et_vk.q8ta_conv2d.residual"
+CONV_FLOAT_OUT = "et_vk.conv2d_q8ta_q8csw.int8"
 TABLE = "et_vk.q8ta_table.default"
 BINARY = "et_vk.q8ta_binary.default"
 MEAN = "et_vk.q8ta_mean.default"
@@ -45,7 +52,7 @@ FIXED_VIEW = "et_vk.fixed_view.default"
 
 
 class _Quantizer(XNNPACKQuantizer):
-    """Without the convolution patterns, which no case has and which take seconds to set up."""
+    """Without the convolution patterns, which few cases have and which take seconds to set up."""
 
     SUPPORTED_PATTERNS: ClassVar = [
         pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if "conv" not in pattern.name
@@ -67,6 +74,7 @@ class ModelCase:
         cpu_ops: ops that stay outside of the delegates.
         per_channel, is_dynamic: for XNNPACKQuantizer.
         quantize: False leaves the model in float.
+        convolutions: quantizes convolutions as well.
         dynamic_shapes: for torch.export.
         options: compile options for the partitioner.
         transform: applied to the quantized graph module before it is exported again, to reach
@@ -82,6 +90,7 @@ class ModelCase:
     per_channel: bool = True
     is_dynamic: bool = False
     quantize: bool = True
+    convolutions: bool = False
     dynamic_shapes: Any = None
     options: dict[str, Any] = field(default_factory=dict)
     transform: Callable[[torch.fx.GraphModule], None] | None = None
@@ -120,7 +129,7 @@ def export_quantized(case: ModelCase) -> tuple[nn.Module, ExportedProgram]:
     dims = case.dynamic_shapes
     if not case.quantize:
         return module, torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
-    quantizer = _Quantizer().set_global(
+    quantizer = (XNNPACKQuantizer if case.convolutions else _Quantizer)().set_global(
         get_symmetric_quantization_config(
             is_per_channel=case.per_channel, is_dynamic=case.is_dynamic
         )
@@ -284,6 +293,34 @@ class _Classifier(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(torch.flatten(torch.relu(self.conv(x)), 1))
+
+
+class _Bottleneck(nn.Module):
+    """As of MobileNetV2: pointwise, depthwise, pointwise, and the sum with the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Conv2d(8, 24, 1, bias=False), nn.Conv2d(24, 8, 1)
+        self.depthwise = nn.Conv2d(24, 24, 3, padding=1, groups=24)
+        self.relu6 = nn.ReLU6()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.down(self.relu6(self.depthwise(self.relu6(self.up(x)))))
+
+
+class _Strided(nn.Module):
+    """As of ResNet: two paths to half the size, added, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        self.main, self.short = nn.Conv2d(6, 10, 3, 2, 1), nn.Conv2d(6, 10, 1, 2)
+        self.last = nn.Linear(10, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.first(x))
+        x = torch.relu(self.main(x) + self.short(x))
+        return self.last(x.mean((2, 3)))
 
 
 class _MergedViews(nn.Module):
@@ -635,6 +672,7 @@ def _cases() -> Iterator[ModelCase]:
     yield from _activation_cases()
     yield from _move_cases()
     yield from _arithmetic_cases()
+    yield from _convolution_cases()
     yield from _dynamic_cases()
 
 
@@ -797,6 +835,102 @@ def _arithmetic_cases() -> Iterator[ModelCase]:
         _Mixer,
         ((2, 9, 12),),
         ((QUANTIZE, LINEAR, *tokens, *channels, MEAN, LINEAR, DEQUANTIZE),),
+    )
+
+
+def _convolution_cases() -> Iterator[ModelCase]:
+    def case(
+        name: str, build: Callable[[], nn.Module], shape: tuple[int, ...], *ops: str, **kw: Any
+    ):  # type: ignore[no-untyped-def]
+        chains = ((QUANTIZE, *ops, DEQUANTIZE),)
+        return ModelCase(f"conv_{name}", build, (shape,), chains, convolutions=True, **kw)
+
+    yield case(
+        "relu",
+        lambda: _sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 5, (3, 2))),
+        (2, 3, 7, 9),
+        *(CONV, CONV),
+    )
+    yield case(
+        "per_tensor",
+        lambda: _sequential(nn.Conv2d(3, 8, 3, dilation=2), nn.ReLU(), nn.Conv2d(8, 5, 1)),
+        (2, 3, 7, 9),
+        *(CONV_BOUNDED, CONV_BOUNDED),
+        per_channel=False,
+    )
+    yield case(
+        "bottleneck", _Bottleneck, (1, 8, 6, 5), CONV_POINTWISE, CONV_DEPTHWISE, CONV_RESIDUAL
+    )
+    yield case(
+        "strided",
+        _Strided,
+        (2, 3, 12, 12),
+        *(CONV, CONV, CONV_RESIDUAL, MEAN, LINEAR),
+    )
+    yield case(
+        "separable",
+        lambda: _sequential(
+            nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8), nn.ReLU(), nn.Conv2d(8, 12, 1)
+        ),
+        (1, 8, 9, 7),
+        *(CONV_DEPTHWISE, CONV_POINTWISE),
+    )
+    yield case(
+        "groups",
+        lambda: _sequential(
+            nn.Conv2d(8, 16, 3, groups=2),
+            nn.Conv2d(16, 12, 3, groups=4),
+            nn.Conv2d(12, 24, 3, groups=12),
+        ),
+        (1, 8, 9, 8),
+        *(CONV, CONV_BOUNDED, CONV_BOUNDED),
+    )
+    yield case(
+        "transposed",
+        lambda: _sequential(
+            nn.ConvTranspose2d(4, 8, 2, stride=2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(8, 3, 3, stride=2, padding=1, output_padding=1),
+        ),
+        (2, 4, 3, 4),
+        *(CONV_TRANSPOSED, CONV_TRANSPOSED),
+    )
+    yield case(
+        "1d",
+        lambda: _sequential(
+            nn.Conv1d(4, 8, 5, padding=2), nn.ReLU(), nn.Conv1d(8, 8, 3, stride=2, groups=8)
+        ),
+        (2, 4, 17),
+        *(CONV_BOUNDED, CONV_BOUNDED),
+    )
+    yield case(
+        "flatten",
+        lambda: _sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10)),
+        (3, 1, 8, 8),
+        *(CONV, VIEW, LINEAR),
+    )
+    yield ModelCase(
+        "conv_float_output",
+        lambda: _sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)),
+        ((2, 3, 7, 9),),
+        ((QUANTIZE, CONV, CONV_FLOAT_OUT),),
+        convolutions=True,
+        transform=_drop_last_quantize,
+    )
+    yield ModelCase(
+        "conv_silu",
+        lambda: _sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Conv2d(8, 4, 3)),
+        ((2, 3, 7, 9),),
+        ((QUANTIZE, CONV, TABLE, CONV, DEQUANTIZE),),
+        convolutions=True,
+    )
+    yield case(
+        "dynamic_batch",
+        _Strided,
+        (2, 3, 12, 12),
+        *(CONV_BOUNDED, CONV_BOUNDED, CONV_RESIDUAL, MEAN, LINEAR),
+        dynamic_shapes=({0: _BATCH},),
+        other_shapes=tuple(((b, 3, 12, 12),) for b in (1, 16)),
     )
 
 
