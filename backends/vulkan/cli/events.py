@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 from collections import defaultdict
@@ -18,10 +19,11 @@ from executorch.devtools.etdump.serialize import deserialize_from_etdump_flatcc
 PLACES = {
     "gpu": "on the device",
     "host": "steps of delegates on the host",
-    "cpu": "other ops on the CPU",
+    "cpu": "ops outside of delegates",
 }
 
 _NS_PER_US = 1e3
+_LOAD = "load: "
 _EXECUTION = "Method::execute"
 _DELEGATE = "DELEGATE_CALL"
 _WHOLES = (_EXECUTION, "OPERATOR_CALL")  # their parts are rows
@@ -61,14 +63,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Profile:
-    """Executions of a method.
+    """A program that was loaded, and executions of a method of it.
 
     Attributes:
+        load_us: phases of loading, of all delegates together, us.
         rows: in the order in which they run.
         method_us: times of the whole method, us.
         missing: why there are no rows of ops, empty where there are.
     """
 
+    load_us: dict[str, float]
     rows: tuple[Row, ...]
     method_us: tuple[float, ...]
     missing: str = ""
@@ -99,7 +103,15 @@ def read_profile(etdump: Path, skip: int = 0) -> Profile:
             rows.setdefault((*key, seen[key]), _row(event, whole, us)).times_us.append(us)
             missing = _told(event).get("missing", missing)
     ordered = sorted(rows.values(), key=lambda row: row.start_us)
-    return Profile(tuple(ordered), tuple(method_us), missing)
+    return Profile(_load_us(runs), tuple(ordered), tuple(method_us), missing)
+
+
+def _load_us(runs: Sequence[Sequence[ProfileEvent]]) -> dict[str, float]:
+    phases: dict[str, float] = defaultdict(float)
+    for event in itertools.chain.from_iterable(runs):
+        if (name := event.delegate_debug_id_str or "").startswith(_LOAD):
+            phases[name.removeprefix(_LOAD)] += _us(event)
+    return dict(phases)
 
 
 def _events(run: Any) -> list[ProfileEvent]:

@@ -76,6 +76,7 @@ def describe(
         "median_us": profile.us,
         "copy_gb_per_s": copy,
         "missing": profile.missing or None,
+        "load_us": profile.load_us,
         "sums_us": {
             place: sum(row.us for row in profile.rows if row.place == place) for place in PLACES
         },
@@ -114,6 +115,9 @@ def notes(described: dict[str, Any]) -> list[str]:
         lines.append(f"no times of ops: {described['missing']}")
     elif copy and sums["gpu"] > 0:
         lines.append(f"a copy on the device reaches {copy:.3g} GB/s")
+    if described["load_us"]:
+        phases = (f"{name} {us / 1e3:.1f}" for name, us in described["load_us"].items())
+        lines.append(f"loading, ms: {', '.join(phases)}")
     return lines
 
 
@@ -133,7 +137,7 @@ def cells(row: dict[str, Any]) -> dict[str, str]:
 
 
 def table(described: dict[str, Any]) -> str:
-    widths = {"us": 10, "share": 6, "GB/s": 8, "of copy": 7, "TOPS": 7}
+    widths = {"us": 10, "share": 6, "GB/s": 8, "of copy": 7, "TOPS": 8}
     heads = " ".join(f"{head:>{width}}" for head, width in widths.items())
     lines = [title(described), *notes(described), "", f"{heads}  {'op':40} output"]
     for row in described["rows"]:

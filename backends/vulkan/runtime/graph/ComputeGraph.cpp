@@ -23,7 +23,7 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
   auto start = std::chrono::steady_clock::now();
   build_nodes(read_program(values_, def));
   plan_memory();
-  end_phase("load: build nodes, plan memory", start);
+  end_phase("load: nodes and memory", start);
   constants_.upload(context_);
   end_phase("load: constants", start);
 
@@ -31,7 +31,7 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
   // recorded now, so that the first execution does no more work than the later ones.
   if (std::all_of(inputs_.begin(), inputs_.end(), [this](ValueId id) { return is_tensor(id); })) {
     record();
-    end_phase("load: pipelines, record", start);
+    end_phase("load: pipelines and recording", start);
   }
   built_ = true;
   check_validation_layer();

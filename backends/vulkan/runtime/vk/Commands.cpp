@@ -316,11 +316,12 @@ double Commands::submission_us() const {
 
 std::vector<StepTime> Commands::step_times() const {
   ETVK_CHECK(step_timestamps_.has_value(), kInternal, "step_times: no steps were timed");
+  const std::vector<double> us = step_timestamps_->us_between_all();
   std::vector<StepTime> times;
   double start_us = 0.0;
-  for (uint32_t i = 0; i < steps_.size(); ++i) {
+  for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
-    const double end_us = start_us + step_timestamps_->us_between(i, i + 1);
+    const double end_us = start_us + us[i];
     times.push_back({step.owner, step.pipeline == nullptr ? nullptr : &step.pipeline->row(),
                      step.bytes, start_us, end_us});
     start_us = end_us;

@@ -38,17 +38,25 @@ void Timestamps::write(VkCommandBuffer commands, VkPipelineStageFlagBits stage,
 }
 
 double Timestamps::us_between(uint32_t from, uint32_t to) const {
-  const uint64_t start = ticks(from);
-  return us_between_ticks(device_.caps(), start, ticks(to));
+  return us_between_ticks(device_.caps(), ticks(from, 1)[0], ticks(to, 1)[0]);
 }
 
-uint64_t Timestamps::ticks(uint32_t index) const {
-  uint64_t value = 0;
-  check(
-      device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), index, 1, sizeof(value),
-                                          &value, sizeof(value), VK_QUERY_RESULT_64_BIT),
-      "vkGetQueryPoolResults");
-  return value;
+std::vector<double> Timestamps::us_between_all() const {
+  const std::vector<uint64_t> points = ticks(0, count_);
+  std::vector<double> us;
+  for (size_t i = 1; i < points.size(); ++i) {
+    us.push_back(us_between_ticks(device_.caps(), points[i - 1], points[i]));
+  }
+  return us;
+}
+
+std::vector<uint64_t> Timestamps::ticks(uint32_t first, uint32_t count) const {
+  std::vector<uint64_t> values(count);
+  check(device_.api().vkGetQueryPoolResults(device_.handle(), queries_.get(), first, count,
+                                            values.size() * sizeof(uint64_t), values.data(),
+                                            sizeof(uint64_t), VK_QUERY_RESULT_64_BIT),
+        "vkGetQueryPoolResults");
+  return values;
 }
 
 }  // namespace etvk

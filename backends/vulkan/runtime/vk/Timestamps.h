@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "vk/Device.h"
 
@@ -24,9 +25,11 @@ class Timestamps {
   void write(VkCommandBuffer commands, VkPipelineStageFlagBits stage, uint32_t index) const;
   // From one point to another of a submission that has finished and wrote both.
   double us_between(uint32_t from, uint32_t to) const;
+  // From each point of a submission that wrote all of them to the next one.
+  std::vector<double> us_between_all() const;
 
  private:
-  uint64_t ticks(uint32_t index) const;
+  std::vector<uint64_t> ticks(uint32_t first, uint32_t count) const;
 
   const Device& device_;
   Handle<VkQueryPool> queries_;

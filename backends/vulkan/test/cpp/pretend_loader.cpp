@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 namespace {
@@ -59,18 +58,19 @@ VKAPI_ATTR void VKAPI_CALL queue_families(VkPhysicalDevice device, uint32_t* cou
   }
 }
 
-// Of one timestamp of 64 bits, as the delegate asks for them; a submission's first one comes first.
+// Of timestamps of 64 bits without gaps, as the delegate asks for them; a submission's first one
+// comes first.
 VKAPI_ATTR VkResult VKAPI_CALL query_results(VkDevice device, VkQueryPool pool, uint32_t first,
                                              uint32_t count, size_t size, void* data,
                                              VkDeviceSize stride, VkQueryResultFlags flags) {
   static uint64_t start = 0;
   const VkResult result = real_query_results(device, pool, first, count, size, data, stride, flags);
-  uint64_t ticks = 0;
-  std::memcpy(&ticks, data, sizeof(ticks));
-  start = first == 0 ? ticks : start;
-  ticks -= is("wrapping_timestamps") ? start + 1000 : 0;
-  ticks &= timestamp_bits() == 64 ? ~uint64_t{0} : (uint64_t{1} << timestamp_bits()) - 1;
-  std::memcpy(data, &ticks, sizeof(ticks));
+  auto* ticks = static_cast<uint64_t*>(data);
+  start = first == 0 ? ticks[0] : start;
+  for (uint32_t i = 0; i < count; ++i) {
+    ticks[i] -= is("wrapping_timestamps") ? start + 1000 : 0;
+    ticks[i] &= timestamp_bits() == 64 ? ~uint64_t{0} : (uint64_t{1} << timestamp_bits()) - 1;
+  }
   return result;
 }
 

@@ -142,6 +142,8 @@ def test_profile(call, mlp: Path, tmp_path: Path) -> None:
     assert sum(row["us"] for row in rows) <= 1.1 * described["median_us"]
     assert sum(described["sums_us"].values()) == pytest.approx(sum(row["us"] for row in rows))
     assert described["executions"] == 3
+    phases = ["device", "read", "nodes and memory", "constants", "pipelines and recording"]
+    assert list(described["load_us"]) == phases and all(described["load_us"].values())
 
     events = [one for one in json.loads(trace.read_text())["traceEvents"] if one["ph"] == "X"]
     assert len(events) == len(rows) and all(one["dur"] >= 0 for one in events)
@@ -152,6 +154,7 @@ def test_profile(call, mlp: Path, tmp_path: Path) -> None:
 
     text = call("profile", mlp, "--repeat", "2", "--sort")
     assert text.count("et_vk.q8ta_linear.default") == 3 and "TOPS" in text
+    assert "loading, ms: device " in text
 
 
 # Where the browser has put what is on the page: boxes in pixels, and the colors of the bars.

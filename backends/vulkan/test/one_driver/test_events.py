@@ -119,9 +119,9 @@ def test_what_the_host_does_are_rows(chain: Run) -> None:
     assert loads == [
         "load: device",
         "load: read",
-        "load: build nodes, plan memory",
+        "load: nodes and memory",
         "load: constants",
-        "load: pipelines, record",
+        "load: pipelines and recording",
     ]
 
 
