@@ -1,0 +1,183 @@
+"""Convolutional networks as people build them, small: one delegate each, and right.
+
+The last maps have an odd number of pixels, so that no mean over them is halfway between two steps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from executorch.exir import to_edge_transform_and_lower
+from torch import nn
+
+from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
+from model_cases import ModelCase, export_quantized
+from programs import run
+
+
+def _normed(convolution: nn.Module) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))
+
+
+class BasicBlock(nn.Module):
+    """Of ResNet-18."""
+
+    def __init__(self, ic: int, oc: int, stride: int) -> None:
+        super().__init__()
+        self.first = _normed(nn.Conv2d(ic, oc, 3, stride, 1, bias=False))
+        self.second = _normed(nn.Conv2d(oc, oc, 3, 1, 1, bias=False))
+        self.short = (
+            nn.Identity() if stride == 1 else _normed(nn.Conv2d(ic, oc, 1, stride, bias=False))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.second(F.relu(self.first(x))) + self.short(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _normed(nn.Conv2d(3, 16, 3, padding=1, bias=False))
+        self.blocks = nn.Sequential(
+            BasicBlock(16, 16, 1), BasicBlock(16, 24, 2), BasicBlock(24, 32, 2)
+        )
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.blocks(F.relu(self.stem(x)))
+        return self.head(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+class InvertedResidual(nn.Module):
+    """Of MobileNetV2."""
+
+    def __init__(self, ic: int, oc: int, stride: int, factor: int) -> None:
+        super().__init__()
+        inner = ic * factor
+        self.layers = nn.Sequential(
+            _normed(nn.Conv2d(ic, inner, 1, bias=False)),
+            nn.ReLU6(),
+            _normed(nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False)),
+            nn.ReLU6(),
+            _normed(nn.Conv2d(inner, oc, 1, bias=False)),
+        )
+        self.is_residual = stride == 1 and ic == oc
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layers(x) if self.is_residual else self.layers(x)
+
+
+class MobileNetV2(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1),
+            nn.ReLU6(),
+            InvertedResidual(8, 12, 1, 2),
+            InvertedResidual(12, 12, 1, 3),
+            InvertedResidual(12, 16, 2, 3),
+        )
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(x).mean((2, 3)))
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // 2, 1)
+        self.excite = nn.Conv2d(channels // 2, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.squeeze(F.adaptive_avg_pool2d(x, 1)))
+        return x * F.hardsigmoid(self.excite(y))
+
+
+class MobileNetV3(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1),
+            nn.Hardswish(),
+            nn.Conv2d(8, 8, 5, 1, 2, groups=8),
+            nn.ReLU(),
+            Gate(8),
+            nn.Conv2d(8, 12, 1),
+        )
+        self.head = nn.Linear(12, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(x).mean((2, 3)))
+
+
+class UNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.down = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 2, 2)
+        self.up, self.last = nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(16, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.first(x))
+        y = F.relu(self.up(F.relu(self.down(x))))
+        return self.last(torch.cat([x, y], 1))
+
+
+class KeywordSpotter(nn.Module):
+    """Depthwise separable, over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(10, 16, 9, 2, 4),
+            nn.ReLU(),
+            nn.Conv1d(16, 16, 3, padding=1, groups=16),
+            nn.ReLU(),
+            nn.Conv1d(16, 24, 1),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(24, 12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(x).mean(-1))
+
+
+# What builds it, the shape of one image, and whether its batch is dynamic.
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
+    "resnet": (ResNet, (3, 12, 12), True),
+    "mobilenet_v2": (MobileNetV2, (3, 18, 18), False),
+    "mobilenet_v3": (MobileNetV3, (3, 18, 18), False),
+    "unet": (UNet, (1, 10, 12), False),
+    "keyword_spotter": (KeywordSpotter, (10, 49), True),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_is_one_delegate_and_right(name: str) -> None:
+    build, shape, is_dynamic = NETWORKS[name]
+    dims = ({0: torch.export.Dim("batch", min=1, max=8)},) if is_dynamic else None
+    case = ModelCase(name, build, ((3, *shape),), (), convolutions=True, dynamic_shapes=dims)
+    module, exported = export_quantized(case)
+    program = to_edge_transform_and_lower(
+        copy.deepcopy(exported), partitioner=[VulkanPartitioner()]
+    )
+    [_] = read_delegates(program)
+    nodes = program.exported_program().graph.nodes
+    ops = {node.target.__name__ for node in nodes if node.op == "call_function"}
+    assert ops == {"executorch_call_delegate", "getitem"}
+    pte = bytes(program.to_executorch().buffer)
+    for batch in (3, 1, 8) if is_dynamic else (3,):
+        inputs = case.inputs(((batch, *shape),), seed=11)
+        wanted = module(*inputs)
+        [result] = run(pte, inputs)
+        step = float(wanted.unique().diff().min())
+        steps = ((result - wanted) / step).abs().round()
+        # Of a few results one may be off.
+        assert int(steps.max()) <= 1 and int(steps.sum()) <= max(1, 0.005 * steps.numel())
