@@ -163,7 +163,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
 def test_is_one_delegate_and_right(name: str) -> None:
     build, shape, is_dynamic = NETWORKS[name]
     dims = ({0: torch.export.Dim("batch", min=1, max=8)},) if is_dynamic else None
-    case = ModelCase(name, build, ((3, *shape),), (), convolutions=True, dynamic_shapes=dims)
+    case = ModelCase(name, build, ((3, *shape),), (), dynamic_shapes=dims)
     module, exported = export_quantized(case)
     program = to_edge_transform_and_lower(
         copy.deepcopy(exported), partitioner=[VulkanPartitioner()]

@@ -52,10 +52,16 @@ FIXED_VIEW = "et_vk.fixed_view.default"
 
 
 class _Quantizer(XNNPACKQuantizer):
-    """Without the convolution patterns, which few cases have and which take seconds to set up."""
+    """Without the patterns of quantization-aware training, which take seconds to set up."""
 
     SUPPORTED_PATTERNS: ClassVar = [
-        pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if "conv" not in pattern.name
+        pattern for pattern in XNNPACKQuantizer.SUPPORTED_PATTERNS if not pattern.is_qat
+    ]
+
+
+class _LeavesConvolutions(_Quantizer):
+    SUPPORTED_PATTERNS: ClassVar = [
+        pattern for pattern in _Quantizer.SUPPORTED_PATTERNS if "conv" not in pattern.name
     ]
 
 
@@ -74,7 +80,7 @@ class ModelCase:
         cpu_ops: ops that stay outside of the delegates.
         per_channel, is_dynamic: for XNNPACKQuantizer.
         quantize: False leaves the model in float.
-        convolutions: quantizes convolutions as well.
+        convolutions: False leaves those in float.
         dynamic_shapes: for torch.export.
         options: compile options for the partitioner.
         transform: applied to the quantized graph module before it is exported again, to reach
@@ -90,7 +96,7 @@ class ModelCase:
     per_channel: bool = True
     is_dynamic: bool = False
     quantize: bool = True
-    convolutions: bool = False
+    convolutions: bool = True
     dynamic_shapes: Any = None
     options: dict[str, Any] = field(default_factory=dict)
     transform: Callable[[torch.fx.GraphModule], None] | None = None
@@ -129,7 +135,7 @@ def export_quantized(case: ModelCase) -> tuple[nn.Module, ExportedProgram]:
     dims = case.dynamic_shapes
     if not case.quantize:
         return module, torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
-    quantizer = (XNNPACKQuantizer if case.convolutions else _Quantizer)().set_global(
+    quantizer = (_Quantizer if case.convolutions else _LeavesConvolutions)().set_global(
         get_symmetric_quantization_config(
             is_per_channel=case.per_channel, is_dynamic=case.is_dynamic
         )
@@ -666,6 +672,7 @@ def _cases() -> Iterator[ModelCase]:
         ((2, 1, 8, 8),),
         (("aten.relu.default", VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
         frozenset({"aten.convolution.default"}),
+        convolutions=False,
     )
     yield ModelCase("float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False)
     yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
@@ -843,7 +850,7 @@ def _convolution_cases() -> Iterator[ModelCase]:
         name: str, build: Callable[[], nn.Module], shape: tuple[int, ...], *ops: str, **kw: Any
     ):  # type: ignore[no-untyped-def]
         chains = ((QUANTIZE, *ops, DEQUANTIZE),)
-        return ModelCase(f"conv_{name}", build, (shape,), chains, convolutions=True, **kw)
+        return ModelCase(f"conv_{name}", build, (shape,), chains, **kw)
 
     yield case(
         "relu",
@@ -914,7 +921,6 @@ def _convolution_cases() -> Iterator[ModelCase]:
         lambda: _sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)),
         ((2, 3, 7, 9),),
         ((QUANTIZE, CONV, CONV_FLOAT_OUT),),
-        convolutions=True,
         transform=_drop_last_quantize,
     )
     yield ModelCase(
@@ -922,7 +928,6 @@ def _convolution_cases() -> Iterator[ModelCase]:
         lambda: _sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Conv2d(8, 4, 3)),
         ((2, 3, 7, 9),),
         ((QUANTIZE, CONV, TABLE, CONV, DEQUANTIZE),),
-        convolutions=True,
     )
     yield case(
         "dynamic_batch",
@@ -1019,6 +1024,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         frozenset({"aten.convolution.default", "sym_size.int"}),
         dynamic_shapes=({0: _BATCH},),
         other_shapes=tuple(((b, 1, 8, 8),) for b in (1, 16)),
+        convolutions=False,
     )
     yield ModelCase(
         "dynamic_merged_views",

@@ -1,4 +1,4 @@
-"""Models drawn at random: linears, activations, residuals and shape ops in any order.
+"""Models drawn at random: layers, activations, residuals and shape ops in any order.
 
 A model is a list of steps, plain data that a failing test prints. Steps never touch the batch.
 """
@@ -36,6 +36,11 @@ TRANSCENDENTAL: dict[str, Any] = {
 }
 ACTIVATIONS = {**EXACT_ACTIVATIONS, **TRANSCENDENTAL}
 WITH_LINEAR = ("linear", "residual", "cat")
+CONVOLUTIONS: dict[tuple[int, bool], type[nn.Module]] = {
+    (1, False): nn.Conv1d,
+    (2, False): nn.Conv2d,
+    (2, True): nn.ConvTranspose2d,
+}
 _MAX_ELEMENTS = 600  # of one batch entry, so that a model takes milliseconds on a CPU driver
 
 
@@ -72,30 +77,34 @@ class _Module(nn.Module):
     def __init__(self, steps: tuple[Step, ...]) -> None:
         super().__init__()
         self.steps = steps
-        self.linears = nn.ModuleDict(
-            {
-                str(index): nn.Linear(step[1], step[2], bias=step[3])
-                for index, step in enumerate(steps)
-                if step[0] in WITH_LINEAR
-            }
-        )
+        self.layers = nn.ModuleList(map(_layer, steps))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for index, (kind, *arguments) in enumerate(self.steps):
-            linear = self.linears[str(index)] if kind in WITH_LINEAR else None
-            x = _apply(kind, arguments, x, linear)
+        for (kind, *arguments), layer in zip(self.steps, self.layers, strict=True):
+            x = _apply(kind, arguments, x, layer)
         return x
 
 
-def _apply(kind: str, arguments: list[Any], x: torch.Tensor, linear: Any) -> torch.Tensor:
-    if kind == "linear":
-        return linear(x)
+def _layer(step: Step) -> nn.Module:
+    if step[0] in WITH_LINEAR:
+        return nn.Linear(step[1], step[2], bias=step[3])
+    if step[0] in ("convolution", "convolution_residual"):
+        _, rank, transposed, ic, oc, options = step
+        return CONVOLUTIONS[rank, transposed](ic, oc, **dict(options))
+    return nn.Identity()
+
+
+def _apply(kind: str, arguments: list[Any], x: torch.Tensor, layer: Any) -> torch.Tensor:
+    if kind in ("linear", "convolution"):
+        return layer(x)
+    if kind == "convolution_residual":
+        return x + layer(x)
     if kind == "residual":
-        y = linear(x)
+        y = layer(x)
         activation = arguments[3]
         return x + (y if activation is None else ACTIVATIONS[activation](y))
     if kind == "cat":
-        return torch.cat([x, linear(x)], dim=-1)
+        return torch.cat([x, layer(x)], dim=-1)
     if kind == "activation":
         return ACTIVATIONS[arguments[0]](x)
     if kind == "reshape":
@@ -129,7 +138,8 @@ def random_models(draw: st.DrawFn, dynamic: bool) -> RandomModel:
     steps: list[Step] = [_linear(draw, sizes)]
     count = draw(st.integers(2, 7))
     while len(steps) < count:
-        steps += _step(draw, sizes)
+        # ExecuTorch's to_edge narrows the bounds of a dynamic batch before some convolutions.
+        steps += _step(draw, sizes, with_convolutions=not dynamic)
     steps.append(_linear(draw, sizes))
     if draw(st.booleans()):
         steps.append(("activation", draw(st.sampled_from(sorted(ACTIVATIONS)))))
@@ -145,11 +155,13 @@ def _linear(draw: st.DrawFn, sizes: list[int]) -> Step:
     return step
 
 
-def _step(draw: st.DrawFn, sizes: list[int]) -> list[Step]:
+def _step(draw: st.DrawFn, sizes: list[int], with_convolutions: bool) -> list[Step]:
     """One step, or two where one needs the other; `sizes` becomes that of its result."""
     kinds = ["linear", "activation", "activation", "residual", "slice", "unsqueeze", "split"]
     if len(sizes) > 1:
         kinds += ["flatten", "permute", "select"]
+    if with_convolutions and len(sizes) in (2, 3):
+        kinds += ["convolution", "convolution", "convolution_residual"]
     odd = [dim for dim, size in enumerate(sizes[:-1]) if size % 2 == 1]
     if odd:
         kinds.append("mean")
@@ -161,6 +173,13 @@ def _step(draw: st.DrawFn, sizes: list[int]) -> list[Step]:
     last = sizes[-1]
     if kind == "linear":
         return [_linear(draw, sizes)]
+    if kind == "convolution":
+        return [_convolution(draw, sizes)]
+    if kind == "convolution_residual":
+        rank, ic = len(sizes) - 1, sizes[0]
+        side, groups = draw(st.integers(0, 1)), draw(st.sampled_from([1, ic]))
+        options = {"kernel_size": 2 * side + 1, "padding": side, "groups": groups}
+        return [("convolution_residual", rank, False, ic, ic, tuple(options.items()))]
     if kind == "activation":
         return [("activation", draw(st.sampled_from(sorted(ACTIVATIONS))))]
     if kind == "residual":
@@ -181,6 +200,33 @@ def _step(draw: st.DrawFn, sizes: list[int]) -> list[Step]:
         del sizes[dim]
         return [before, ("mean", dim), _linear(draw, sizes)]
     return [_move(draw, kind, sizes)]
+
+
+def _convolution(draw: st.DrawFn, sizes: list[int]) -> Step:
+    """Of what is [C, L] or [C, H, W] of one batch entry."""
+    ic, *pixels = sizes
+    transposed = len(pixels) == 2 and math.prod(sizes) * 4 <= _MAX_ELEMENTS and draw(st.booleans())
+    groups = (
+        1 if transposed else draw(st.sampled_from([d for d in range(1, ic + 1) if ic % d == 0]))
+    )
+    stride, dilation = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    padding = draw(st.integers(0, 1))
+    # A window that fits into the smallest side with its padding.
+    reach = min(pixels) + 2 * padding - 1
+    kernel_size = draw(st.integers(1, max(1, min(3, reach // dilation + 1))))
+    padding = min(padding, dilation * (kernel_size - 1))
+    options = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    options |= {"dilation": dilation, "groups": groups, "bias": draw(st.booleans())}
+    span = dilation * (kernel_size - 1)
+    if transposed:
+        pixels = [(size - 1) * stride - 2 * padding + span + 1 for size in pixels]
+    else:
+        pixels = [(size + 2 * padding - span - 1) // stride + 1 for size in pixels]
+    most = max(1, _MAX_ELEMENTS // math.prod(pixels) // groups)
+    oc = groups * draw(st.integers(1, min(most, 12)))
+    step = ("convolution", len(pixels), transposed, ic, oc, tuple(options.items()))
+    sizes[:] = [oc, *pixels]
+    return step
 
 
 def _move(draw: st.DrawFn, kind: str, sizes: list[int]) -> Step:
