@@ -141,8 +141,9 @@ is 1.
   --shape MxKxN        x [M, K] times weights [N, K]; may be given again. Default: a fixed list, on
                        a CPU device only as far as it takes seconds
   --op NAME|all        this op instead of linear layers, on tensors [ROWS, COLUMNS]; --shape is then
-                       ROWSxCOLUMNS, of a convolution IMAGESxCHANNELS of its output. May be given
-                       again; a wrong name lists them all
+                       ROWSxCOLUMNS. May be given again; a wrong name lists them all
+  --op convolution     layers of ResNet-50 and MobileNetV2, or one by its name; --shape is then
+                       IMAGESxCHANNELS, those of y
   --all                the whole default list, on a CPU device too
   --kernel NAME|all    run this kernel, or every one that fits, instead of the one that is chosen
   --float-output       linear_q8ta_q8csw (float32 output) instead of q8ta_linear

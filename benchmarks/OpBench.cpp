@@ -58,8 +58,12 @@ double driver_copy_gb_per_s(Context& context, uint64_t bytes) {
 }
 
 std::vector<std::string> names_to_run(const BenchOptions& options) {
-  const bool all = std::count(options.ops.begin(), options.ops.end(), "all") != 0;
-  return all ? op_case_names() : options.ops;
+  std::vector<std::string> names;
+  for (const std::string& group : options.ops) {
+    const std::vector<std::string> more = op_case_names(group);
+    names.insert(names.end(), more.begin(), more.end());
+  }
+  return names;
 }
 
 std::vector<std::vector<int64_t>> shapes_to_run(const DeviceCaps& caps, const BenchOptions& options,
@@ -67,10 +71,11 @@ std::vector<std::vector<int64_t>> shapes_to_run(const DeviceCaps& caps, const Be
   if (!options.op_shapes.empty()) {
     return options.op_shapes;
   }
-  if (!default_op_shapes(name).empty()) {
-    return default_op_shapes(name);
-  }
   const bool on_cpu = caps.type == DeviceType::kCpu && !options.all;
+  const std::vector<std::vector<int64_t>>& own = default_op_shapes(name);
+  if (!own.empty()) {
+    return on_cpu ? std::vector<std::vector<int64_t>>{own.front()} : own;
+  }
   const int64_t size = on_cpu ? 1024 : 8192;
   return {{is_float_case(name) ? size / 2 : size, is_float_case(name) ? size / 2 : size}};
 }

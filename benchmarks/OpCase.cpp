@@ -338,7 +338,7 @@ const Maker& maker_of(const std::string& name) {
     known += (known.empty() ? "" : ", ") + one.name;
   }
   ETVK_CHECK(found != makers().end(), kInvalidArgument,
-             "--op '" << name << "': expected all or one of " << known);
+             "--op '" << name << "': expected all, convolution or one of " << known);
   return *found;
 }
 
@@ -394,15 +394,15 @@ GraphDef OpCase::program(size_t calls) const {
   return def;
 }
 
-const std::vector<std::string>& op_case_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const Maker& one : makers()) {
-      all.push_back(one.name);
+std::vector<std::string> op_case_names(const std::string& group) {
+  std::vector<std::string> names;
+  for (const Maker& one : makers()) {
+    const bool is_convolution = !one.shapes.empty();
+    if (group == (is_convolution ? "convolution" : "all")) {
+      names.push_back(one.name);
     }
-    return all;
-  }();
-  return names;
+  }
+  return names.empty() ? std::vector<std::string>{group} : names;
 }
 
 bool is_float_case(const std::string& name) { return maker_of(name).is_float; }

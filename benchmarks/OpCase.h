@@ -34,8 +34,8 @@ struct OpCase {
   GraphDef program(size_t calls) const;
 };
 
-// Every name that make_op_case() knows.
-const std::vector<std::string>& op_case_names();
+// The names of a group, "all" memory-bound ops or "convolution"; of another, that one.
+std::vector<std::string> op_case_names(const std::string& group);
 
 // Elements of 4 bytes are in the largest tensor, not of 1.
 bool is_float_case(const std::string& name);

@@ -67,6 +67,21 @@ def test_memory_bound_ops(tmp_path: Path) -> None:
     assert (moved["add_row"], moved["mean_rows"]) == (2 * size + 128, size + 33)
 
 
+def test_convolutions(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    quick = ("--target-ms", "0", "--warmup-ms", "0", "--json", str(path))
+    for op, shape, family in (
+        ("conv_7", "1x8", "q8ta_conv2d"),
+        ("conv_pointwise", "1x4", "q8ta_linear"),
+        ("depthwise_14", "1x576", "q8ta_conv2d_dw"),
+    ):
+        run = bench("--op", op, "--shape", shape, *quick)
+        assert run.returncode == 0, run.stdout + run.stderr
+        (result,) = json.loads(path.read_text())["results"]
+        assert result["exact"] is True and result["op"] == op
+        assert result["kernel"].startswith(f"{family}__")
+
+
 def test_list() -> None:
     run = bench("--list")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -82,6 +97,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         (("--op", "no_such_op"), "--op 'no_such_op'"),
         (("--op", "add", "--shape", "1x8x8"), "--shape '8x8'"),
         (("--op", "keys", "--shape", "8x65"), "columns must be a multiple of 64"),
+        (("--op", "depthwise_14", "--shape", "1x8"), "8 output channels, it has 576"),
         (("--op", "add", "--tune"), "leave --op out"),
         (("--fast",), "unknown argument '--fast'"),
         (("--json",), "--json needs a value"),
