@@ -117,7 +117,7 @@ void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
   graph.set_input_sizes(index, {tensor.sizes().begin(), tensor.sizes().end()});
   if (tensor.nbytes() > 0) {
     ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
-               "input " << index << " has no data");
+               "input " << index << " has no data: set it before each execution");
     etvk::parallel_copy(graph.input_data(index), tensor.const_data_ptr(), tensor.nbytes());
   }
 }
@@ -137,7 +137,10 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
              "output " << index << " cannot take the program's shape of rank " << sizes.size());
   if (tensor.nbytes() > 0) {
     ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
-               "output " << index << " has no data");
+               "output " << index
+                         << " has no data: the program was lowered without memory for its outputs "
+                            "(alloc_graph_output=False), so give it some with "
+                            "set_output_data_ptr() before each execution");
     etvk::parallel_copy(tensor.mutable_data_ptr(), graph.output_data(index), tensor.nbytes());
   }
 }

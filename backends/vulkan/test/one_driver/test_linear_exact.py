@@ -74,7 +74,8 @@ def test_tile_edges(name: str) -> None:
     row = ROWS[name]
     m_sizes = _edges(row.tile_m)
     n_sizes = _edges(row.tile_n)
-    k_sizes = _edges(row.tile_k)
+    # Rows of x at each alignment: whole quads, whole words, bytes.
+    k_sizes = sorted({1, row.tile_k, row.tile_k + 1, row.tile_k + 4, 2 * row.tile_k - 1})
     rng = np.random.default_rng(len(name))
     step = 2 if SLOW_DRIVER else 1
     for i, m in enumerate(m_sizes):

@@ -1,7 +1,7 @@
 """Compiles every row of kernels.py and writes Kernels.h and Kernels.cpp; the former also names the
 activations of activations.py. What elementwise.py needs of its own is made by elementwise_code.py.
 
-    compile_kernels.py --glslang glslangValidator --spirv-val spirv-val --out DIR [--depfile F]
+    compile_kernels.py --glslang glslangValidator --spirv-val spirv-val --out DIR
 
 Needs Python's standard library only. Each row becomes one SPIR-V module (kept in DIR/spirv and
 reused while its sources, macros and compiler stay the same), is validated, and is checked by
@@ -287,13 +287,6 @@ def write_if_changed(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def depfile_text(target: Path) -> str:
-    shaders = {path for kernel in KERNELS for path in sources_of(kernel.shader)}
-    inputs = sorted(shaders | set(HERE.glob("*.py")))
-    escaped = [str(path).replace(" ", "\\ ") for path in (target, *inputs)]
-    return f"{escaped[0]}: " + " \\\n  ".join(escaped[1:]) + "\n"
-
-
 def generate(tools: Tools, out: Path) -> list[Compiled]:
     """Compiles all rows and writes both files; returns the rows that were left out."""
     validate(KERNELS)
@@ -314,12 +307,9 @@ def main() -> int:
     parser.add_argument("--glslang", default="glslangValidator", help="command, may have arguments")
     parser.add_argument("--spirv-val", default="", help="command; empty: no validation")
     parser.add_argument("--out", type=Path, required=True, help="folder for the generated files")
-    parser.add_argument("--depfile", type=Path, help="write a Make-style dependency file")
     args = parser.parse_args()
     try:
         left_out = generate(Tools.find(args.glslang, args.spirv_val), args.out)
-        if args.depfile:
-            args.depfile.write_text(depfile_text(args.out / "Kernels.cpp"))
     except KernelError as error:
         print(f"compile_kernels: {error}", file=sys.stderr)
         return 1
