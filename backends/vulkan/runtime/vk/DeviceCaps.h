@@ -1,5 +1,6 @@
 // What one Vulkan device can do, as plain data. Kernel selection reads only this, so it can be
-// tested for devices that are not in the machine. Filled by Device.cpp; holds no Vulkan handle.
+// tested for devices that are not in the machine. Filled by DeviceQuery.cpp; holds no Vulkan
+// handle.
 #pragma once
 
 #include <array>
@@ -58,6 +59,10 @@ struct DeviceCaps {
   bool spin = false;           // the host polls for a while before it sleeps until work is done
   std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
   CoopmatShape coopmat_step;  // multiples of it are shapes as well; zeros: there are no others
+
+  std::vector<std::string> quirks;  // what Quirks.h has switched off, and the report of it
+  // Kernels that the self-check found to compute wrongly here, by name: selection leaves them out.
+  std::vector<std::string> wrong_kernels;
 };
 
 }  // namespace etvk

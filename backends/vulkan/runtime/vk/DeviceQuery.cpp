@@ -6,6 +6,7 @@
 
 #include "vk/Error.h"
 #include "vk/Features.h"
+#include "vk/Quirks.h"
 
 namespace etvk {
 
@@ -220,7 +221,7 @@ std::string list_devices(const std::vector<DeviceCaps>& devices) {
 std::vector<DeviceCaps> query_devices(const Instance& instance) {
   std::vector<DeviceCaps> devices;
   for (VkPhysicalDevice device : instance.physical_devices()) {
-    devices.push_back(query_device(instance.api(), device));
+    devices.push_back(without_quirks(query_device(instance.api(), device)));
   }
   return devices;
 }

@@ -10,7 +10,8 @@
 
 namespace etvk {
 
-// Queries every physical device of `instance`, in driver order. Fills all of DeviceCaps.
+// Queries every physical device of `instance`, in driver order. Fills all of DeviceCaps, without
+// what Quirks.h has of the device.
 std::vector<DeviceCaps> query_devices(const Instance& instance);
 
 // Without the features that `disabled` names (ETVK_DISABLE: words by comma, README.md has them).

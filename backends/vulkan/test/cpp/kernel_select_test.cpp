@@ -15,6 +15,7 @@
 #include "graph/ops/TunedKernels.h"
 #include "vk/Commands.h"
 #include "vk/Error.h"
+#include "vk/Quirks.h"
 
 namespace {
 
@@ -578,6 +579,102 @@ void test_tuned_path() {
   unsetenv("ETVK_TUNE_CACHE");
 }
 
+// ---- Drivers that compute wrongly.
+
+void test_wrong_kernels() {
+  DeviceCaps caps = h200();
+  std::vector<std::string> tried;
+  while (const KernelRow* row = select(caps, "q8ta_linear", 100, 100, 100)) {
+    tried.emplace_back(row->name);
+    caps.wrong_kernels.emplace_back(row->name);
+  }
+  size_t fitting = 0;
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    fitting += row->op == std::string("q8ta_linear") && kernel_fits(*row, h200()) ? 1 : 0;
+  }
+  std::sort(tried.begin(), tried.end());
+  expect(tried.size() == fitting && std::unique(tried.begin(), tried.end()) == tried.end(),
+         "each row that fits is a candidate once, until none is left");
+  std::string why;
+  expect(!kernel_fits(row_named(tried[0].c_str()), caps, &why) &&
+             why.find("self-check") != std::string::npos,
+         "a wrong row does not fit");
+
+  DeviceCaps cpu = lavapipe();
+  cpu.wrong_kernels = {"q8ta_table__elementwise__m1n256k1__wg64"};
+  const std::vector<ElementwiseWork> table = {{"q8ta_table", 5}};
+  expect(select_elementwise_kernel(rows, count, cpu, table).tile_n == 4096, "the other row");
+  expect(has_kernel(cpu, "q8ta_table"), "one row is left");
+  cpu.wrong_kernels.emplace_back("q8ta_table__elementwise__m1n4096k1__wg128");
+  expect(!has_kernel(cpu, "q8ta_table"), "none is left");
+  try {
+    select_elementwise_kernel(rows, count, cpu, table);
+    expect(false, "no row that is right is an error");
+  } catch (const Error& error) {
+    expect(error.code() == ErrorCode::kNotSupported &&
+               std::string(error.what()).find("computes wrongly") != std::string::npos,
+           "no row that is right");
+  }
+}
+
+DeviceCaps by(const char* driver, uint32_t vendor_id, DeviceCaps caps) {
+  caps.driver = driver;
+  caps.vendor_id = vendor_id;
+  return caps;
+}
+
+std::string tile_of(const DeviceCaps& caps) {
+  const std::string name = select(without_quirks(caps), "q8ta_linear", 512, 512, 512)->name;
+  return name.substr(0, name.find("__m"));
+}
+
+void test_known_quirks() {
+  constexpr uint32_t kAmd = 0x1002;
+  const char* proprietary = "AMD proprietary driver 24.12.1 (AMD proprietary shader compiler)";
+  expect(tile_of(by(proprietary, kAmd, rdna())) == "q8ta_linear__scalar", "RDNA 2, proprietary");
+  expect(tile_of(by("radv Mesa 25.0.1", kAmd, rdna())) == "q8ta_linear__dot4", "RDNA 2, Mesa");
+  expect(tile_of(by(proprietary, kAmd, rdna3())) == "q8ta_linear__coopmat", "RDNA 3");
+  expect(tile_of(by(proprietary, 0x10de, rdna())) == "q8ta_linear__dot4", "another vendor");
+  expect(without_quirks(by(proprietary, kAmd, rdna3())).dot4, "RDNA 3 keeps the dot product");
+  const DeviceCaps old = without_quirks(by(proprietary, kAmd, rdna()));
+  expect(old.quirks.size() == 1 && old.quirks[0].rfind("dot: https://", 0) == 0,
+         "what was switched off, and why");
+
+  DeviceCaps laptop = by("Qualcomm Technologies Inc. Adreno Vulkan Driver", 0x5143,
+                         device("Adreno X1-85", DeviceType::kIntegrated, 64, 32768, 1024));
+  laptop.int8_storage = true;
+  expect(!without_quirks(laptop).int8_storage, "Adreno X1-85");
+  laptop.name = "Adreno 840";
+  expect(without_quirks(laptop).int8_storage, "another Adreno");
+
+  size_t count = 0;
+  const Quirk* rows = known_quirks(&count);
+  for (const Quirk* row = rows; row != rows + count; ++row) {
+    expect(std::string(row->source).rfind("https://", 0) == 0 && row->switched_off[0] != '\0',
+           "each row has a report and switches something off");
+  }
+}
+
+void test_quirk_versions() {
+  const Quirk ranges[] = {
+      {1, "RDNA", "driver", "24.5", "24.12.1", false, "dot", "https://report"},
+      {1, "", "driver", "30", "", true, "dot,int8_storage", "https://other"},
+  };
+  const auto has_dot = [&](const char* driver, const DeviceCaps& caps) {
+    return without_quirks(by(driver, 1, caps), ranges, 2).dot4;
+  };
+  expect(has_dot("driver 24.4.9 (compiler 99.0)", rdna()), "before the first version");
+  expect(!has_dot("driver 24.5 (compiler 1.0)", rdna()), "the first version");
+  expect(!has_dot("driver 24.12.1", rdna()), "the last version");
+  expect(has_dot("driver 24.12.1.1", rdna()) && has_dot("driver 25.1", rdna()), "a later version");
+  expect(!has_dot("driver", rdna()), "no version");
+  expect(!has_dot("driver 31.1", adreno()) && !has_dot("driver 30", adreno()), "an open range");
+  expect(has_dot("driver 31.1", rdna3()), "a device that has matrices");
+  expect(has_dot("another driver 24.5", rdna()), "another driver");
+}
+
 }  // namespace
 
 int main() {
@@ -595,5 +692,8 @@ int main() {
   test_tuning_key();
   test_tuned_environment();
   test_tuned_path();
+  test_wrong_kernels();
+  test_known_quirks();
+  test_quirk_versions();
   return testing::report_checks();
 }

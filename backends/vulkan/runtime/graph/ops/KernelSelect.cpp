@@ -206,6 +206,11 @@ bool has_matrices_of(const DeviceCaps& caps, const KernelRow& row) {
           row.coopmat_k % step.k == 0);
 }
 
+bool is_wrong(const KernelRow& row, const DeviceCaps& caps) {
+  const std::vector<std::string>& wrong = caps.wrong_kernels;
+  return std::find(wrong.begin(), wrong.end(), row.name) != wrong.end();
+}
+
 bool log_kernels() { return environment_flag("ETVK_LOG_KERNELS"); }
 
 }  // namespace
@@ -230,6 +235,10 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why)
   if (!has_subgroups_of(caps, row.subgroup_size)) {
     reason = "needs subgroups of " + std::to_string(row.subgroup_size) + ", the device has " +
              subgroup_sizes_text(caps);
+    return false;
+  }
+  if (is_wrong(row, caps)) {
+    reason = "computes wrongly on this device, as the self-check found";
     return false;
   }
   const uint32_t subgroups = row.subgroup_size == 0 ? 0 : row.workgroup_size / row.subgroup_size;
@@ -307,9 +316,15 @@ const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
                                            const DeviceCaps& caps,
                                            const std::vector<ElementwiseWork>& works) {
   const KernelRow* best = nullptr;
+  std::string refused;
   for (const ElementwiseWork& work : works) {
     for (const KernelRow* row = rows; row != rows + count; ++row) {
+      std::string why;
       if (std::strcmp(row->op, work.op) != 0) {
+        continue;
+      }
+      if (!kernel_fits(*row, caps, &why)) {
+        refused += "\n  " + std::string(row->name) + ": " + why;
         continue;
       }
       // A tile is better than strided access however few there are.
@@ -317,13 +332,22 @@ const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
           row->path == KernelPath::kTranspose ? 0 : 2 * concurrent_workgroups(caps.type);
       const auto passes =
           static_cast<double>(ceil_div(work.count, uint64_t{row->tile_m} * row->tile_n));
-      const bool is_better =
-          caps.type != DeviceType::kCpu && kernel_fits(*row, caps) && passes >= wanted;
+      const bool is_better = caps.type != DeviceType::kCpu && passes >= wanted;
       best = best == nullptr || is_better ? row : best;
     }
   }
-  ETVK_CHECK(best != nullptr, kInternal, "no kernel of " << works.at(0).op);
+  ETVK_CHECK(best != nullptr || !refused.empty(), kInternal, "no kernel of " << works.at(0).op);
+  ETVK_CHECK(best != nullptr, kNotSupported,
+             "no kernel can run on " << caps.name << ":" << refused);
   return *best;
+}
+
+bool has_kernel(const DeviceCaps& caps, const char* op) {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return std::any_of(rows, rows + count, [&](const KernelRow& row) {
+    return std::strcmp(row.op, op) == 0 && kernel_fits(row, caps);
+  });
 }
 
 const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,

@@ -42,9 +42,10 @@ struct ElementwiseWork {
   uint64_t count;
 };
 
-// A row of ops that do the same, both listed the least of a pass first: on a CPU the first row of
-// all; elsewhere the last one that fits and whose passes keep the whole device busy. The first one
-// runs on every device.
+// A row that fits, of ops that do the same, both listed the least of a pass first: on a CPU the
+// first row of all; elsewhere the last one whose passes keep the whole device busy. The first one
+// runs on every device that computes it rightly; throws kNotSupported, with the reasons, where none
+// is left.
 const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
                                            const DeviceCaps& caps,
                                            const std::vector<ElementwiseWork>& works);
@@ -53,6 +54,9 @@ const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,
 // where that one cannot run.
 const KernelRow& choose_elementwise_kernel(const DeviceCaps& caps,
                                            const std::vector<ElementwiseWork>& works);
+
+// Whether any row of `op` can run.
+bool has_kernel(const DeviceCaps& caps, const char* op);
 
 // Lanes of a team of a reduction: threads that share the `steps` of each of `words` results, on a
 // row of the table.
