@@ -1,14 +1,15 @@
 #include "graph/ops/TunedKernels.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <mutex>
 #include <sstream>
 #include <utility>
 
 #include "CacheFile.h"
+#include "CacheText.h"
 #include "Fnv1a.h"
 #include "graph/ops/KernelTable.h"
+#include "vk/DeviceKey.h"
 #include "vk/Environment.h"
 #include "vk/Error.h"
 
@@ -19,15 +20,6 @@ namespace {
 constexpr const char* kMagic = "executorch_vulkan tuned kernels ";  // of every version
 constexpr const char* kVersion = "1\n";
 constexpr const char* kDeviceWord = "device ";
-constexpr const char* kLastWord = "checksum ";
-
-std::string hex(uint64_t value) {
-  std::ostringstream text;
-  text << std::hex << value;
-  return text.str();
-}
-
-std::string checksum(const std::string& text) { return hex(fnv1a(text.data(), text.size())); }
 
 bool starts_with(const std::string& text, const std::string& start) {
   return text.compare(0, start.size(), start) == 0;
@@ -45,7 +37,7 @@ std::string table_fingerprint() {
       all.write(reinterpret_cast<const char*>(row->spirv),
                 static_cast<std::streamsize>(row->spirv_words * sizeof(uint32_t)));
     }
-    return checksum(all.str());
+    return hex_text(fnv1a(all.str().data(), all.str().size()));
   }();
   return fingerprint;
 }
@@ -72,11 +64,8 @@ TunedKernels read_tuned_kernels(const std::string& path, const DeviceCaps& caps)
 }  // namespace
 
 TunedKernels TunedKernels::parse(const std::string& text, std::string* why) {
-  const size_t last = text.rfind(kLastWord);
-  const std::string body = text.substr(0, last == std::string::npos ? 0 : last);
-  if (last == std::string::npos || text.substr(last) != kLastWord + checksum(body) + "\n" ||
-      !starts_with(body, std::string(kMagic) + kVersion)) {
-    *why = "it is damaged or no file of tuned kernels";
+  const std::string body = checked_body(text, std::string(kMagic) + kVersion, why);
+  if (body.empty()) {
     return {};
   }
   TunedKernels tuned;
@@ -111,7 +100,7 @@ std::string TunedKernels::text() const {
            << "\n";
     }
   }
-  return body.str() + kLastWord + checksum(body.str()) + "\n";
+  return with_checksum(body.str());
 }
 
 std::string TunedKernels::find(const std::string& device, const TunedShape& shape) const {
@@ -129,34 +118,14 @@ void TunedKernels::set(const std::string& device, const TunedShape& shape,
 }
 
 std::string tuning_key(const DeviceCaps& caps) {
-  std::ostringstream key;
-  key << hex(caps.vendor_id) << ":" << hex(caps.device_id) << " " << caps.name << ", driver "
-      << hex(caps.driver_version) << " " << caps.driver << ", kernels " << table_fingerprint()
-      << ", subgroup " << caps.subgroup_size << (caps.dot4 ? " dot" : "")
-      << (caps.int8_storage ? " int8_storage" : "") << (caps.subgroup_shuffle ? " shuffle" : "")
-      << (caps.unchecked_buffers ? " unchecked" : "");
-  for (const CoopmatShape& shape : caps.coopmat_shapes) {
-    key << " " << shape.m << "x" << shape.n << "x" << shape.k;
-  }
-  std::string line = key.str();
-  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  return line;
+  return device_key(caps) + ", kernels " + table_fingerprint();
 }
 
 std::string tuned_kernels_path() {
-  const std::string path = environment("ETVK_TUNE_CACHE");
-  if (!path.empty()) {
-    return path;
-  }
-  const std::string cache = environment("XDG_CACHE_HOME");
-  const std::string home = environment("HOME");
-  const char* file = "/executorch_vulkan/tuned_kernels.txt";
-  if (starts_with(cache, "/")) {  // a relative one is to be ignored
-    return cache + file;
-  }
-  ETVK_CHECK(!home.empty(), kInvalidArgument,
+  const std::string path = user_cache_path("ETVK_TUNE_CACHE", "tuned_kernels.txt");
+  ETVK_CHECK(!path.empty(), kInvalidArgument,
              "ETVK_TUNE_CACHE, XDG_CACHE_HOME and HOME are not set: nowhere to keep tuned kernels");
-  return home + "/.cache" + file;
+  return path;
 }
 
 bool keep_tuned_kernel(const std::string& path, const std::string& device, const TunedShape& shape,
