@@ -4,9 +4,14 @@ pytest imports the `__init__.py` of every folder above a test. For backends/vulk
 module `vulkan` beside the installed `executorch_vulkan`, with every op registered twice.
 """
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Every test has pipelines of its own, and on CPU drivers a check costs as much as compiling one, so
+# only the tests of the self-check have it. Nor may tests write to the user's cache.
+os.environ.setdefault("ETVK_SELF_CHECK", "off")
 
 PACKAGE = Path(__file__).parent / "backends" / "vulkan"
 

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import devices, explain, inspect, profile, run
+from . import check, devices, explain, inspect, profile, run
 
-_COMMANDS = (devices, run, profile, explain, inspect)
+_COMMANDS = (devices, check, run, profile, explain, inspect)
 # What ExecuTorch, the loader and the files that a user names raise; all else is our own mistake.
 _EXPECTED = (OSError, RuntimeError, ValueError, TypeError, ImportError)
 

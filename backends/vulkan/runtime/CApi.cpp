@@ -8,6 +8,7 @@
 #include "CopySpeed.h"
 #include "JsonText.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/selfcheck/Sweep.h"
 #include "vk/Context.h"
 #include "vk/DeviceQuery.h"
 #include "vk/Error.h"
@@ -60,6 +61,14 @@ std::string tiers_json(const etvk::DeviceCaps& caps) {
   return "[" + json + "]";
 }
 
+std::string list_of(const std::vector<std::string>& items) {
+  std::string json;
+  for (const std::string& item : items) {
+    json += (json.empty() ? "" : ",") + etvk::json_quoted(item);
+  }
+  return "[" + json + "]";
+}
+
 std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::string& choice) {
   const size_t chosen = selected_device(devices, choice);
   std::ostringstream json;
@@ -72,11 +81,34 @@ std::string describe(const std::vector<etvk::DeviceCaps>& devices, const std::st
          << ",\"driver\":" << etvk::json_quoted(caps.driver) << ",\"api_version\":\""
          << (caps.api_version >> 22) << "." << ((caps.api_version >> 12) & 0x3ff) << "."
          << (caps.api_version & 0xfff) << "\",\"subgroup_size\":" << caps.subgroup_size
-         << ",\"tiers\":" << tiers_json(caps)
+         << ",\"tiers\":" << tiers_json(caps) << ",\"quirks\":" << list_of(caps.quirks)
          << ",\"selected\":" << (i == chosen ? "true" : "false") << "}";
   }
   json << "]";
   return json.str();
+}
+
+// Each row of the kernel table, and why the device cannot run it ("": it can).
+std::string kernels_json(const etvk::DeviceCaps& caps) {
+  size_t count = 0;
+  const etvk::KernelRow* rows = etvk::kernel_rows(&count);
+  std::ostringstream json;
+  for (const etvk::KernelRow* row = rows; row != rows + count; ++row) {
+    std::string why;
+    etvk::kernel_fits(*row, caps, &why);
+    json << (row == rows ? "" : ",") << "{\"name\":" << etvk::json_quoted(row->name)
+         << ",\"refusal\":" << etvk::json_quoted(why) << "}";
+  }
+  return "[" + json.str() + "]";
+}
+
+const etvk::KernelRow& kernel_named(const std::string& name) {
+  size_t count = 0;
+  const etvk::KernelRow* rows = etvk::kernel_rows(&count);
+  const auto* row = std::find_if(rows, rows + count,
+                                 [&name](const etvk::KernelRow& one) { return name == one.name; });
+  ETVK_CHECK(row != rows + count, kInvalidArgument, "there is no kernel " << name);
+  return *row;
 }
 
 // Copies what `text` returns, NUL-terminated and cut at `size` bytes. Returns the bytes that it
@@ -132,6 +164,25 @@ ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, ui
     const auto context = etvk::context_from_environment();
     const auto& row = etvk::choose_linear_kernel(context->device.caps(), op, M, N, K);
     return std::string(row.name);
+  });
+}
+
+// Writes the kernels of the build for the selected device, as a JSON array.
+ETVK_EXPORT size_t etvk_kernels(char* buffer, size_t size) {
+  return write_text(buffer, size,
+                    [] { return kernels_json(etvk::context_from_environment()->device.caps()); });
+}
+
+// Checks a kernel that the selected device can run, each problem `runs` times, and writes what was
+// found as a JSON object.
+ETVK_EXPORT size_t etvk_check_kernel(const char* name, uint32_t runs, char* buffer, size_t size) {
+  return write_text(buffer, size, [=] {
+    const etvk::KernelReport report =
+        etvk::check_kernel(*etvk::context_from_environment(), kernel_named(name), runs);
+    std::ostringstream json;
+    json << "{\"pipelines\":" << report.pipelines << ",\"problems\":" << report.problems
+         << ",\"wrong\":" << report.wrong << ",\"mistakes\":" << list_of(report.mistakes) << "}";
+    return json.str();
   });
 }
 

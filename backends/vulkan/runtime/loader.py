@@ -35,6 +35,7 @@ class Device:
         api_version: Vulkan version, such as "1.3.255".
         subgroup_size: lanes of a subgroup.
         tiers: kernel tiers that it can run, fastest first.
+        quirks: what is not used because its driver computes it wrongly, each with the report.
         selected: whether programs loaded now would run on it.
     """
 
@@ -45,6 +46,7 @@ class Device:
     api_version: str
     subgroup_size: int
     tiers: tuple[str, ...]
+    quirks: tuple[str, ...]
     selected: bool
 
 
@@ -59,6 +61,36 @@ class MemoryInUse:
 
     size_bytes: int
     buffers: int
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel of the build.
+
+    Attributes:
+        name: as ETVK_KERNEL takes it.
+        refusal: why the selected device can't run it; "": it can.
+    """
+
+    name: str
+    refusal: str
+
+
+@dataclass(frozen=True)
+class KernelReport:
+    """How a kernel did in all of its variants.
+
+    Attributes:
+        pipelines: variants, by their specialization constants.
+        problems: small problems with a known result, several of each variant.
+        wrong: of these problems, those of which a run gave something else.
+        mistakes: what some of these gave and should have given.
+    """
+
+    pipelines: int
+    problems: int
+    wrong: int
+    mistakes: tuple[str, ...]
 
 
 def check_executorch_version(installed: str | None = None, built_for: str | None = None) -> None:
@@ -194,6 +226,8 @@ def _declare_functions(loaded: ctypes.CDLL) -> None:
     loaded.etvk_memory_in_use.argtypes = text
     loaded.etvk_copy_gb_per_s.argtypes = text
     loaded.etvk_registered_by.argtypes = text
+    loaded.etvk_kernels.argtypes = text
+    loaded.etvk_check_kernel.argtypes = [ctypes.c_char_p, ctypes.c_uint32, *text]
     loaded.etvk_linear_kernel.argtypes = [ctypes.c_char_p, *[ctypes.c_uint32] * 3, *text]
     for function in (
         loaded.etvk_describe_devices,
@@ -201,6 +235,8 @@ def _declare_functions(loaded: ctypes.CDLL) -> None:
         loaded.etvk_copy_gb_per_s,
         loaded.etvk_registered_by,
         loaded.etvk_linear_kernel,
+        loaded.etvk_kernels,
+        loaded.etvk_check_kernel,
     ):
         function.restype = ctypes.c_size_t
 
@@ -212,7 +248,10 @@ def devices() -> list[Device]:
         RuntimeError: for an ETVK_ variable that has no meaning; stderr says which.
     """
     described = json.loads(_text_of(load().etvk_describe_devices))
-    return [Device(**{**one, "tiers": tuple(one["tiers"])}) for one in described]
+    return [
+        Device(**{**one, "tiers": tuple(one["tiers"]), "quirks": tuple(one["quirks"])})
+        for one in described
+    ]
 
 
 def memory_in_use() -> MemoryInUse:
@@ -247,9 +286,31 @@ def linear_kernel(m: int, n: int, k: int, op: str = "q8ta_linear") -> str:
     return _text_of(load().etvk_linear_kernel, op.encode(), m, n, k)
 
 
-def _text_of(function: Any, *args: Any) -> str:
-    """What a function of the library writes."""
-    size = 4096
+def kernels() -> list[Kernel]:
+    """The kernels of the build, for the selected device.
+
+    Raises:
+        RuntimeError: without a Vulkan device; stderr says why.
+    """
+    return [Kernel(**one) for one in json.loads(_text_of(load().etvk_kernels))]
+
+
+def check_kernel(name: str, runs: int) -> KernelReport:
+    """Run a kernel on small problems with known results on the selected device.
+
+    Args:
+        name: of one of kernels() that the device can run.
+        runs: of each problem, rounded up to a multiple of 4.
+
+    Raises:
+        RuntimeError: without a Vulkan device, or where it fails; stderr says why.
+    """
+    report = json.loads(_text_of(load().etvk_check_kernel, name.encode(), runs, size=65536))
+    return KernelReport(**{**report, "mistakes": tuple(report["mistakes"])})
+
+
+def _text_of(function: Any, *args: Any, size: int = 4096) -> str:
+    """What a function of the library writes; it is called again where that is over `size` bytes."""
     while True:
         buffer = ctypes.create_string_buffer(size)
         needed = function(*args, buffer, size)

@@ -15,6 +15,7 @@ namespace etvk {
 
 ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
     : context_(context),
+      caps_(context.device.caps()),
       values_(std::move(def.values), def.constants),
       constants_(std::move(def.constants), def.source_bytes),
       memory_(values_, constants_),
@@ -32,6 +33,8 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
   if (std::all_of(inputs_.begin(), inputs_.end(), [this](ValueId id) { return is_tensor(id); })) {
     record();
     end_phase("load: pipelines and recording", start);
+    load_phases_.back().us -= self_check_us_;
+    load_phases_.push_back({"load: self-check", self_check_us_});
   }
   built_ = true;
   check_validation_layer();
@@ -139,7 +142,23 @@ void ComputeGraph::record_nodes() {
   }
 }
 
+// Again while kernels are found that compute wrongly, without them, until there are none.
 void ComputeGraph::record() {
+  bool is_right = false;
+  while (!is_right) {
+    caps_.wrong_kernels = context_.self_check.wrong_kernels();
+    list_steps();
+    context_.pipelines.create(commands_.pipelines());
+    const auto start = std::chrono::steady_clock::now();
+    is_right = context_.self_check.passes(commands_.pipelines());
+    const auto time = std::chrono::steady_clock::now() - start;
+    self_check_us_ += std::chrono::duration<double, std::micro>(time).count();
+  }
+  commands_.end(timed_ops_);
+  dirty_ = false;
+}
+
+void ComputeGraph::list_steps() {
   commands_.begin();
   commands_.copy(host_->input_copies());
   try {
@@ -159,9 +178,6 @@ void ComputeGraph::record() {
   }
   commands_.set_owner(static_cast<uint32_t>(nodes_.size()) + 1);
   commands_.copy(host_->output_copies());
-  context_.pipelines.create(commands_.pipelines());
-  commands_.end(timed_ops_);
-  dirty_ = false;
 }
 
 void ComputeGraph::set_input_sizes(size_t index, const std::vector<int64_t>& sizes) {

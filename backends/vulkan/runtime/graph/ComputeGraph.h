@@ -72,7 +72,8 @@ class ComputeGraph {
   // ---- For op implementations, while nodes are built and when they are recorded.
 
   Context& context() { return context_; }
-  const DeviceCaps& caps() const { return context_.device.caps(); }
+  // With the kernels that computed wrongly when this graph was recorded last.
+  const DeviceCaps& caps() const { return caps_; }
   bool is_tensor(ValueId id) const { return values_.is_tensor(id); }
   DType dtype(ValueId id) const { return values_.dtype(id); }
   // Upper bound, and the sizes of this execution.
@@ -123,12 +124,14 @@ class ComputeGraph {
   void build_op(const Call& call);
   void plan_memory();
   void record();
+  void list_steps();
   void record_nodes();
   // The phase from `start` on has ended.
   void end_phase(const char* name, std::chrono::steady_clock::time_point& start);
   void check_validation_layer();
 
   Context& context_;
+  DeviceCaps caps_;
   std::mutex mutex_;
   std::vector<ValueId> inputs_;
   std::vector<ValueId> outputs_;
@@ -142,6 +145,7 @@ class ComputeGraph {
   bool timed_ops_ = false;  // in the last recording
   uint64_t validation_messages_ = 0;
   std::vector<LoadPhase> load_phases_;
+  double self_check_us_ = 0.0;  // of all recordings
   Commands commands_;
 };
 

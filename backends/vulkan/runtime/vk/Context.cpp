@@ -5,6 +5,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "CacheText.h"
 #include "vk/DeviceQuery.h"
 #include "vk/Environment.h"
 #include "vk/Error.h"
@@ -16,7 +17,8 @@ namespace {
 
 constexpr uint64_t kMaxTimeoutMs = 86'400'000;  // a day
 
-using OptionKey = std::tuple<std::string, std::string, bool, std::string, int64_t>;
+using OptionKey =
+    std::tuple<std::string, std::string, bool, std::string, int64_t, SelfCheckMode, std::string>;
 
 struct Contexts {
   std::mutex mutex;
@@ -65,6 +67,8 @@ ContextOptions ContextOptions::from_environment() {
   options.pipeline_cache = environment("ETVK_PIPELINE_CACHE");
   options.timeout = std::chrono::milliseconds(
       environment_number("ETVK_TIMEOUT_MS", kMaxTimeoutMs, kDefaultTimeout.count()));
+  options.self_check = self_check_mode(environment("ETVK_SELF_CHECK"));
+  options.self_check_cache = user_cache_path("ETVK_SELF_CHECK_CACHE", "self_check.txt");
   return options;
 }
 
@@ -74,7 +78,7 @@ std::shared_ptr<Context> context_for(const ContextOptions& options) {
   std::lock_guard<std::mutex> lock(all.mutex);
   drop_lost(all);
   const OptionKey key(options.device, options.disable, options.validation, options.pipeline_cache,
-                      options.timeout.count());
+                      options.timeout.count(), options.self_check, options.self_check_cache);
   const auto found = all.contexts.find(key);
   if (found != all.contexts.end()) {
     return found->second;
@@ -82,9 +86,8 @@ std::shared_ptr<Context> context_for(const ContextOptions& options) {
   const auto instance = all.instance(options.validation);
   const auto devices = query_devices(*instance);
   const size_t index = choose_device(devices, options.device);
-  auto made =
-      std::make_shared<Context>(instance, index, without_disabled(devices[index], options.disable),
-                                options.pipeline_cache, options.timeout);
+  auto made = std::make_shared<Context>(instance, index,
+                                        without_disabled(devices[index], options.disable), options);
   all.contexts.emplace(key, made);
   return made;
 }

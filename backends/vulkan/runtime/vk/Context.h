@@ -1,11 +1,12 @@
-// A device, its pipelines and constants, shared by all programs of the process that ask for the
-// same one.
+// A device, its pipelines, their check and constants, shared by all programs of the process that
+// ask for the same one.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <string>
 
+#include "graph/selfcheck/SelfCheck.h"
 #include "vk/ConstantStore.h"
 #include "vk/Device.h"
 #include "vk/Pipeline.h"
@@ -18,18 +19,22 @@ struct ContextOptions {
   bool validation = false;     // ETVK_VALIDATION=1
   std::string pipeline_cache;  // ETVK_PIPELINE_CACHE: path of a file; empty: none
   std::chrono::milliseconds timeout = kDefaultTimeout;  // ETVK_TIMEOUT_MS; 0: for ever
+  SelfCheckMode self_check = SelfCheckMode::kOn;        // ETVK_SELF_CHECK
+  std::string self_check_cache;                         // path of a file; empty: none
 
   static ContextOptions from_environment();
 };
 
 struct Context {
   Context(std::shared_ptr<Instance> instance, size_t device_index, DeviceCaps caps,
-          std::string pipeline_cache_path = "", std::chrono::milliseconds timeout = kDefaultTimeout)
-      : device(std::move(instance), device_index, std::move(caps), timeout),
-        pipelines(device, std::move(pipeline_cache_path)) {}
+          const ContextOptions& options = {})
+      : device(std::move(instance), device_index, std::move(caps), options.timeout),
+        pipelines(device, options.pipeline_cache),
+        self_check(device, options.self_check, options.self_check_cache) {}
 
   Device device;
   PipelineCache pipelines;
+  SelfCheck self_check;
   ConstantStore constants;
 };
 

@@ -20,6 +20,7 @@ class Pipeline {
   Pipeline(const Device& device, const KernelRow& row, std::vector<uint32_t> constants);
 
   const KernelRow& row() const { return row_; }
+  const std::vector<uint32_t>& constants() const { return constants_; }
   VkPipeline handle() const { return pipeline_.get(); }  // null until created
   VkPipelineLayout layout() const { return layout_.get(); }
   VkDescriptorSetLayout set_layout() const { return set_layout_.get(); }

@@ -2,13 +2,19 @@
 // pretends what PRETEND_DEVICE says: "silent", a device that finishes nothing, or "lost";
 // "no_timestamps", a queue without them, "short_timestamps", which start over after 256 ticks, or
 // "wrapping_timestamps", which start over 1000 ticks after a submission's first one. Empty: what
-// the device really does.
+// the device really does. With a folder in PRETEND_SHADERS it takes each shader that is NAME.right
+// there for NAME.wrong.
 #define VK_NO_PROTOTYPES
 #include <dlfcn.h>
 #include <vulkan/vulkan.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <string>
 
 namespace {
@@ -31,6 +37,43 @@ PFN_vkGetPhysicalDeviceQueueFamilyProperties real_queue_families;
 PFN_vkGetQueryPoolResults real_query_results;
 PFN_vkGetFenceStatus real_fence_status;
 PFN_vkWaitForFences real_wait;
+PFN_vkCreateShaderModule real_shader_module;
+
+std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// By what the right one is.
+const std::map<std::string, std::string>& wrong_shaders() {
+  static const auto* all = [] {
+    auto* shaders = new std::map<std::string, std::string>;
+    if (const char* folder = std::getenv("PRETEND_SHADERS")) {
+      for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        std::filesystem::path path = entry.path();
+        if (path.extension() == ".right") {
+          std::string right = bytes_of(path);
+          (*shaders)[std::move(right)] = bytes_of(path.replace_extension(".wrong"));
+        }
+      }
+    }
+    return shaders;
+  }();
+  return *all;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL shader_module(VkDevice device, const VkShaderModuleCreateInfo* given,
+                                             const VkAllocationCallbacks* allocator,
+                                             VkShaderModule* module) {
+  VkShaderModuleCreateInfo info = *given;
+  const auto wrong =
+      wrong_shaders().find(std::string(reinterpret_cast<const char*>(info.pCode), info.codeSize));
+  if (wrong != wrong_shaders().end()) {
+    info.pCode = reinterpret_cast<const uint32_t*>(wrong->second.data());
+    info.codeSize = wrong->second.size();
+  }
+  return real_shader_module(device, &info, allocator, module);
+}
 
 VKAPI_ATTR VkResult VKAPI_CALL fence_status(VkDevice device, VkFence fence) {
   return is("silent") ? VK_NOT_READY
@@ -87,6 +130,9 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const 
   }
   if (name == std::string("vkGetQueryPoolResults")) {
     return instead(real, real_query_results, query_results);
+  }
+  if (name == std::string("vkCreateShaderModule")) {
+    return instead(real, real_shader_module, shader_module);
   }
   return name == std::string("vkWaitForFences") ? instead(real, real_wait, wait) : real;
 }

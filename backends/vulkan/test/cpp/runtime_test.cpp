@@ -232,7 +232,7 @@ void test_transports() {
       *features[i] = is_on && (i == 3 || *features[i]);
       what += *features[i] ? std::string(" ") + names[i] : "";
     }
-    Context context(instance, index, caps);
+    Context context(instance, index, caps, options);
     for (const LinearCase* linear : {&small, &large}) {
       const LinearProgram program = linear_program(*linear);
       ComputeGraph graph(context, branching_program(program, *linear));

@@ -1,7 +1,8 @@
 #include "Int8Grid.h"
 
-#include <algorithm>
 #include <cmath>
+
+#include "graph/selfcheck/References.h"
 
 // The build compiles this folder without contraction of a * b + c.
 #if defined(__FAST_MATH__)
@@ -42,13 +43,7 @@ Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
 }
 
 int8_t quantize(float f, const Int8Grid& grid) {
-  if (std::isnan(f)) {
-    return 0;
-  }
-  const float steps = std::nearbyint(f * grid.inverse_scale);  // half to even
-  const float q = steps + static_cast<float>(grid.zero_point);
-  return static_cast<int8_t>(std::min(std::max(q, static_cast<float>(grid.quant_min)),
-                                      static_cast<float>(grid.quant_max)));
+  return quantized(f, grid.inverse_scale, grid.zero_point, grid.quant_min, grid.quant_max);
 }
 
 float dequantize(int8_t q, const Int8Grid& grid) {

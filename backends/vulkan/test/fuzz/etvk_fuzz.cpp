@@ -89,6 +89,7 @@ Options parse(int argc, char** argv) {
 // The device with and without mapped memory: inputs and outputs travel otherwise.
 std::shared_ptr<Context> context_of(const Program& program) {
   ContextOptions options = ContextOptions::from_environment();
+  options.self_check = SelfCheckMode::kOff;  // every program has pipelines of its own
   if (program.staged) {
     options.disable += options.disable.empty() ? "mapped_memory" : ",mapped_memory";
   }

@@ -122,6 +122,7 @@ def test_what_the_host_does_are_rows(chain: Run) -> None:
         "load: nodes and memory",
         "load: constants",
         "load: pipelines and recording",
+        "load: self-check",
     ]
 
 

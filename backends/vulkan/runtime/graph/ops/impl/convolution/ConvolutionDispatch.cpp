@@ -11,14 +11,6 @@ namespace etvk::ops {
 
 namespace {
 
-struct WindowPush {  // MacParams with CONVOLUTION, in linear_io.glsl
-  MacPush mac;
-  uint32_t x_height, x_width, x_channels;
-  uint32_t y_height, y_width, y_channels;
-  uint32_t group_channels, run_bytes, x_last_word;
-  uint32_t kernel, stride, padding, dilation;
-};
-
 constexpr Pair kOnes = {1, 1};
 constexpr Pair kZeros = {0, 0};
 

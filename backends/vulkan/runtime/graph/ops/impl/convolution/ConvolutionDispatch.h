@@ -9,6 +9,14 @@
 
 namespace etvk::ops {
 
+struct WindowPush {  // MacParams with CONVOLUTION, in linear_io.glsl
+  MacPush mac;
+  uint32_t x_height, x_width, x_channels;
+  uint32_t y_height, y_width, y_channels;
+  uint32_t group_channels, run_bytes, x_last_word;
+  uint32_t kernel, stride, padding, dilation;
+};
+
 enum class ConvolutionKind {
   kPointwise,  // pixels are rows of a linear layer: its kernels
   kDepthwise,  // a channel of x for each channel of y

@@ -13,27 +13,6 @@ namespace etvk::ops {
 
 namespace {
 
-struct BinaryPush {
-  uint32_t count;
-  uint32_t sizes[kMaxLoops - 1];
-  uint32_t a_strides[kMaxLoops];
-  uint32_t b_strides[kMaxLoops];
-  float a_number, b_number, alpha;
-};
-
-struct TernaryPush {
-  uint32_t count;
-  uint32_t sizes[kMaxLoops - 1];
-  uint32_t a_strides[kMaxLoops];
-  uint32_t b_strides[kMaxLoops];
-  uint32_t c_strides[kMaxLoops];
-};
-
-// Forms of an operand in the shader.
-constexpr uint32_t kEach = 0;
-constexpr uint32_t kRepeated = 1;
-constexpr uint32_t kNumber = 2;
-
 struct BroadcastCall {
   std::string op;
   std::string kernels;  // of the kernel table, where four elements are gathered
@@ -76,7 +55,8 @@ void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCa
   for (size_t i = 0; i < call.operands.size(); ++i) {
     bindings.push_back(bind_operand(graph, call, i, element_end(loops, i)));
   }
-  const bool words = in_units(loops, 4);
+  const std::string words_kernels = call.kernels + "_words";
+  const bool words = has_kernel(graph.caps(), words_kernels.c_str()) && in_units(loops, 4);
   std::copy(loops.sizes.begin() + 1, loops.sizes.end(), push.sizes);
   std::vector<uint32_t> constants = {static_cast<uint32_t>(loops.sizes.size()), call.code};
   for (size_t i = 0; i < call.operands.size(); ++i) {
@@ -84,7 +64,7 @@ void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCa
     const bool is_number = call.operands[i] == kNoTensor;
     constants.push_back(is_number ? kNumber : words && is_repeated(loops, i) ? kRepeated : kEach);
   }
-  const std::string kernels = call.kernels + (words ? "_words" : "");
+  const std::string& kernels = words ? words_kernels : call.kernels;
   const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{kernels.c_str(), push.count}});
   commands.dispatch(graph.context().pipelines.get(row, constants), bindings, push,
                     elementwise_grid(row, graph.caps(), push.count));

@@ -8,6 +8,31 @@
 
 namespace etvk::ops {
 
+// ---- Push and specialization constants of broadcast.comp.
+
+struct BinaryPush {
+  uint32_t count;
+  uint32_t sizes[kMaxLoops - 1];
+  uint32_t a_strides[kMaxLoops];
+  uint32_t b_strides[kMaxLoops];
+  float a_number, b_number, alpha;
+};
+
+struct TernaryPush {
+  uint32_t count;
+  uint32_t sizes[kMaxLoops - 1];
+  uint32_t a_strides[kMaxLoops];
+  uint32_t b_strides[kMaxLoops];
+  uint32_t c_strides[kMaxLoops];
+};
+
+// Forms of an operand in the shader.
+constexpr uint32_t kEach = 0;
+constexpr uint32_t kRepeated = 1;
+constexpr uint32_t kNumber = 2;
+
+// ---- Loops.
+
 // The sizes of a and b broadcast against each other; throws kInvalidProgram naming `op` where they
 // cannot be.
 Sizes broadcast_sizes(const std::string& op, const Sizes& a, const Sizes& b);

@@ -14,20 +14,6 @@ namespace etvk::ops {
 
 namespace {
 
-struct QuantizePush {
-  uint32_t count;
-  float inv_scale;
-  int32_t zero_point;
-  int32_t quant_min;
-  int32_t quant_max;
-};
-
-struct DequantizePush {
-  uint32_t count;
-  float scale;
-  int32_t zero_point;
-};
-
 void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DType x_dtype,
                  ValueId y, DType y_dtype) {
   ETVK_CHECK(graph.dtype(x) == x_dtype && graph.dtype(y) == y_dtype, kInvalidProgram,

@@ -1,4 +1,4 @@
-// Adds a quantize node to a graph; used by ops that quantize an input of theirs.
+// Quantizing: adds a quantize node to a graph, for ops that quantize an input of theirs.
 #pragma once
 
 #include <string>
@@ -13,6 +13,21 @@ struct QuantizeParams {
   int32_t zero_point = 0;
   int32_t quant_min = -128;
   int32_t quant_max = 127;
+};
+
+// Push constants of quantize_per_tensor.comp and dequantize_per_tensor.comp.
+struct QuantizePush {
+  uint32_t count;
+  float inv_scale;
+  int32_t zero_point;
+  int32_t quant_min;
+  int32_t quant_max;
+};
+
+struct DequantizePush {
+  uint32_t count;
+  float scale;
+  int32_t zero_point;
 };
 
 // fl32(1 / scale); throws kNotSupported naming `op` when a float32 cannot hold it normally.

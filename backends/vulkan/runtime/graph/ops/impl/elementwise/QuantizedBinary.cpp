@@ -2,6 +2,8 @@
 //   g = (a - a_zero_point) * fl32(a_scale) OP (b - b_zero_point) * fl32(b_scale)
 //   y = clamp(round_half_even(g * fl32(1 / output_scale)) + output_zero_point, quant_min,
 //   quant_max)
+#include "graph/ops/impl/elementwise/QuantizedBinary.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -29,22 +31,13 @@ constexpr const char* kElements = "q8ta_binary";
 constexpr const char* kWords = "q8ta_binary_words";
 constexpr const char* kGroups = "q8ta_binary_groups";
 
-struct BinaryPush {
-  uint32_t count;
-  float a_scale, b_scale, inv_output_scale;
-  int32_t a_zero_point, b_zero_point, output_zero_point, quant_min, quant_max;
-  uint32_t sizes[kMaxLoops - 1];
-  uint32_t a_strides[kMaxLoops];
-  uint32_t b_strides[kMaxLoops];
-};
-
 struct BinaryArgs {
   std::string op;
   ValueId a = -1;
   ValueId b = -1;
   ValueId y = -1;
   uint32_t operation = 0;
-  BinaryPush push{};
+  QuantizedBinaryPush push{};
 };
 
 // Scale and zero point of an operand.
@@ -60,7 +53,7 @@ void read_quantization(const OpArgs& args, const char* scale_name, const char* z
 
 BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   BinaryArgs binary;
-  BinaryPush& push = binary.push;
+  QuantizedBinaryPush& push = binary.push;
   binary.op = args.op();
   binary.a = args.tensor("a");
   read_quantization(args, "a_scale", "a_zero_point", push.a_scale, push.a_zero_point);
@@ -83,7 +76,7 @@ BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
 
 // Whether infinities can meet zeros or each other: a dequantized value is up to 255 steps from
 // zero.
-bool may_be_nan(const BinaryPush& push) {
+bool may_be_nan(const QuantizedBinaryPush& push) {
   return !std::isfinite(255.0f * push.a_scale) || !std::isfinite(255.0f * push.b_scale);
 }
 
@@ -91,7 +84,7 @@ void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
   const BinaryArgs args = read_arguments(graph, call);
   const auto record = [&graph, args](Commands& commands) {
     graph.set_sizes(args.y, broadcast_sizes(args.op, graph.sizes(args.a), graph.sizes(args.b)));
-    BinaryPush push = args.push;
+    QuantizedBinaryPush push = args.push;
     push.count = element_count(graph, args.op, args.y);
     if (push.count == 0) {
       return;
@@ -99,7 +92,7 @@ void q8ta_binary(ComputeGraph& graph, const OpArgs& call) {
     const Loops elements = broadcast_loops(graph, args.op, args.y, {args.a, args.b});
     Loops words = elements;
     Loops groups = elements;
-    const bool has_words = in_units(words, 4);
+    const bool has_words = has_kernel(graph.caps(), kWords) && in_units(words, 4);
     std::vector<ElementwiseWork> works = {{has_words ? kWords : kElements, push.count}};
     if (in_units(groups, 16)) {
       works.push_back({kGroups, push.count});

@@ -1,4 +1,6 @@
 // Functions of each element of a float32 or bool tensor: the rows of kUnaryOps.
+#include "graph/ops/impl/elementwise/Unary.h"
+
 #include "ElementwiseRows.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
@@ -9,11 +11,6 @@
 namespace etvk::ops {
 
 namespace {
-
-struct UnaryPush {
-  uint32_t count;
-  float parameters[kMostParameters];
-};
 
 float parameter(const OpArgs& args, const UnaryOp& row, uint32_t i) {
   const char* name = row.parameters[i];

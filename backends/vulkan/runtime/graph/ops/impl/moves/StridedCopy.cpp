@@ -19,20 +19,6 @@ Loops nested_as(const ComputeGraph& graph, ValueId y, const Region& region) {
   return loops;
 }
 
-struct CopyPush {
-  uint32_t count, threads, run, row_words, y_row_stride, y_offset, x_offset;
-  uint32_t sizes[kMaxLoops - 1];
-  uint32_t x_strides[kMaxLoops];
-};
-
-struct TransposePush {
-  uint32_t rows, columns, row_tiles, column_tiles, tiles;
-  uint32_t x_stride, y_stride, x_offset, last_word;
-  uint32_t batch_sizes[kMaxLoops - 3];
-  uint32_t x_batch_strides[kMaxLoops - 2];
-  uint32_t y_batch_strides[kMaxLoops - 2];
-};
-
 // A copy, in units of one or more elements.
 struct StridedCopy {
   Loops loops;
@@ -202,7 +188,8 @@ void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& o
       static_cast<uint64_t>(target.offset + (rows - 1) * target.row_stride + target.run)};
 
   const auto element_bytes = static_cast<int64_t>(dtype_bytes(graph.dtype(y)));
-  const bool in_words = element_bytes == 4 || divides(elements, 4);
+  const bool in_words =
+      element_bytes == 4 || (divides(elements, 4) && has_kernel(graph.caps(), kWords));
   const int64_t of_word = 4 / element_bytes;
   const int64_t of_group = 16 / element_bytes;
   std::vector<ElementwiseWork> works = {

@@ -11,6 +11,21 @@
 
 namespace etvk::ops {
 
+// Push constants of strided_copy.comp and transpose.comp.
+struct CopyPush {
+  uint32_t count, threads, run, row_words, y_row_stride, y_offset, x_offset;
+  uint32_t sizes[kMaxLoops - 1];
+  uint32_t x_strides[kMaxLoops];
+};
+
+struct TransposePush {
+  uint32_t rows, columns, row_tiles, column_tiles, tiles;
+  uint32_t x_stride, y_stride, x_offset, last_word;
+  uint32_t batch_sizes[kMaxLoops - 3];
+  uint32_t x_batch_strides[kMaxLoops - 2];
+  uint32_t y_batch_strides[kMaxLoops - 2];
+};
+
 // Elements of x for the dimensions of what is written.
 struct Region {
   Sizes sizes;

@@ -3,6 +3,8 @@
 //   f   = float(acc) * fl32(input_scale / count)                        divided in float64
 //   y   = clamp(round_half_even(f * fl32(1 / output_scale)) + output_zero_point,
 //               quant_min, quant_max)
+#include "graph/ops/impl/reduce/QuantizedMean.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -57,17 +59,6 @@ void check(const ComputeGraph& graph, const MeanArgs& args) {
   inverse_scale(args.op, args.input_scale);
   inverse_scale(args.op, args.output_scale);
 }
-
-struct MeanPush {
-  uint32_t count, steps;
-  float scale;
-  int32_t correction;
-  float inv_output_scale;
-  int32_t output_zero_point, quant_min, quant_max;
-  uint32_t last_word;
-  uint32_t sizes[kMaxLoops];
-  uint32_t strides[kMaxLoops];
-};
 
 void check_sum(const MeanArgs& args, int64_t count) {
   constexpr int64_t kMost = INT32_MAX / 255;  // an element is at most 255 steps from its zero point

@@ -1,5 +1,7 @@
 // float32 over some dimensions, or all: the rows of kReductionOps. Where there are few results, the
 // elements of each are divided between workgroups, whose results a second dispatch combines.
+#include "graph/ops/impl/reduce/Reduce.h"
+
 #include <algorithm>
 
 #include "ElementwiseRows.h"
@@ -12,13 +14,6 @@
 namespace etvk::ops {
 
 namespace {
-
-struct ReducePush {
-  uint32_t count, steps, part_steps;
-  float elements;
-  uint32_t sizes[kMaxLoops];
-  uint32_t strides[kMaxLoops];
-};
 
 // Results of the first of two dispatches, and the elements from which there may be two.
 constexpr uint32_t kMostPartial = 16384;

@@ -1,0 +1,15 @@
+// Push constants of unary.comp.
+#pragma once
+
+#include <cstdint>
+
+#include "graph/ops/ElementwiseTable.h"
+
+namespace etvk::ops {
+
+struct UnaryPush {
+  uint32_t count;
+  float parameters[kMostParameters];
+};
+
+}  // namespace etvk::ops

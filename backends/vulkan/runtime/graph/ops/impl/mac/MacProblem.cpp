@@ -1,0 +1,138 @@
+#include "graph/ops/impl/mac/MacProblem.h"
+
+#include <cmath>
+#include <iterator>
+#include <string>
+
+#include "Kernels.h"
+#include "graph/selfcheck/References.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr auto kRounded = static_cast<uint32_t>(ResidualMode::kRounded);
+constexpr uint32_t kResiduals = kRounded + 1;
+
+MacPush drawn_push(const std::string& activation, Random& random) {
+  MacPush push{};
+  push.input_zero_point = random.integer(-128, 127);
+  push.inv_output_scale = random.uniform(20.0f, 40.0f);
+  push.output_zero_point = random.integer(-128, 127);
+  push.quant_min = random.integer(-128, -100);
+  push.quant_max = random.integer(100, 127);
+  const bool is_clamp = activation == "clamp";
+  push.alpha = is_clamp ? -0.75f : 0.3f;
+  push.beta = is_clamp ? 1.5f : 0.0f;
+  push.residual_scale = random.uniform(0.01f, 0.05f);
+  push.residual_zero_point = random.integer(-128, 127);
+  push.own_scale = 1.0f / 32.0f;
+  push.inv_own_scale = 32.0f;
+  push.own_zero_point = random.integer(-30, 30);
+  push.own_quant_min = -120;
+  push.own_quant_max = 121;
+  return push;
+}
+
+}  // namespace
+
+MacSpecialization::MacSpecialization(const SpecializationConstants& values)
+    : x_alignment(values.at(0)),
+      n_aligned(values.at(1)),
+      activation(values.at(2)),
+      residual(values.at(3)),
+      whole_tiles(values.at(4)),
+      k_quads(values.at(5)) {}
+
+bool gives_float(const KernelRow& row) {
+  const std::string op = row.op;
+  return op.rfind("q8ta_", 0) != 0;
+}
+
+std::vector<SpecializationConstants> with_epilogues(const KernelRow& row,
+                                                    const SpecializationConstants& base) {
+  const uint32_t residuals = gives_float(row) ? 1 : kResiduals;
+  std::vector<SpecializationConstants> all;
+  const auto add = [&](uint32_t activation, uint32_t residual) {
+    all.push_back(base);
+    all.back().at(2) = activation;
+    all.back().at(3) = residual;
+  };
+  for (uint32_t residual = 0; residual < residuals; ++residual) {
+    add(0, residual);
+  }
+  for (uint32_t activation = 1; activation < std::size(kActivationNames); ++activation) {
+    add(activation, activation % residuals);
+  }
+  return all;
+}
+
+uint32_t drawn_number(uint32_t from, uint32_t to, Random& random) {
+  return from + static_cast<uint32_t>(random.below(to - from + 1));
+}
+
+MacProblem::MacProblem(const KernelRow& row, const MacSpecialization& constants, uint32_t rows,
+                       uint32_t channels, uint32_t products, Random& random)
+    : gives_float_(gives_float(row)),
+      residual_mode_(constants.residual),
+      activation_(kActivationNames[constants.activation]),
+      channels_(channels),
+      push_(drawn_push(activation_, random)),
+      residual_(size_t{rows} * channels) {
+  // Results of some ones.
+  const float spread = 74.0f * 74.0f * std::sqrt(static_cast<float>(products));
+  for (uint32_t n = 0; n < channels; ++n) {
+    scales_.push_back(random.uniform(0.5f, 1.5f) / spread);
+    bias_.push_back(random.uniform(-1.0f, 1.0f));
+  }
+  random.fill(residual_);
+}
+
+float MacProblem::with_residual(float f, int8_t residual) const {
+  if (residual_mode_ == kRounded) {
+    const int8_t q = quantized(f, push_.inv_own_scale, push_.own_zero_point, push_.own_quant_min,
+                               push_.own_quant_max);
+    f = static_cast<float>(q - push_.own_zero_point) * push_.own_scale;
+  }
+  const float addend =
+      static_cast<float>(residual - push_.residual_zero_point) * push_.residual_scale;
+  return f + addend;
+}
+
+void MacProblem::add(int32_t sum) {
+  const size_t at = limits_.size();
+  const size_t n = at % channels_;
+  const float product = static_cast<float>(sum) * scales_[n];
+  const Activated result = activated(activation_, product + bias_[n], push_.alpha, push_.beta);
+  if (gives_float_) {
+    real_.push_back(result.value);
+    limits_.push_back(result.is_exact ? 0.0f : float_limit(result.value));
+    return;
+  }
+  const float f = residual_mode_ == 0 ? result.value : with_residual(result.value, residual_[at]);
+  y_.push_back(quantized(f, push_.inv_output_scale, push_.output_zero_point, push_.quant_min,
+                         push_.quant_max));
+  // A step of the layer's own result is up to 40 / 32 of a step of the output.
+  limits_.push_back(result.is_exact ? 0.0f : residual_mode_ == kRounded ? 2.0f : 1.0f);
+}
+
+void MacProblem::bind_to(Problem& problem, const std::vector<int8_t>& x,
+                         const std::vector<int8_t>& weights,
+                         const std::vector<int32_t>& weight_sums) const {
+  if (gives_float_) {
+    problem.bind_output(real_);
+  } else {
+    problem.bind_output(y_);
+  }
+  problem.bind(x);
+  problem.bind(weights);
+  problem.bind(weight_sums);
+  problem.bind(scales_);
+  problem.bind(bias_);
+  if (!gives_float_) {
+    problem.bind(residual_);
+  }
+  problem.limits = limits_;
+}
+
+}  // namespace etvk::ops

@@ -1,0 +1,66 @@
+// What the problems of linear layers and convolutions share: their numbers, and what becomes of the
+// sum of the products of each element.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graph/ops/impl/mac/MacDispatch.h"
+#include "graph/selfcheck/Problem.h"
+
+namespace etvk::ops {
+
+// The specialization constants that the kernels of all layers begin with.
+struct MacSpecialization {
+  explicit MacSpecialization(const SpecializationConstants& values);
+
+  uint32_t x_alignment, n_aligned, activation, residual, whole_tiles, k_quads;
+};
+
+bool gives_float(const KernelRow& row);  // else int8
+
+// Each activation, beside `base` with each residual that the row takes.
+std::vector<SpecializationConstants> with_epilogues(const KernelRow& row,
+                                                    const SpecializationConstants& base);
+
+uint32_t drawn_number(uint32_t from, uint32_t to, Random& random);  // both included
+
+// Rows or columns for a tile of so many: it, and a part of a second one that is small where tiles
+// are large, so that a problem stays one.
+inline uint32_t drawn_edge(uint32_t tile, Random& random) {
+  return tile + drawn_number(1, std::min(tile, 24u), random);
+}
+
+class MacProblem {
+ public:
+  // Of `rows` rows of `channels` elements, each the sum of `products` products.
+  MacProblem(const KernelRow& row, const MacSpecialization& constants, uint32_t rows,
+             uint32_t channels, uint32_t products, Random& random);
+
+  // All but M, N, K and w_stride_words.
+  const MacPush& push() const { return push_; }
+  // The next element, row by row; `sum` is exact, the zero point taken off x.
+  void add(int32_t sum);
+  // All bindings; the weights as the kernel reads them, and their sums by channel.
+  void bind_to(Problem& problem, const std::vector<int8_t>& x, const std::vector<int8_t>& weights,
+               const std::vector<int32_t>& weight_sums) const;
+
+ private:
+  float with_residual(float f, int8_t residual) const;
+
+  bool gives_float_;
+  uint32_t residual_mode_;
+  std::string activation_;
+  uint32_t channels_;
+  MacPush push_{};
+  std::vector<float> scales_;
+  std::vector<float> bias_;
+  std::vector<int8_t> residual_;
+  std::vector<float> real_;  // y, if it is float32
+  std::vector<int8_t> y_;    // else
+  std::vector<float> limits_;
+};
+
+}  // namespace etvk::ops

@@ -1,0 +1,42 @@
+// A tensor that is reduced over some loops, for problems of the kernels that do so.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graph/ops/impl/Loops.h"
+#include "graph/selfcheck/DrawnLoops.h"
+#include "graph/selfcheck/Random.h"
+
+namespace etvk::ops {
+
+// The specialization constants that q8ta_mean.comp and reduce.comp begin with.
+struct ReductionConstants {
+  uint32_t kept, reduced, lanes, along_rows, whole_groups;
+};
+
+// Each number of loops, and on rows of `workgroup_size` threads each number of lanes.
+std::vector<ReductionConstants> all_reductions(uint32_t workgroup_size);
+
+// Loops and their strides in x, which is contiguous.
+struct DrawnReduction {
+  // At least `results` results; more of a result's elements than all lanes take in one step.
+  DrawnReduction(const ReductionConstants& constants, uint32_t results, uint32_t step_elements,
+                 Random& random);
+
+  uint32_t count() const { return steps_of(kept); }
+  uint32_t reduced_count() const { return steps_of(reduced); }
+  uint32_t x_count() const { return count() * reduced_count(); }
+  // Of element `i` of result `result`.
+  uint64_t x_at(uint32_t result, uint32_t i) const;
+  void fill(uint32_t (&sizes)[kMaxLoops], uint32_t (&strides)[kMaxLoops]) const;
+  std::string text() const;
+
+  LoopSizes kept;
+  LoopSizes reduced;
+  LoopSizes kept_strides;
+  LoopSizes reduced_strides;
+};
+
+}  // namespace etvk::ops

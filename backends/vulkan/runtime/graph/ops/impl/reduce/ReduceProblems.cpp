@@ -1,0 +1,119 @@
+// Problems of reduce.comp: each reduction of the table, in one dispatch and as the first of two.
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <set>
+
+#include "ElementwiseRows.h"
+#include "graph/ops/impl/reduce/DrawnReduction.h"
+#include "graph/ops/impl/reduce/Reduce.h"
+#include "graph/selfcheck/FloatReferences.h"
+#include "graph/selfcheck/Problem.h"
+#include "graph/selfcheck/References.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr uint32_t kGroups = 2;
+constexpr uint32_t kParts = 3;
+
+// The specialization constants behind those of the loops.
+struct Function {
+  uint32_t code, is_compensated, finishes;
+};
+
+SpecializationConstants with(const ReductionConstants& loops, const Function& function) {
+  return {loops.kept,
+          loops.reduced,
+          loops.lanes,
+          loops.along_rows,
+          loops.whole_groups,
+          function.code,
+          function.is_compensated,
+          function.finishes};
+}
+
+std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
+  std::set<uint32_t> codes;
+  std::vector<Function> functions;
+  for (const ReductionOp& op : kReductionOps) {
+    if (codes.insert(op.code).second) {
+      functions.push_back({op.code, op.is_compensated ? 1u : 0u, 1});
+      if (row.tile_k > 1) {  // it divides the elements of a result into parts
+        functions.push_back({op.code, op.is_compensated ? 1u : 0u, 0});
+      }
+    }
+  }
+  std::vector<SpecializationConstants> all;
+  const std::vector<ReductionConstants> loops = all_reductions(row.workgroup_size);
+  for (size_t i = 0; i < loops.size(); ++i) {
+    all.push_back(with(loops[i], functions[i % functions.size()]));
+  }
+  for (const Function& function : functions) {
+    all.push_back(with({1, 1, 8, 1, 0}, function));
+    all.push_back(with({2, 1, 4, 0, 1}, function));
+  }
+  return all;
+}
+
+const ReductionOp& op_of(uint32_t code) {
+  const auto* op = std::find_if(std::begin(kReductionOps), std::end(kReductionOps),
+                                [code](const ReductionOp& one) { return one.code == code; });
+  ETVK_CHECK(op != std::end(kReductionOps), kInternal, "reduce: no function has code " << code);
+  return *op;
+}
+
+Problem make(const KernelRow& row, const SpecializationConstants& values, Random& random) {
+  const ReductionConstants constants{values.at(0), values.at(1), values.at(2), values.at(3),
+                                     values.at(4)};
+  const Function function{values.at(5), values.at(6), values.at(7)};
+  const bool along_rows = constants.along_rows != 0;
+  const bool whole = constants.whole_groups != 0;
+  const uint32_t step_elements = along_rows && whole ? 4 : 1;
+  const uint32_t unit_results = !along_rows && whole ? 4 : 1;
+  const uint32_t parts = function.finishes != 0 ? 1 : kParts;
+  const uint32_t teams = row.workgroup_size / constants.lanes;
+  const DrawnReduction x(constants, teams * unit_results * 5 / 4 + 1, step_elements * parts,
+                         random);
+  std::vector<float> elements;
+  for (uint32_t i = 0; i < x.x_count(); ++i) {
+    elements.push_back(random.uniform(-10.0f, 10.0f));
+  }
+  ReducePush push{};
+  push.count = x.count();
+  push.steps = x.reduced_count() / step_elements;
+  push.part_steps = (push.steps + parts - 1) / parts;
+  push.elements = static_cast<float>(x.reduced_count());
+  x.fill(push.sizes, push.strides);
+
+  const ReductionReference reference = float_reference(op_of(function.code));
+  const uint32_t part_elements = push.part_steps * step_elements;
+  std::vector<float> y;
+  Problem problem;
+  for (uint32_t part = 0; part < parts; ++part) {
+    for (uint32_t result = 0; result < push.count; ++result) {
+      double all = reference.start;
+      const uint32_t end = std::min((part + 1) * part_elements, x.reduced_count());
+      for (uint32_t i = part * part_elements; i < end; ++i) {
+        all = reference.combine(all, elements[x.x_at(result, i)]);
+      }
+      y.push_back(
+          static_cast<float>(function.finishes != 0 ? reference.finish(all, push.elements) : all));
+      problem.limits.push_back(float_limit(y.back()));
+    }
+  }
+  problem.text = x.text();
+  problem.bind_output(y);
+  problem.bind(elements);
+  problem.set_push(push);
+  problem.groups = {kGroups, parts, 1};
+  return problem;
+}
+
+const RegisterProblems registered({{"reduce", all_constants, make}});
+
+}  // namespace
+
+}  // namespace etvk::ops
