@@ -5,6 +5,7 @@
 #include "graph/ComputeGraph.h"
 #include "graph/OpRegistry.h"
 #include "graph/ops/impl/moves/View.h"
+#include "vk/Error.h"
 
 namespace etvk::testing {
 
@@ -13,6 +14,9 @@ namespace {
 using Sizes = std::vector<int64_t>;
 
 void to_channels_last(ComputeGraph& graph, const OpArgs& args) {
+  const size_t rank = graph.dims(args.tensor("x")).size();
+  ETVK_CHECK(rank == 3 || rank == 4, kInvalidProgram,
+             args.op() << ": x must have 3 or 4 dimensions, got " << rank);
   ops::add_view(graph, args.op(), args.tensor("x"), args.output(), [](Sizes sizes) {
     std::rotate(sizes.begin() + 1, sizes.end() - 1, sizes.end());
     return sizes;
