@@ -40,7 +40,7 @@ class Row:
         kernels: that its dispatches ran.
         outputs: shapes of its results.
         moved_bytes: read and written on the GPU; 0 where it is not known.
-        operations: multiplications and additions of a matrix product, 0 for others.
+        operations: multiplications and additions of a matrix product or convolution, 0 for others.
         start_us: since the execution's start, in the first execution.
         times_us: of each execution.
     """
@@ -155,7 +155,6 @@ def _row(event: ProfileEvent, whole: ProfileEvent, us: float) -> Row:
     if not _is_delegates(event):
         return Row(event.name or "", "cpu", None, start_us=start_us)
     told = _told(event)
-    inputs, outputs = told.get("inputs", []), told.get("outputs", [])
     # An op has a number for a name in the ETDump.
     name = told.get("op") or event.delegate_debug_id_str or str(event.delegate_debug_id_int)
     return Row(
@@ -163,18 +162,8 @@ def _row(event: ProfileEvent, whole: ProfileEvent, us: float) -> Row:
         "gpu" if "op" in told else "host",
         event.instruction_id,
         tuple(told.get("kernels", ())),
-        tuple(map(tuple, outputs)),
+        tuple(map(tuple, told.get("outputs", ()))),
         told.get("bytes", 0),
-        _operations(name, inputs, outputs),
+        told.get("operations", 0),
         start_us,
     )
-
-
-def _operations(name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
-    """2 * M * N * K of a linear: each of its outputs is a sum of K products."""
-    if "linear" not in name or not inputs or not inputs[0] or not outputs:
-        return 0
-    count = 2 * inputs[0][-1]
-    for size in outputs[0]:
-        count *= size
-    return int(count)

@@ -40,7 +40,7 @@ std::string metadata_of(const OpTime& time) {
     json << (i == 0 ? "" : ", ") << json_quoted(time.kernels[i]);
   }
   json << "], \"inputs\": " << json_of(time.inputs) << ", \"outputs\": " << json_of(time.outputs)
-       << ", \"bytes\": " << time.bytes << "}";
+       << ", \"bytes\": " << time.bytes << ", \"operations\": " << time.operations << "}";
   return json.str();
 }
 

@@ -50,6 +50,7 @@ std::vector<OpTime> op_times(const std::vector<StepTime>& steps, const std::vect
       times.back().kernels.emplace_back(step.row->name);
     }
     times.back().bytes += step.bytes;
+    times.back().operations += step.operations;
     times.back().end_us = step.end_us;
   }
   return times;

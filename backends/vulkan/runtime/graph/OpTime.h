@@ -18,8 +18,9 @@ struct OpTime {
   std::vector<std::string> kernels;
   std::vector<std::vector<int64_t>> inputs;  // sizes of the tensors that it reads and writes
   std::vector<std::vector<int64_t>> outputs;
-  uint64_t bytes = 0;     // that its kernels read and write, each binding counted once
-  double start_us = 0.0;  // since the first command's start
+  uint64_t bytes = 0;       // that its kernels read and write, each binding counted once
+  uint64_t operations = 0;  // of a matrix product or convolution: 2 * M * N * K
+  double start_us = 0.0;    // since the first command's start
   double end_us = 0.0;
 };
 

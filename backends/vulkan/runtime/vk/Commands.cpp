@@ -117,7 +117,8 @@ void Commands::dispatch(const Pipeline& pipeline, const std::vector<Binding>& bi
                     groups,
                     {},
                     owner_,
-                    touched});
+                    touched,
+                    0});
   kernels_.emplace_back(row.name);
 }
 
@@ -144,7 +145,7 @@ void Commands::copy(std::vector<Copy> copies) {
     ETVK_CHECK(one.from.size_bytes == one.to.size_bytes, kInternal,
                "a copy of " << one.from.size_bytes << " bytes to " << one.to.size_bytes);
   }
-  steps_.push_back({nullptr, {}, {}, {}, std::move(copies), owner_, bytes});
+  steps_.push_back({nullptr, {}, {}, {}, std::move(copies), owner_, bytes, 0});
 }
 
 std::vector<const Pipeline*> Commands::pipelines() const {
@@ -323,7 +324,7 @@ std::vector<StepTime> Commands::step_times() const {
     const Step& step = steps_[i];
     const double end_us = start_us + us[i];
     times.push_back({step.owner, step.pipeline == nullptr ? nullptr : &step.pipeline->row(),
-                     step.bytes, start_us, end_us});
+                     step.bytes, step.operations, start_us, end_us});
     start_us = end_us;
   }
   return times;

@@ -38,6 +38,7 @@ struct StepTime {
   uint32_t owner = 0;              // that was set when it was added
   const KernelRow* row = nullptr;  // null: copies
   uint64_t bytes = 0;              // that it reads and writes, each binding counted once
+  uint64_t operations = 0;         // multiplications and additions that it was said to make
   double start_us = 0.0;           // since the first command's start
   double end_us = 0.0;
 };
@@ -63,6 +64,8 @@ class Commands {
                 WorkgroupCount groups) {
     dispatch(pipeline, bindings, &push, sizeof(push), groups);
   }
+  // Of the last dispatch, for StepTime.
+  void count_operations(uint64_t operations) { steps_.back().operations += operations; }
   // In any order: none of them reads or writes what another one writes.
   void copy(std::vector<Copy> copies);
   // Records for the driver, when all of pipelines() have been created. Device writes become visible
@@ -98,6 +101,7 @@ class Commands {
     std::vector<Copy> copies;
     uint32_t owner = 0;
     uint64_t bytes = 0;
+    uint64_t operations = 0;
   };
 
   void check_binding(const KernelRow& row, const Binding& binding) const;

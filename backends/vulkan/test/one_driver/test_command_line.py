@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import json
+import math
 import os
 import re
 import subprocess
@@ -138,7 +139,9 @@ def test_profile(call, mlp: Path, tmp_path: Path) -> None:
     rows = described["rows"]
     layers = [row for row in rows if row["op"] == "et_vk.q8ta_linear.default"]
     assert [row["outputs"] for row in layers] == [[[5, 128]], [[5, 96]], [[5, 10]]]
-    assert all(row["tops"] > 0 and row["gb_per_s"] > 0 and row["kernels"] for row in layers)
+    assert all(row["gb_per_s"] > 0 and row["kernels"] for row in layers)
+    counted = [row["tops"] * row["us"] * 1e6 for row in layers]
+    assert counted == pytest.approx([2 * 5 * k * n for k, n in ((64, 128), (128, 96), (96, 10))])
     assert sum(row["us"] for row in rows) <= 1.1 * described["median_us"]
     assert sum(described["sums_us"].values()) == pytest.approx(sum(row["us"] for row in rows))
     assert described["executions"] == 3
@@ -236,6 +239,23 @@ def run_command(*arguments: object, **environment: str) -> subprocess.CompletedP
         env=os.environ | environment,
         capture_output=True,
         text=True,
+    )
+
+
+def test_operations_of_convolutions(call, tmp_path: Path) -> None:
+    """2 * K for each element of the result, where K is what PyTorch's weights say."""
+    path = tmp_path / "convolutions.pte"
+    path.write_bytes(pte_bytes("conv_separable"))
+    rows = json.loads(call("profile", path, "--repeat", "2", "--json"))["rows"]
+    counted = [row["tops"] * row["us"] * 1e6 for row in rows if "conv" in row["op"]]
+    kernels = [
+        one.weight[0].numel()
+        for one in CASES["conv_separable"].build().modules()
+        if isinstance(one, torch.nn.Conv2d)
+    ]
+    results = [math.prod(row["outputs"][0]) for row in rows if "conv" in row["op"]]
+    assert counted == pytest.approx(
+        [2 * size * k for size, k in zip(results, kernels, strict=True)]
     )
 
 

@@ -85,6 +85,7 @@ void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convoluti
                    static_cast<uint64_t>(graph.numel(mac.x))),
       push,
       {static_cast<uint32_t>(std::min<uint64_t>(groups, graph.caps().max_workgroup_count)), 1, 1});
+  commands.count_operations(2 * outputs * push.mac.K);
 }
 
 void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
@@ -107,6 +108,7 @@ void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution
                     mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
                                  static_cast<uint64_t>(graph.numel(mac.x))),
                     push, grid);
+  commands.count_operations(2 * groups * push.mac.M * push.mac.N * push.mac.K);
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& arg
   const auto bindings =
       mac_bindings(graph, args, constants, push.M, push.N, uint64_t{push.M} * push.K);
   commands.dispatch(pipeline, bindings, push, linear_grid(row, push.M, push.N));
+  commands.count_operations(2 * uint64_t{push.M} * push.N * push.K);
 }
 
 }  // namespace etvk::ops
