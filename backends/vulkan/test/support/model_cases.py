@@ -848,7 +848,7 @@ def _arithmetic_cases() -> Iterator[ModelCase]:
 def _convolution_cases() -> Iterator[ModelCase]:
     def case(
         name: str, build: Callable[[], nn.Module], shape: tuple[int, ...], *ops: str, **kw: Any
-    ):  # type: ignore[no-untyped-def]
+    ) -> ModelCase:
         chains = ((QUANTIZE, *ops, DEQUANTIZE),)
         return ModelCase(f"conv_{name}", build, (shape,), chains, **kw)
 
