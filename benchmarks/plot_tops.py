@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-#ExecuTorch 1.5's own q8ta_linear on an NVIDIA H200(docs / benchmarks.md) : (M, K = N) to us.
+# ExecuTorch 1.5's own q8ta_linear on an NVIDIA H200 (docs/benchmarks.md): (M, K = N) to us.
 STOCK_DEVICE = "NVIDIA H200"
 STOCK_US = {(256, 2048): 142.0, (512, 2048): 179.0, (1024, 2048): 331.0}
 
@@ -176,10 +176,12 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[2048, 4096], help="of K = N")
     args = parser.parse_args()
     try:
-        args
-.output.write_text(draw(json.loads(args.results.read_text()), args.sizes))
-        except(OSError, ValueError, KeyError) as error
-    : print(f "plot_tops.py: {args.results}: {error}", file = sys.stderr) return 1 return 0
+        args.output.write_text(draw(json.loads(args.results.read_text()), args.sizes))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"plot_tops.py: {args.results}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
-      if __name__
-    == "__main__" : sys.exit(main())
+
+if __name__ == "__main__":
+    sys.exit(main())
