@@ -230,10 +230,3 @@ def test_the_command_where_all_is_right(capsys: pytest.CaptureFixture[str]) -> N
     assert "no kernel has this in its name" in capsys.readouterr().err
     assert main(["check", "--runs", "0"]) == 1
     assert "--runs 0: expected at least 1" in capsys.readouterr().err
-
-
-@pytest.mark.all
-def test_every_kernel_is_right() -> None:
-    """In all variants; on the other drivers several_drivers/ runs it."""
-    result = check("--runs", "4")
-    assert result.returncode == 0, result.stdout + result.stderr
