@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <system_error>
-#include <thread>
-#include <vector>
+
+#include "ParallelFor.h"
 
 namespace etvk {
 
@@ -13,31 +12,22 @@ namespace {
 
 // Below, starting a thread costs more than it saves.
 constexpr size_t kBytesPerThread = size_t{2} << 20;
-constexpr size_t kMaxThreads = 8;
+constexpr size_t kMostParts = 8;
 
 }  // namespace
 
 void parallel_copy(void* to, const void* from, size_t size_bytes) {
-  const size_t cores = std::max(1u, std::thread::hardware_concurrency());
-  const size_t count = std::min({size_bytes / kBytesPerThread, cores, kMaxThreads});
   auto* target = static_cast<uint8_t*>(to);
   const auto* source = static_cast<const uint8_t*>(from);
-  size_t begin = 0;
-  std::vector<std::thread> threads;
-  threads.reserve(count);
-  try {
-    for (size_t i = 1; i < count; ++i) {
-      const size_t end = size_bytes / count * i / 64 * 64;
-      threads.emplace_back([=] { std::memcpy(target + begin, source + begin, end - begin); });
-      begin = end;
-    }
-  } catch (const std::system_error&) {
-    // No more threads are to be had: this one does the rest.
-  }
-  std::memcpy(target + begin, source + begin, size_bytes - begin);
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
+  const size_t parts = std::clamp<size_t>(size_bytes / kBytesPerThread, 1, kMostParts);
+  // Parts begin at cache lines.
+  const auto begin_of = [=](size_t i) {
+    return i == parts ? size_bytes : size_bytes / parts * i / 64 * 64;
+  };
+  parallel_for(parts, [&](size_t i) {
+    const size_t begin = begin_of(i);
+    std::memcpy(target + begin, source + begin, begin_of(i + 1) - begin);
+  });
 }
 
 }  // namespace etvk

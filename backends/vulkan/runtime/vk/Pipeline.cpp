@@ -4,6 +4,7 @@
 #include <sstream>
 #include <unordered_set>
 
+#include "ParallelFor.h"
 #include "vk/Error.h"
 #include "vk/PipelineFile.h"
 
@@ -168,13 +169,18 @@ void PipelineCache::create(const std::vector<const Pipeline*>& wanted) {
         std::make_unique<CreateInfo>(device_, one->row_, one->constants_, one->layout()));
     infos.push_back(parts.back()->info());
   }
+  // A driver compiles those of one call one after another.
   std::vector<VkPipeline> created(missing.size(), VK_NULL_HANDLE);
-  const VkResult result = device_.api().vkCreateComputePipelines(
-      device_.handle(), driver_cache_.get(), static_cast<uint32_t>(infos.size()), infos.data(),
-      nullptr, created.data());
+  std::vector<VkResult> results(missing.size(), VK_SUCCESS);
+  parallel_for(missing.size(), [&](size_t i) {
+    results[i] = device_.api().vkCreateComputePipelines(device_.handle(), driver_cache_.get(), 1,
+                                                        &infos[i], nullptr, &created[i]);
+  });
+  VkResult result = VK_SUCCESS;
   std::ostringstream failed;
   for (size_t i = 0; i < missing.size(); ++i) {
     if (created[i] == VK_NULL_HANDLE) {
+      result = results[i];
       failed << " " << missing[i]->row_.name;
       continue;
     }

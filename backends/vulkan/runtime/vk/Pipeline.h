@@ -44,7 +44,7 @@ class PipelineCache {
 
   // Names a pipeline; compiles nothing.
   const Pipeline& get(const KernelRow& row, const std::vector<uint32_t>& constants);
-  // Creates those of `wanted`, all from get(), that do not exist yet, in one call to the driver.
+  // Creates those of `wanted`, all from get(), that do not exist yet, by several threads.
   // Throws when some fail, naming them; the others are kept.
   void create(const std::vector<const Pipeline*>& wanted);
 
