@@ -1,5 +1,5 @@
 // Ops that move elements, of types of one or four bytes: permute, transpose, slice, select, expand
-// and cat. And the test ops of OrderOps.h, which mean moves and are aliases.
+// and cat. And the test ops of OrderOps.h, which mean moves and are aliases, so of any type.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -23,6 +23,12 @@ void check_movable(const Tensor& x) {
   }
 }
 
+const Tensor& movable(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  check_movable(x);
+  return x;
+}
+
 // Elements of a contiguous tensor that one step of each dimension is.
 Sizes strides_of(const Sizes& sizes) {
   Sizes strides(sizes.size(), 1);
@@ -34,7 +40,6 @@ Sizes strides_of(const Sizes& sizes) {
 
 // y of these sizes, with y[i0, i1, ...] = x[offset + i0 * strides[0] + i1 * strides[1] + ...].
 Tensor gather(const Tensor& x, const Sizes& sizes, const Sizes& strides, int64_t offset) {
-  check_movable(x);
   Tensor y = zeros(x.dtype, sizes);
   y.accuracy = x.accuracy;
   const size_t bytes = dtype_bytes(x.dtype);
@@ -62,7 +67,7 @@ Tensor permuted(const Tensor& x, const std::vector<size_t>& dims) {
 }
 
 Result permute(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("self");
+  const Tensor& x = movable(arguments);
   std::vector<size_t> dims;
   for (int64_t dim : arguments.fixed_integers("dims")) {
     dims.push_back(wrap_dim(dim, x.sizes.size()));
@@ -77,7 +82,7 @@ Result permute(const Arguments& arguments) {
 }
 
 Result transpose(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("self");
+  const Tensor& x = movable(arguments);
   std::vector<size_t> dims(x.sizes.size());
   std::iota(dims.begin(), dims.end(), size_t{0});
   std::swap(dims[arguments.dim("dim0", dims.size())], dims[arguments.dim("dim1", dims.size())]);
@@ -90,7 +95,7 @@ int64_t position(int64_t value, int64_t size) {
 }
 
 Result slice(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("self");
+  const Tensor& x = movable(arguments);
   const size_t dim = arguments.dim("dim", x.sizes.size());
   const int64_t size = x.sizes[dim];
   const int64_t start = position(arguments.optional_symint("start").value_or(0), size);
@@ -111,7 +116,7 @@ Result slice(const Arguments& arguments) {
 }
 
 Result select(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("self");
+  const Tensor& x = movable(arguments);
   const size_t dim = arguments.dim("dim", x.sizes.size());
   const int64_t size = x.sizes[dim];
   const int64_t index = arguments.symint("index");
@@ -127,7 +132,7 @@ Result select(const Arguments& arguments) {
 }
 
 Result expand(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("self");
+  const Tensor& x = movable(arguments);
   Sizes sizes = arguments.integers("size");
   if (sizes.size() < x.sizes.size()) {
     throw Meaningless("an expand to fewer dimensions");
