@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +19,17 @@ DEPTHWISE_ROWS = ("q8ta_conv2d_dw", "conv2d_dw_q8ta_q8csw")
 BOUNDED = "et_vk.q8ta_conv2d.bounded"
 
 
+# Compiles each variant for a second or more: there, of the forms of an op only two.
+SLOW_DRIVER = os.environ.get("ETVK_TEST_DRIVER") == "swiftshader"
+
+
 def check_all(rng: np.random.Generator, conv: cases.Convolution) -> None:
     """In all forms that the ops have."""
     check(conv)
-    check_floats(conv)
     residual = cases.random_residual(rng, conv)
-    check_residual(conv, replace(residual, own=None))
+    if not SLOW_DRIVER:
+        check_floats(conv)
+        check_residual(conv, replace(residual, own=None))
     check_residual(conv, replace(residual, own=(conv.output_scale * 0.7, -3)))
 
 
@@ -178,7 +184,8 @@ def test_extremes(x: int, w: int, zero_point: int) -> None:
         conv.weights[:] = w
         conv.input_zero_point = zero_point
         check(conv)
-        check_floats(conv)
+        if not SLOW_DRIVER:
+            check_floats(conv)
 
 
 # ---- Sizes.

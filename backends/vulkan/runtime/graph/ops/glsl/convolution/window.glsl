@@ -15,6 +15,11 @@
 
 #include "quantize_and_pack.glsl"
 
+// CPU drivers compile straight code much longer than a loop.
+#ifndef WINDOW_LOOP
+#define WINDOW_LOOP [[unroll]]
+#endif
+
 const uint WINDOW_TAPS = 0;        // a run for each tap
 const uint WINDOW_ROWS = 1;        // a run for each row of the window
 const uint WINDOW_TRANSPOSED = 2;  // a run for each tap, of which some meet no pixel of x
@@ -120,10 +125,11 @@ uvec4 load_x_quad(XRow row, uint kq) {
     const uvec4 quad = x_quads[is_in ? (row.image + place.x * row_bytes() + place.y) >> 4 : 0];
     return mix(uvec4(zero_word()), quad, bvec4(is_in));
   }
-  uvec4 quad;
-  [[unroll]] for (uint i = 0; i < 4; ++i) {
+  // Each word comes in behind, so that no vector is indexed by a variable where this is a loop.
+  uvec4 quad = uvec4(0);
+  WINDOW_LOOP for (uint i = 0; i < 4; ++i) {
     const ivec2 place = run_place(row, run);
-    quad[i] = load_image_word(row, place.x, place.y + int(at));
+    quad = uvec4(quad.yzw, load_image_word(row, place.x, place.y + int(at)));
     at += 4;
     if (at == p.run_bytes) {
       at = 0;

@@ -35,6 +35,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 
+#define WINDOW_LOOP [[dont_unroll]]
 #include "linear/linear_io.glsl"
 #include "quantize_and_pack.glsl"
 #include "linear/linear_epilogue.glsl"
