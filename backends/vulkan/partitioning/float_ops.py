@@ -116,6 +116,8 @@ def _number_problem(node: Node, row: Row, arguments: Mapping[str, Any]) -> str |
             return f"{name} is computed at run time; give {op_name(node)} a number or a tensor"
         if isinstance(value, (complex, torch.SymInt, torch.SymFloat)):
             return f"{name} is {value!r}; give {op_name(node)} a real number"
+        if isinstance(row, Binary) and isinstance(value, float) and 0 < abs(value) < 2.0**-126:
+            return f"{name} is {value!r}, a subnormal float32, which devices may take for zero"
     parameters = row.parameters if isinstance(row, Unary) else ()
     for name, default in parameters:
         if default is None and arguments[name] is None:

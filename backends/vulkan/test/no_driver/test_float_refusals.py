@@ -71,6 +71,12 @@ CASES: dict[str, tuple[Callable[..., Any], torch.Tensor, str, str]] = {
     ),
     "strided": (torch.exp, FLOAT.t(), "exp.default", "it is not contiguous; call contiguous()"),
     "empty": (torch.exp, torch.zeros(2, 0), "exp.default", "it is empty; leave it out"),
+    "subnormal": (
+        lambda x: torch.remainder(x, 1e-40),
+        FLOAT,
+        "remainder.Scalar",
+        "other is 1e-40, a subnormal float32, which devices may take for zero",
+    ),
     "rank": (torch.exp, torch.zeros((1,) * 9), "exp.default", "it has 9 dimensions, more than 8"),
 }
 

@@ -1,6 +1,7 @@
 // Functions of two tensors, or of a tensor and a number, and of three tensors, with NumPy's
 // broadcasting: the rows of kBinaryOps and kTernaryOps.
 #include <algorithm>
+#include <cmath>
 
 #include "ElementwiseRows.h"
 #include "graph/ComputeGraph.h"
@@ -85,17 +86,26 @@ void add_broadcast_node(ComputeGraph& graph, const BroadcastCall& call, const Pu
   graph.add_node({call.op, tensors_of(call), {call.y}, record});
 }
 
+float number(const OpArgs& args, const char* name) {
+  const auto value = static_cast<float>(args.scalar(name));
+  // 0 divided by it would be no number then.
+  ETVK_CHECK(std::fpclassify(value) != FP_SUBNORMAL, kNotSupported,
+             args.op() << ": " << name << " is " << value
+                       << ", a subnormal float32, which devices may take for zero");
+  return value;
+}
+
 void binary(ComputeGraph& graph, const OpArgs& args) {
   const BinaryOp& row = row_of(kBinaryOps, args);
   BinaryPush push{};
   BroadcastCall call{args.op(), "binary", row.code, {kNoTensor, kNoTensor}, args.output()};
   if (row.a_is_number) {
-    push.a_number = static_cast<float>(args.scalar("self"));
+    push.a_number = number(args, "self");
   } else {
     call.operands[0] = args.tensor("self");
   }
   if (row.b_is_number) {
-    push.b_number = static_cast<float>(args.scalar("other"));
+    push.b_number = number(args, "other");
   } else {
     call.operands[1] = args.tensor("other");
   }
