@@ -9,7 +9,7 @@ import torch
 
 from .definition import adopt, define
 from .formulas import dequantize, fl32, quantize
-from .linear import activate
+from .linear import MAC_INPUTS, activate
 
 
 def conv2d_q8ta_q8csw(
@@ -169,10 +169,6 @@ def _stock_transposed_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
     return x.new_empty(_sizes(x, args[2].shape[0], *geometry))
 
 
-_INPUTS = (
-    "Tensor x, float input_scale, int input_zero_point, "
-    "Tensor weights, Tensor weight_sums, Tensor weight_scales"
-)
 _LAYER = (
     "Tensor? bias, int[] kernel_size, int[] stride, int[] padding, int[] output_padding, "
     "int[] dilation, bool transposed, int groups, str activation, float alpha, float beta"
@@ -187,13 +183,13 @@ Q8TA_CONV2D_TRANSPOSED = adopt(
 )
 Q8TA_CONV2D_BOUNDED = define(
     "q8ta_conv2d.bounded",
-    f"{_INPUTS}, {_OUTPUT}, {_LAYER}, int quant_min, int quant_max",
+    f"{MAC_INPUTS}, {_OUTPUT}, {_LAYER}, int quant_min, int quant_max",
     q8ta_conv2d,
     _meta(torch.int8, 9),
 )
 Q8TA_CONV2D_RESIDUAL = define(
     "q8ta_conv2d.residual",
-    f"{_INPUTS}, float conv_scale, int conv_zero_point, {_LAYER}, "
+    f"{MAC_INPUTS}, float conv_scale, int conv_zero_point, {_LAYER}, "
     "int conv_quant_min, int conv_quant_max, bool round_conv, "
     "Tensor residual, float residual_scale, int residual_zero_point, "
     f"{_OUTPUT}, int quant_min, int quant_max",
@@ -203,7 +199,7 @@ Q8TA_CONV2D_RESIDUAL = define(
 )
 CONV2D_FLOAT_OUT = define(
     "conv2d_q8ta_q8csw.int8",
-    f"{_INPUTS}, {_LAYER}",
+    f"{MAC_INPUTS}, {_LAYER}",
     conv2d_q8ta_q8csw,
     _meta(torch.float32, 7),
 )

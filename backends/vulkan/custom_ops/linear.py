@@ -178,7 +178,7 @@ def _residual_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
     return residual.new_empty(residual.shape)
 
 
-_INPUTS = (
+MAC_INPUTS = (  # of convolutions too
     "Tensor x, float input_scale, int input_zero_point, "
     "Tensor weights, Tensor weight_sums, Tensor weight_scales"
 )
@@ -188,14 +188,14 @@ Q8TA_LINEAR = adopt("q8ta_linear", q8ta_linear, _linear_meta(torch.int8))
 Q8TA_LINEAR_GEMV = adopt("q8ta_linear_gemv", q8ta_linear, _linear_meta(torch.int8))
 Q8TA_LINEAR_BOUNDED = define(
     "q8ta_linear.bounded",
-    f"{_INPUTS}, float output_scale, int output_zero_point, Tensor? bias, "
+    f"{MAC_INPUTS}, float output_scale, int output_zero_point, Tensor? bias, "
     f"{_ACTIVATION}, int quant_min, int quant_max",
     q8ta_linear,
     _linear_meta(torch.int8),
 )
 Q8TA_LINEAR_RESIDUAL = define(
     "q8ta_linear.residual",
-    f"{_INPUTS}, float linear_scale, int linear_zero_point, Tensor? bias, "
+    f"{MAC_INPUTS}, float linear_scale, int linear_zero_point, Tensor? bias, "
     f"{_ACTIVATION}, int linear_quant_min, int linear_quant_max, bool round_linear, "
     "Tensor residual, float residual_scale, int residual_zero_point, "
     "float output_scale, int output_zero_point, int quant_min, int quant_max",
@@ -205,7 +205,7 @@ Q8TA_LINEAR_RESIDUAL = define(
 )
 LINEAR_FLOAT_OUT = define(
     "linear_q8ta_q8csw.int8",
-    f"{_INPUTS}, Tensor? bias, {_ACTIVATION}",
+    f"{MAC_INPUTS}, Tensor? bias, {_ACTIVATION}",
     linear_q8ta_q8csw,
     _linear_meta(torch.float32),
 )

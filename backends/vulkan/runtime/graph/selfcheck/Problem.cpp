@@ -76,6 +76,8 @@ std::string difference(const Problem& problem, const uint8_t* output) {
   return text.str();
 }
 
+std::vector<SpecializationConstants> no_constants(const KernelRow&) { return {{}}; }
+
 RegisterProblems::RegisterProblems(const std::vector<ProblemFamily>& rows) {
   for (const ProblemFamily& family : rows) {
     families()[family.op] = family;

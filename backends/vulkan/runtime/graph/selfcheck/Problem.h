@@ -71,6 +71,9 @@ struct ProblemFamily {
   Problem (*make)(const KernelRow& row, const SpecializationConstants& constants, Random& random);
 };
 
+// The all_constants of rows whose pipelines have none.
+std::vector<SpecializationConstants> no_constants(const KernelRow& row);
+
 // `const RegisterProblems registered({{...}, {...}});` at the end of a family's file.
 struct RegisterProblems {
   explicit RegisterProblems(const std::vector<ProblemFamily>& families);

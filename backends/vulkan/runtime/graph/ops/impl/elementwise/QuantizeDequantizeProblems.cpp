@@ -11,8 +11,6 @@ namespace etvk::ops {
 
 namespace {
 
-std::vector<SpecializationConstants> no_constants(const KernelRow&) { return {{}}; }
-
 Problem quantize_problem(const KernelRow& row, const SpecializationConstants&, Random& random) {
   QuantizePush push{};
   push.count = flat_count(row, random);

@@ -6,8 +6,6 @@ namespace etvk::ops {
 
 namespace {
 
-std::vector<SpecializationConstants> no_constants(const KernelRow&) { return {{}}; }
-
 template <typename Entry>
 Problem table_problem(const KernelRow& row, const std::vector<Entry>& table, Random& random) {
   const uint32_t count = flat_count(row, random);
