@@ -347,13 +347,13 @@ bool draw_floats(Draft& draft) {
 
 std::vector<Entry> convolution_entries() {
   return {
-      {"et_vk.q8ta_conv2d.default", draw_conv2d, q8ta_conv2d, true},
-      {"et_vk.q8ta_conv2d_pw.default", draw_conv2d, q8ta_conv2d, true},
-      {"et_vk.q8ta_conv2d_dw.default", draw_depthwise, q8ta_conv2d, true},
-      {"et_vk.q8ta_conv2d_transposed.default", draw_transposed, q8ta_conv2d, true},
-      {"et_vk.q8ta_conv2d.bounded", draw_bounded, q8ta_conv2d, true},
-      {"et_vk.q8ta_conv2d.residual", draw_residual, q8ta_conv2d_residual, true},
-      {"et_vk.conv2d_q8ta_q8csw.int8", draw_floats, conv2d_q8ta_q8csw, true},
+      {"et_vk.q8ta_conv2d.default", draw_conv2d, q8ta_conv2d, true, true},
+      {"et_vk.q8ta_conv2d_pw.default", draw_conv2d, q8ta_conv2d, true, true},
+      {"et_vk.q8ta_conv2d_dw.default", draw_depthwise, q8ta_conv2d, true, true},
+      {"et_vk.q8ta_conv2d_transposed.default", draw_transposed, q8ta_conv2d, true, true},
+      {"et_vk.q8ta_conv2d.bounded", draw_bounded, q8ta_conv2d, true, true},
+      {"et_vk.q8ta_conv2d.residual", draw_residual, q8ta_conv2d_residual, true, true},
+      {"et_vk.conv2d_q8ta_q8csw.int8", draw_floats, conv2d_q8ta_q8csw, true, true},
   };
 }
 

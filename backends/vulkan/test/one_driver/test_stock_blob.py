@@ -27,8 +27,12 @@ NAMES = ("mlp", "mlp_m1", "no_bias", "conv_relu", "conv_transposed", "conv_separ
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Any], bytes]]:
     """By case, from a process without us: what the delegates hold, and the .pte."""
-    out = tmp_path_factory.mktemp("stock") / "blobs.pickle"
-    subprocess.run([sys.executable, stock_blobs.__file__, str(out), *NAMES], check=True)
+    folder = tmp_path_factory.mktemp("stock")
+    out = folder / "blobs.pickle"
+    files = [folder / f"{name}.pt2" for name in NAMES]
+    for file in files:
+        torch.export.save(quantize_and_lower(CASES[file.stem]).exported, file)
+    subprocess.run([sys.executable, stock_blobs.__file__, str(out), *map(str, files)], check=True)
     return pickle.loads(out.read_bytes())
 
 

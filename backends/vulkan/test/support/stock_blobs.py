@@ -1,8 +1,10 @@
-"""Lower model cases with ExecuTorch's own Vulkan partitioner, in a process without our package.
+"""Lower exported programs with ExecuTorch's own Vulkan partitioner, in a process without ours.
 
-Usage: python stock_blobs.py OUT.pickle CASE...
+Usage: python stock_blobs.py OUT.pickle PROGRAM.pt2...
 
-Writes for every case what `describe` gives of each delegate, and the .pte.
+Writes for every program, by its file's stem, what `describe` gives of each delegate, and the .pte.
+Programs are read rather than quantized here: a convolution that calibrates in another process
+gives other last bits on some machines.
 """
 
 from __future__ import annotations
@@ -15,11 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from executorch.backends.vulkan.partitioner.vulkan_partitioner import VulkanPartitioner
 from executorch.backends.vulkan.patterns import fusable_patterns
 from executorch.exir import to_edge_transform_and_lower
-
-from model_cases import CASES, export_quantized
 
 
 def load_reader() -> ModuleType:
@@ -53,15 +54,15 @@ def _keep_pattern_graphs() -> None:
             entry.get_graphs_fn = cache(entry.get_graphs_fn)
 
 
-def main(out: str, names: list[str]) -> None:
+def main(out: str, files: list[str]) -> None:
     reader = load_reader()
     _keep_pattern_graphs()
     found = {}
-    for name in names:
-        _, exported = export_quantized(CASES[name])
+    for file in files:
+        exported = torch.export.load(file)
         program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
         described = [describe(delegate) for delegate in reader.read_delegates(program)]
-        found[name] = (described, bytes(program.to_executorch().buffer))
+        found[Path(file).stem] = (described, bytes(program.to_executorch().buffer))
     assert "executorch_vulkan" not in sys.modules
     Path(out).write_bytes(pickle.dumps(found))
 
