@@ -7,11 +7,13 @@ from typing import Any
 
 from executorch.backends.vulkan import vulkan_preprocess
 from executorch.backends.vulkan.serialization.vulkan_graph_builder import VkGraphBuilder
+from executorch.backends.vulkan.utils import is_param_node
 from executorch.exir._serialize._named_data_store import NamedDataStore
 from executorch.exir.backend.utils import DelegateMappingBuilder
 from torch.fx import Node
 
 from .external_constants import constant_tag, external_key
+from .partitioning.integers import narrowed_problem
 from .patterns.vocabulary.graph_edits import debug_handles
 
 
@@ -47,6 +49,7 @@ class _GraphBuilder(VkGraphBuilder):
         super().process_node(node, call_node_debug_hdl)
 
     def maybe_add_constant_tensor(self, node: Node) -> int:
+        self._check_integers(node)
         tag = constant_tag(node)
         if tag is None:
             return super().maybe_add_constant_tensor(node)
@@ -60,6 +63,13 @@ class _GraphBuilder(VkGraphBuilder):
             program_data.add_named_data(key_in_file, data, entry.alignment, tag)
             self.const_tensors[constant_id] = (key_in_file, len(data))
         return constant_id
+
+    def _check_integers(self, node: Node) -> None:
+        """Raises ValueError for an int64 constant that int32, as which it is written, lacks."""
+        if is_param_node(self.program, node):
+            problem = narrowed_problem(node.name, self.get_param_tensor(node))
+            if problem is not None:
+                raise ValueError(f"the constant {problem}, or keep what reads it off Vulkan")
 
 
 def register() -> None:

@@ -57,7 +57,8 @@ class VulkanPartitioner(Partitioner):
             delegated.
 
     Raises:
-        ValueError: for `force_fp16`, since everything here computes in int8 and float32.
+        ValueError: for `force_fp16` and `downcast_64_bit=False`, since everything here computes in
+            int8, float32 and int32.
     """
 
     def __init__(
@@ -74,6 +75,11 @@ class VulkanPartitioner(Partitioner):
             raise ValueError(
                 "compile option force_fp16 is not supported: float ops, and the scales and biases "
                 "of int8 layers, are float32 here; leave it out"
+            )
+        if not self.options.get("downcast_64_bit", True):
+            raise ValueError(
+                "compile option downcast_64_bit=False is not supported: int64 is computed in int32 "
+                "here; leave it out"
             )
         self._filter = OpFilter(
             frozenset(operator_blocklist or ()),

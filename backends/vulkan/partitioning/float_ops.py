@@ -40,11 +40,6 @@ ROWS = _by_op(elementwise.ROWS)
 REDUCTION_OPS = frozenset(_by_op(REDUCTIONS))
 
 
-def computes(node: Node) -> bool:
-    """True for an op with arithmetic; views, moves, quantizes and dequantizes have none."""
-    return node.target in ROWS
-
-
 def float_op_problem(node: Node) -> str | None:
     """Why our runtime can't run `node`, which calls one of `ROWS`, or None where it can."""
     arguments = _arguments(node)

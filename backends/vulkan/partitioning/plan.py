@@ -25,11 +25,11 @@ from ..patterns.vocabulary.edge_ops import (
 )
 from ..patterns.vocabulary.rejection import Rejection
 from ..patterns.vocabulary.step import Step
-from .float_ops import computes
 from .foreign_quantization import foreign_quantization
+from .integers import wide_constant_problem
 from .levels import CyclicUnitError, group_by_level
 from .op_filter import OpFilter
-from .supported_ops import SUPPORTED, refusal
+from .supported_ops import SUPPORTED, computes, refusal
 from .tensor_problems import layout_problem, rank_problem
 from .worth import worth_problem
 
@@ -138,7 +138,11 @@ class PartitionPlan:
             if self._is_foldable(node):
                 self._candidates.add(node)
             elif node.target in SUPPORTED:
-                problem = self._listed_problem(node) or refusal(node)
+                problem = (
+                    self._listed_problem(node)
+                    or refusal(node)
+                    or wide_constant_problem(node, self.constants)
+                )
                 if problem is None:
                     self._candidates.add(node)
                 elif node.target == QUANTIZE:

@@ -37,13 +37,11 @@ from ..patterns.vocabulary.edge_ops import (
 )
 from ..patterns.vocabulary.expressions import is_pointwise
 from .float_ops import ROWS, float_op_problem
-from .tensor_problems import layout_problem, rank_problem
+from .picks import CONVERT_OPS, PICK_OPS, conversion_problem, pick_problem
+from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
 # What becomes of an op without a kernel where no other backend takes it.
 ON_THE_CPU = ", so it runs on the CPU and parts the layers around it"
-
-# What is moved and viewed as well as computed.
-_DTYPES = (torch.float32, torch.int8, torch.bool)
 
 # A check gives the reason for refusing a node, or None.
 Check = Callable[[Node], "str | None"]
@@ -64,15 +62,12 @@ def _check_dequantization(node: Node) -> str | None:
 
 
 def _check_alias(node: Node) -> str | None:
-    problem = _check_dtypes(node, _DTYPES)
+    problem = _check_dtypes(node, MOVED_DTYPES)
     source, result = tensor_of(node_argument(node, 0)), tensor_of(node)
     if problem is not None or source is None or result is None:
         return problem
     if source.dtype != result.dtype:
-        return (
-            f"it changes the dtype from {source.dtype} to {result.dtype}; only float32 and int8 "
-            "run here"
-        )
+        return f"it views {source.dtype} as {result.dtype}; convert it with to()"
     return None
 
 
@@ -99,19 +94,12 @@ def _check_split(node: Node) -> str | None:
 
 
 def _check_layout(node: Node) -> str | None:
-    tensor = tensor_of(node)
-    if tensor is None or tensor.dtype not in _DTYPES:
-        return float_problem(node) or f"dtype is {None if tensor is None else tensor.dtype}"
-    return layout_problem(node)
+    return dtype_problem(node, MOVED_DTYPES) or layout_problem(node)
 
 
 def _check_dtypes(node: Node, allowed: tuple[torch.dtype, ...]) -> str | None:
     for one in (node_argument(node, 0), node):
-        tensor = tensor_of(one)
-        if tensor is None or tensor.dtype not in allowed:
-            found = None if tensor is None else tensor.dtype
-            return float_problem(one) or f"dtype is {found}; only float32 and int8 run here"
-        if problem := layout_problem(one):
+        if problem := dtype_problem(one, allowed) or layout_problem(one):
             return problem
     return None
 
@@ -122,6 +110,8 @@ def _check_scalars(node: Node) -> str | None:
 
 SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(ROWS, float_op_problem),
+    **dict.fromkeys(PICK_OPS, pick_problem),
+    **dict.fromkeys(CONVERT_OPS, conversion_problem),
     QUANTIZE: _check_quantization,
     DEQUANTIZE: _check_dequantization,
     VIEW: _check_alias,
@@ -137,6 +127,12 @@ SUPPORTED: Mapping[Any, Check] = {
     operator.mul: _check_scalars,
     operator.floordiv: _check_scalars,
 }
+
+
+def computes(node: Node) -> bool:
+    """True for an op that is worth a delegate, if its amount is; views and moves are not, nor are
+    quantizes and dequantizes."""
+    return node.target in ROWS or node.target in PICK_OPS or node.target in CONVERT_OPS
 
 
 def readable_name(node: Node) -> str:

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
+import torch
 from torch.fx import Node
 
-from ..patterns.vocabulary.edge_ops import is_contiguous, largest_size, sizes_of, tensor_of
+from ..patterns.vocabulary.edge_ops import (
+    float_problem,
+    is_contiguous,
+    largest_size,
+    sizes_of,
+    tensor_of,
+)
 
 _MAX_RANK = 8
+
+# What kernels move, whatever it means; int64 is int32 there.
+MOVED_DTYPES = (
+    torch.float32,
+    torch.int8,
+    torch.uint8,
+    torch.int32,
+    torch.int64,
+    torch.bool,
+)
+
+
+def dtype_problem(node: Node, allowed: Collection[torch.dtype]) -> str | None:
+    """Why the tensor is of no dtype that is allowed, or None."""
+    tensor = tensor_of(node)
+    if tensor is not None and tensor.dtype in allowed:
+        return None
+    names = ", ".join(str(dtype).removeprefix("torch.") for dtype in allowed)
+    found = "no tensor" if tensor is None else str(tensor.dtype).removeprefix("torch.")
+    return float_problem(node) or f"{node.name} is {found}; what runs here is {names}"
 
 
 def rank_problem(node: Node) -> str | None:

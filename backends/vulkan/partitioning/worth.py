@@ -29,6 +29,7 @@ from ..patterns.vocabulary.edge_ops import (
 )
 from ..patterns.vocabulary.expressions import is_pointwise
 from .float_ops import REDUCTION_OPS, ROWS
+from .picks import CONVERT_OPS, PICK_OPS
 
 # Submit and wait on a GPU: 31 us for a small MLP on an H100, 20 of them on the device.
 CALL_NS = 30_000.0
@@ -59,7 +60,7 @@ _LAYER = Work(math.inf)
 
 # A dequantize is not here: it is part of the op that reads it. Elementwise ops are `_EACH` too.
 _WORK: Mapping[Any, Work] = {
-    **dict.fromkeys((QUANTIZE, *MOVE_OPS, *ROWS), _EACH),
+    **dict.fromkeys((QUANTIZE, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS), _EACH),
     **dict.fromkeys(REDUCTION_OPS, _SUM),
     **dict.fromkeys(MAC_OPS, _LAYER),
 }

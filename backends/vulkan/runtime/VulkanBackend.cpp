@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "Events.h"
+#include "NarrowIntegers.h"
 #include "ParallelCopy.h"
 #include "graph/Blob.h"
 #include "graph/ComputeGraph.h"
@@ -97,8 +98,14 @@ ScalarType scalar_type(etvk::DType dtype) {
   return ScalarType::Undefined;
 }
 
+// int64 of the method, which a blob has as int32.
+bool is_narrowed(const Tensor& tensor, etvk::DType dtype) {
+  return dtype == etvk::DType::kInt32 && tensor.scalar_type() == ScalarType::Long;
+}
+
 void check_tensor(const char* what, size_t index, const Tensor& tensor, etvk::DType dtype) {
-  ETVK_CHECK(tensor.scalar_type() == scalar_type(dtype), kInvalidArgument,
+  ETVK_CHECK(tensor.scalar_type() == scalar_type(dtype) || is_narrowed(tensor, dtype),
+             kInvalidArgument,
              what << " " << index << " must be " << etvk::dtype_name(dtype) << ", got scalar type "
                   << static_cast<int>(tensor.scalar_type()));
   ETVK_CHECK(er::is_contiguous_dim_order(tensor.dim_order().data(), tensor.dim_order().size()),
@@ -118,7 +125,13 @@ void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
   if (tensor.nbytes() > 0) {
     ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
                "input " << index << " has no data: set it before each execution");
-    etvk::parallel_copy(graph.input_data(index), tensor.const_data_ptr(), tensor.nbytes());
+    uint8_t* to = graph.input_data(index);
+    if (is_narrowed(tensor, graph.input_dtype(index))) {
+      etvk::narrow_integers(reinterpret_cast<int32_t*>(to), tensor.const_data_ptr<int64_t>(),
+                            static_cast<size_t>(tensor.numel()), index);
+    } else {
+      etvk::parallel_copy(to, tensor.const_data_ptr(), tensor.nbytes());
+    }
   }
 }
 
@@ -141,7 +154,14 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
                          << " has no data: the program was lowered without memory for its outputs "
                             "(alloc_graph_output=False), so give it some with "
                             "set_output_data_ptr() before each execution");
-    etvk::parallel_copy(tensor.mutable_data_ptr(), graph.output_data(index), tensor.nbytes());
+    const uint8_t* from = graph.output_data(index);
+    if (is_narrowed(tensor, graph.output_dtype(index))) {
+      etvk::widen_integers(tensor.mutable_data_ptr<int64_t>(),
+                           reinterpret_cast<const int32_t*>(from),
+                           static_cast<size_t>(tensor.numel()));
+    } else {
+      etvk::parallel_copy(tensor.mutable_data_ptr(), from, tensor.nbytes());
+    }
   }
 }
 

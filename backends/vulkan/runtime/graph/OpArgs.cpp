@@ -102,6 +102,7 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
     case ArgKind::kIntegers:
     case ArgKind::kSymInts:
     case ArgKind::kTensors:
+    case ArgKind::kOptionalTensors:
       return list_problem(id, kind);
     case ArgKind::kAny:
     case ArgKind::kRest:
@@ -124,6 +125,13 @@ const char* OpArgs::list_problem(ValueId id, ArgKind kind) const {
   if (kind == ArgKind::kTensors) {
     const bool tensors = all([this](ValueId item) { return values_.is_tensor(item); });
     return tensors && !list->items.empty() ? nullptr : "a list of tensors";
+  }
+  if (kind == ArgKind::kOptionalTensors) {
+    const auto is_tensor = [this](ValueId item) { return values_.is_tensor(item); };
+    const bool optional = all([&](ValueId item) { return is_tensor(item) || is_none(item); });
+    return optional && std::any_of(list->items.begin(), list->items.end(), is_tensor)
+               ? nullptr
+               : "a list of tensors and None, at least one a tensor";
   }
   if (std::holds_alternative<std::vector<int64_t>>(values_.at(id))) {
     return nullptr;
@@ -219,6 +227,13 @@ const std::vector<ValueId>& OpArgs::tensors(const char* name) const {
   return std::get<ValueList>(values_.at(find(name, ArgKind::kTensors))).items;
 }
 
+std::vector<ValueId> OpArgs::optional_tensors(const char* name) const {
+  std::vector<ValueId> ids =
+      std::get<ValueList>(values_.at(find(name, ArgKind::kOptionalTensors))).items;
+  std::replace_if(ids.begin(), ids.end(), [this](ValueId id) { return is_none(id); }, -1);
+  return ids;
+}
+
 std::vector<ValueId> OpArgs::reads() const {
   std::vector<ValueId> reads;
   const auto add = [&](ValueId id) {
@@ -245,9 +260,11 @@ std::vector<OpArgs::TensorRead> OpArgs::tensor_reads() const {
     const ArgDef& arg = op_.args[i];
     if (arg.kind == ArgKind::kTensor) {
       reads.push_back({args_[i], arg.order});
-    } else if (arg.kind == ArgKind::kTensors) {
+    } else if (arg.kind == ArgKind::kTensors || arg.kind == ArgKind::kOptionalTensors) {
       for (ValueId item : std::get<ValueList>(values_.at(args_[i])).items) {
-        reads.push_back({item, arg.order});
+        if (values_.is_tensor(item)) {
+          reads.push_back({item, arg.order});
+        }
       }
     }
   }
@@ -260,11 +277,11 @@ void OpArgs::replace_tensor_reads(Values& values,
     const ArgDef& arg = op_.args[i];
     if (arg.kind == ArgKind::kTensor) {
       args_[i] = instead({args_[i], arg.order});
-    } else if (arg.kind == ArgKind::kTensors) {
+    } else if (arg.kind == ArgKind::kTensors || arg.kind == ArgKind::kOptionalTensors) {
       const std::vector<ValueId> items = std::get<ValueList>(values.at(args_[i])).items;
       std::vector<ValueId> others;
       for (ValueId item : items) {
-        others.push_back(instead({item, arg.order}));
+        others.push_back(values.is_tensor(item) ? instead({item, arg.order}) : item);
       }
       if (others != items) {
         args_[i] = values.add_list(std::move(others));

@@ -39,6 +39,7 @@ class OpArgs {
   ValueId optional_symint(const char* name) const;                 // -1 for None
   ValueId symints(const char* name) const;                         // read it with Values::integers
   const std::vector<ValueId>& tensors(const char* name) const;
+  std::vector<ValueId> optional_tensors(const char* name) const;  // -1 for None
   ValueId output() const { return args_.back(); }
   // Whether the signature has an argument of this name and kind.
   bool takes(const char* name, ArgKind kind) const;

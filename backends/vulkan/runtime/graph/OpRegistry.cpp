@@ -34,6 +34,7 @@ const std::map<std::string, ArgKind>& kinds() {
       {"symint?", ArgKind::kOptionalSymInt},
       {"symints", ArgKind::kSymInts},
       {"tensors", ArgKind::kTensors},
+      {"tensors?", ArgKind::kOptionalTensors},
       {"any", ArgKind::kAny},
       {"rest", ArgKind::kRest},
       {"out", ArgKind::kOutput},
@@ -68,7 +69,7 @@ ArgDef parse_argument(const OpRow& row, const std::string& word) {
   if (at < word.size()) {
     const auto order = order_rules().find(word.substr(at + 1));
     const bool has_order = arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kTensors ||
-                           arg.kind == ArgKind::kOutput;
+                           arg.kind == ArgKind::kOptionalTensors || arg.kind == ArgKind::kOutput;
     if (order == order_rules().end() || !has_order) {
       refuse(row, "'" + word + "' names an order that there is not");
     }

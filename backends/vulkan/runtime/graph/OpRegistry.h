@@ -31,6 +31,7 @@ enum class ArgKind {
   kOptionalSymInt,    // symint?: the same, or None
   kSymInts,           // symints: a list of integers, some perhaps symbolic
   kTensors,           // tensors: a list of at least one tensor
+  kOptionalTensors,   // tensors?: a list of tensors and None, at least one tensor
   kAny,               // any: not looked at
   kRest,              // rest: any number of arguments that are not looked at
   kOutput,            // out: a tensor that the op writes

@@ -54,6 +54,7 @@ Draft::Draft(uint64_t seed) : random_(seed), block_(seed) {
 
 bool Draft::add(const Op& op) {
   given_.clear();
+  output_dtype_.reset();
   op_ = &op;
   const Entry& entry = entry_of(op.name);
   if ((entry.many_pipelines && block_.is_staged()) || !entry.draw(*this)) {
@@ -85,18 +86,23 @@ bool Draft::add(const Op& op) {
 
 bool Draft::append(const std::string& op, std::vector<ValueId> arguments) {
   OpCall call{op, std::move(arguments)};
-  call.args.push_back(-1);
+  const auto out = static_cast<ValueId>(program_.def.values.size());
+  call.args.push_back(output_dtype_.has_value() ? out : -1);
+  if (output_dtype_.has_value()) {
+    program_.def.values.emplace_back(TensorDef{*output_dtype_, {}, -1});
+  }
   std::vector<Result> results;
   try {
     for (const Machine& machine : machines_) {
       results.push_back(machine.evaluate(call));
     }
   } catch (const Meaningless&) {
-    return false;
   } catch (const Unchecked&) {
+  }
+  program_.def.values.resize(static_cast<size_t>(out));
+  if (results.size() < kExecutions) {
     return false;
   }
-  const auto out = static_cast<ValueId>(program_.def.values.size());
   if (std::holds_alternative<int64_t>(results[0])) {
     // What the program says its value is does not count.
     program_.def.values.emplace_back(SymInt{random_.integer(-2, 40)});
@@ -153,6 +159,7 @@ ValueId Draft::by_kind(const ArgDef& argument) {
     case ArgKind::kSymInts:
       return value(Sizes());
     case ArgKind::kTensors:
+    case ArgKind::kOptionalTensors:
       return value(ValueList{{some_tensor({DType::kInt8})}});
     default:
       return any_value();

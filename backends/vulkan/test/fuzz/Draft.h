@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,11 +69,14 @@ class Draft {
   // Whether the op takes None for this argument.
   bool may_be_none(const char* name) const { return fuzz::may_be_none(op(), name); }
   void give(const char* name, ValueId id) { given_[name] = id; }
-  void give_none(const char* name) { give(name, value(Null{})); }
+  ValueId none() { return value(Null{}); }
+  void give_none(const char* name) { give(name, none()); }
   void give_number(const char* name, double number);
   void give_integer(const char* name, int64_t integer);
   void give_string(const char* name, const char* text) { give(name, value(std::string(text))); }
   void give_boolean(const char* name, bool boolean);
+  // Of an op that is given its result's type by what the program declares.
+  void give_output_dtype(DType dtype) { output_dtype_ = dtype; }
   void give_list(const char* name, const std::vector<ValueId>& items);
   // An integer that may be symbolic. False where it would have to be and cannot.
   bool give_symint(const char* name, const ByExecution<int64_t>& values);
@@ -107,6 +111,7 @@ class Draft {
   std::vector<ByExecution<int64_t>> dynamic_sizes_;
   const Op* op_ = nullptr;
   std::map<std::string, ValueId> given_;  // to the call that is drawn
+  std::optional<DType> output_dtype_;     // likewise
 };
 
 }  // namespace etvk::fuzz

@@ -34,5 +34,7 @@ std::vector<Entry> move_entries();         // MoveOps.cpp
 std::vector<Entry> shape_entries();        // ShapeOps.cpp
 std::vector<Entry> symbolic_entries();     // SymbolicOps.cpp
 std::vector<Entry> float_entries();        // FloatOps.cpp
+std::vector<Entry> convert_entries();      // ConvertOps.cpp
+std::vector<Entry> gather_entries();       // GatherOps.cpp
 
 }  // namespace etvk::fuzz

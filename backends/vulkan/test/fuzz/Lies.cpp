@@ -381,6 +381,7 @@ std::vector<ValueId> fitting(const GraphDef& def, ArgKind kind) {
     case ArgKind::kOptionalConstant:
       return values_of<TensorDef>(def);
     case ArgKind::kTensors:
+    case ArgKind::kOptionalTensors:
       return values_of<ValueList>(def);
     case ArgKind::kNumber:
     case ArgKind::kScalar:

@@ -166,6 +166,14 @@ Sizes Arguments::declared_sizes(const char* name) const {
   return tensor->dims;
 }
 
+DType Arguments::declared_dtype() const {
+  const auto* tensor = std::get_if<TensorDef>(&machine_.value(call_.args.back()));
+  if (tensor == nullptr) {
+    throw Meaningless("the output is no tensor");
+  }
+  return tensor->dtype;
+}
+
 const Tensor& Arguments::constant(const char* name) const {
   if (!machine_.is_constant(id(name))) {
     meaningless(std::string(name) + " is not a constant");
@@ -185,6 +193,20 @@ std::vector<const Tensor*> Arguments::tensors(const char* name) const {
   std::vector<const Tensor*> tensors;
   for (ValueId item : list->items) {
     tensors.push_back(&machine_.tensor(item));
+  }
+  return tensors;
+}
+
+std::vector<const Tensor*> Arguments::optional_tensors(const char* name) const {
+  const auto* list = std::get_if<ValueList>(&value(name));
+  std::vector<const Tensor*> tensors;
+  for (ValueId item : list == nullptr ? std::vector<ValueId>() : list->items) {
+    const bool is_none = std::holds_alternative<Null>(machine_.value(item));
+    tensors.push_back(is_none ? nullptr : &machine_.tensor(item));
+  }
+  if (std::all_of(tensors.begin(), tensors.end(),
+                  [](const Tensor* one) { return one == nullptr; })) {
+    meaningless(std::string(name) + " is not a list with a tensor");
   }
   return tensors;
 }

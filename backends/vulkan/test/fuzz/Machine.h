@@ -70,9 +70,13 @@ class Arguments {
   const Tensor& tensor(const char* name) const;
   // As the program declares them: upper bounds.
   Sizes declared_sizes(const char* name) const;
+  // Of the output, as the program declares it.
+  DType declared_dtype() const;
   const Tensor& constant(const char* name) const;
   const Tensor* optional_constant(const char* name) const;  // null for None
   std::vector<const Tensor*> tensors(const char* name) const;
+  // Null for None; at least one tensor.
+  std::vector<const Tensor*> optional_tensors(const char* name) const;
   double number(const char* name) const;
   double scalar(const char* name) const;  // a number or a boolean
   std::optional<double> optional_scalar(const char* name) const;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "graph/ops/KernelTable.h"
@@ -47,7 +48,7 @@ struct Problem {
   template <typename Element>
   void bind_output(const std::vector<Element>& results) {
     bind_output_bytes(results.data(), results.size() * sizeof(Element));
-    is_float = sizeof(Element) == 4;
+    is_float = std::is_same_v<Element, float>;
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <stdexcept>
 
 #if defined(__FAST_MATH__)
@@ -67,6 +68,38 @@ Activated activated(const std::string& name, float f, float alpha, float beta) {
     return close(x > 0.0 ? x : alpha * std::expm1(x));
   }
   throw std::out_of_range("there is no activation '" + name + "'");
+}
+
+void append_converted(std::vector<uint8_t>& bytes, DType to, const uint8_t* x, DType from) {
+  float real = 0.0f;
+  int32_t integer = 0;
+  if (from == DType::kFloat32) {
+    std::memcpy(&real, x, sizeof(real));
+    const bool fits = real >= -2147483648.0f && real < 2147483648.0f;
+    integer = fits ? static_cast<int32_t>(real) : INT32_MIN;
+  } else {
+    if (from == DType::kInt32) {
+      std::memcpy(&integer, x, sizeof(integer));
+    } else {
+      integer = from == DType::kInt8   ? static_cast<int8_t>(*x)
+                : from == DType::kBool ? static_cast<int32_t>(*x != 0)
+                                       : *x;
+    }
+    real = static_cast<float>(integer);
+  }
+  const auto append = [&bytes](const auto& value) {
+    const auto* start = reinterpret_cast<const uint8_t*>(&value);
+    bytes.insert(bytes.end(), start, start + sizeof(value));
+  };
+  if (to == DType::kFloat32) {
+    append(real);
+  } else if (to == DType::kInt32) {
+    append(integer);
+  } else if (to == DType::kBool) {
+    append(static_cast<uint8_t>(real != 0.0f));
+  } else {
+    append(static_cast<uint8_t>(integer));
+  }
 }
 
 uint64_t element_of_step(uint64_t step, const std::vector<uint32_t>& sizes,

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/GraphDef.h"
+
 namespace etvk {
 
 // Relative to a result's magnitude, or absolute for what is below one: what float32 results with a
@@ -24,6 +26,10 @@ struct Activated {
 };
 // Throws std::out_of_range for a name that there is not.
 Activated activated(const std::string& name, float f, float alpha, float beta);
+
+// The element at `x`, of dtype `from`, as bytes of dtype `to` at the end of `bytes`: of float32,
+// int32, int8, uint8 and bool. What int32 does not have becomes its least value.
+void append_converted(std::vector<uint8_t>& bytes, DType to, const uint8_t* x, DType from);
 
 // Where step `step` of a nest of loops, outermost first, is in an operand with these strides.
 uint64_t element_of_step(uint64_t step, const std::vector<uint32_t>& sizes,

@@ -316,6 +316,11 @@ def copy(op: Op, workgroup_size: int, per_thread: int) -> Kernel:
     return elementwise(op, "moves/strided_copy.comp", workgroup_size, per_thread)
 
 
+def gather(op: Op, workgroup_size: int, per_thread: int) -> Kernel:
+    """gather.comp; what one pass covers is counted in its units, or in bytes."""
+    return elementwise(op, "moves/gather.comp", workgroup_size, per_thread)
+
+
 def transpose(op: Op, element_bytes: int, m: int, n: int, workgroup_size: int) -> Kernel:
     """transpose.comp: tiles of m rows and n columns of y."""
     divide(m * n, workgroup_size, f"{op.name} elements of a tile")
@@ -511,6 +516,7 @@ KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in DEPTHWISE_OPS for kernel in depthwise_kernels(op)),
     *flat(Op("quantize_per_tensor", 2, 20), "elementwise/quantize_per_tensor.comp"),
     *flat(Op("dequantize_per_tensor", 2, 12), "elementwise/dequantize_per_tensor.comp"),
+    *flat(Op("convert", 2, 4), "elementwise/convert.comp"),
     *table(Op("q8ta_table", 3, 4)),
     *table(Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),))),
     *flat(Op("q8ta_binary", 3, 128), "elementwise/q8ta_binary.comp"),
@@ -527,6 +533,11 @@ KERNELS: tuple[Kernel, ...] = (
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
     copy(Op("strided_copy_groups", 2, 88, macros=(("ELEMENT_BYTES", 16),)), 256, 1),
+    gather(Op("gather_bytes", 3, 104, macros=(("ELEMENT_BYTES", 1),)), 64, 4),
+    gather(Op("gather_words", 3, 104, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
+    gather(Op("gather_words", 3, 104, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
+    gather(Op("gather_groups", 3, 104, macros=(("ELEMENT_BYTES", 16),)), 64, 1),
+    gather(Op("gather_groups", 3, 104, macros=(("ELEMENT_BYTES", 16),)), 128, 4),
     transpose(Op("transpose_bytes", 2, 104, macros=(("ELEMENT_BYTES", 1),)), 1, 128, 64, 256),
     transpose(Op("transpose_words", 2, 104, macros=(("ELEMENT_BYTES", 4),)), 4, 32, 32, 256),
     mean(Op("q8ta_mean", 2, 100), 64, 1),
