@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import statistics
 import sys
-import time
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -24,19 +22,13 @@ warnings.filterwarnings("ignore")
 
 # ruff: noqa: E402
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
-    get_symmetric_quantization_config,
-)
-from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
-from executorch.runtime import Method, Runtime
+from executorch.runtime import Method
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 import executorch_vulkan
-from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
+from steps import load, lower, print_device, quantize, time_us
 
 WIDTHS = (64, 128, 96, 10)
 BATCH = 32  # rows of one inference; the last batch is padded
@@ -70,25 +62,6 @@ def train(images: torch.Tensor, labels: torch.Tensor) -> torch.nn.Module:
     return model.eval()
 
 
-def quantize(model: torch.nn.Module, images: torch.Tensor) -> torch.nn.Module:
-    """Static PT2E int8: per-tensor activations, per-channel weights."""
-    example = (images[:BATCH],)
-    config = get_symmetric_quantization_config(is_per_channel=True)
-    prepared = prepare_pt2e(
-        torch.export.export(model, example).module(), XNNPACKQuantizer().set_global(config)
-    )
-    for batch in images.split(BATCH):
-        if len(batch) == BATCH:
-            prepared(batch)
-    return convert_pt2e(prepared)
-
-
-def lower(quantized: torch.nn.Module, example: torch.Tensor) -> EdgeProgramManager:
-    return to_edge_transform_and_lower(
-        torch.export.export(quantized, (example,)), partitioner=[VulkanPartitioner()]
-    )
-
-
 def batches(images: torch.Tensor) -> list[torch.Tensor]:
     """Images in batches of BATCH rows, the last one padded with zeros."""
     padding = -len(images) % BATCH
@@ -107,35 +80,21 @@ def predict_eagerly(model: torch.nn.Module, images: torch.Tensor) -> torch.Tenso
     return logits[: len(images)].argmax(dim=1)
 
 
-def time_per_inference_us(method: Method, batch: torch.Tensor) -> float:
-    """Median host time of one execute, in microseconds, after a warm-up."""
-    times = []
-    for _ in range(220):
-        start = time.perf_counter()
-        method.execute([batch])
-        times.append((time.perf_counter() - start) * 1e6)
-    return statistics.median(times[20:])
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("digits_mlp.pte"))
     args = parser.parse_args()
 
-    device = next((d for d in executorch_vulkan.devices() if d.selected), None)
-    if device is None:
-        print("no Vulkan device; install a driver: apt-get install libvulkan1 mesa-vulkan-drivers")
+    if not print_device():
         return 1
-    print(f"device            {device.name} ({device.type}, {device.driver})")
     kernels = {executorch_vulkan.linear_kernel(BATCH, n, k) for k, n in pairwise(WIDTHS)}
     print(f"kernels           {', '.join(sorted(kernels))}")
 
     train_x, train_y, test_x, test_y = load_data()
     model = train(train_x, train_y)
-    quantized = quantize(model, train_x)
+    quantized = quantize(model, batches(train_x)[:-1])
     lowered = lower(quantized, train_x[:BATCH])
-    args.output.write_bytes(lowered.to_executorch().buffer)
-    method = Runtime.get().load_program(args.output).load_method("forward")
+    method = load(lowered, args.output)
 
     eager = predict_eagerly(quantized, test_x)
     vulkan = predict_on_vulkan(method, test_x)
@@ -149,8 +108,8 @@ def main() -> int:
         )
     for index, delegate in enumerate(read_delegates(lowered)):
         print(f"delegate {index}        {' -> '.join(delegate.op_names)}")
-    time_us = time_per_inference_us(method, test_x[:BATCH])
-    print(f"time              {time_us:.0f} us a batch of {BATCH}")
+    time = time_us(method, test_x[:BATCH], 200)
+    print(f"time              {time:.0f} us a batch of {BATCH}")
     print(f"program           {args.output.resolve()}")
     if not torch.equal(eager, vulkan):
         print(f"FAILED: {int((eager != vulkan).sum())} predictions differ from the eager graph")

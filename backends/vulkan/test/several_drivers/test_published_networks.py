@@ -1,0 +1,87 @@
+"""The networks of examples/networks.py in int8, on small images: one delegate each, and right.
+
+A network as PyTorch initialises it forgets roundings on the way, so its results are eager mode's.
+One whose batch norms have seen data does not: there eager mode's own CPU implementations are
+several steps apart, and what is compared are the bytes of other kernels and drivers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from executorch.exir import to_edge_transform_and_lower
+from torch import nn
+
+from drivers import on_driver
+from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
+from model_cases import ModelCase, export_quantized
+from networks import NETWORKS, random_network
+from other_process import OtherProcess, other_process
+from programs import run
+
+pytestmark = [pytest.mark.all, pytest.mark.long]
+
+OTHERS = ("no_dot", "swiftshader")
+
+
+def _shape(name: str) -> tuple[int, int, int]:
+    channels, height, width = NETWORKS[name].shape
+    return channels, min(height, 64), min(width, 64)
+
+
+@cache
+def lowered(name: str, is_settled: bool) -> tuple[ModelCase, nn.Module, bytes]:
+    """The case, the quantized graph and the program; asserts that nothing of it is on the CPU."""
+    shape = _shape(name)
+    images = torch.randn(8, *shape, generator=torch.Generator().manual_seed(0))
+
+    def build() -> nn.Module:
+        return random_network(name, images) if is_settled else NETWORKS[name].build()
+
+    dims = ({0: torch.export.Dim("batch", min=1, max=4)},)
+    case = ModelCase(name, build, ((3, *shape),), (), dynamic_shapes=dims)
+    module, exported = export_quantized(case)
+    program = to_edge_transform_and_lower(
+        copy.deepcopy(exported), partitioner=[VulkanPartitioner()]
+    )
+    [_] = read_delegates(program)
+    nodes = program.exported_program().graph.nodes
+    ops = {node.target.__name__ for node in nodes if node.op == "call_function"}
+    assert ops == {"executorch_call_delegate", "getitem"}
+    return case, module, bytes(program.to_executorch().buffer)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_is_one_delegate_and_as_eager(name: str) -> None:
+    case, module, pte = lowered(name, is_settled=False)
+    for batch in (3, 1):
+        inputs = case.inputs(((batch, *_shape(name)),), seed=11)
+        wanted = module(*inputs)
+        [result] = run(pte, inputs)
+        step = float(wanted.unique().diff().min())
+        steps = ((result - wanted) / step).abs().round()
+        assert int(steps.max()) <= 1 and int(steps.sum()) <= 0.005 * steps.numel()
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def other(request: pytest.FixtureRequest) -> Iterator[OtherProcess]:
+    name = request.param
+    environment = {"ETVK_DISABLE": "dot"} if name == "no_dot" else on_driver(name)[1]
+    with other_process(environment) as process:
+        yield process
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_bytes(name: str, other: OtherProcess, tmp_path: Path) -> None:
+    case, _, pte = lowered(name, is_settled=True)
+    inputs = case.inputs(((2, *_shape(name)),), seed=12)
+    [expected] = run(pte, inputs)
+    assert expected.unique().numel() > 3  # neither vanished nor one value
+    [[actual], _] = other.run(pte, inputs, tmp_path)
+    assert torch.equal(actual, expected)
