@@ -1,4 +1,4 @@
-"""The float32 ops that our runtime runs, and why it refuses a node of one.
+"""The ops of the table of elementwise ops and reductions, and why our runtime refuses a node.
 
 They are the rows of the table that the kernels are made of: a new row is taken here by itself.
 """
@@ -18,6 +18,7 @@ from ..runtime.graph.ops.glsl import elementwise
 from ..runtime.graph.ops.glsl.elementwise import (
     BOOL,
     FLOAT32,
+    INT32,
     REDUCTIONS,
     Binary,
     Reduction,
@@ -25,7 +26,8 @@ from ..runtime.graph.ops.glsl.elementwise import (
     Ternary,
     Unary,
 )
-from .tensor_problems import layout_problem, rank_problem
+from .integers import integer_problem
+from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
 
 def _by_op(rows: Sequence[Row]) -> Mapping[Any, Sequence[Row]]:
@@ -35,7 +37,7 @@ def _by_op(rows: Sequence[Row]) -> Mapping[Any, Sequence[Row]]:
     return dict(found)
 
 
-# By edge op: its rows, more than one where string arguments tell them apart.
+# By edge op: its rows, more than one where string arguments or integers tell them apart.
 ROWS = _by_op(elementwise.ROWS)
 REDUCTION_OPS = frozenset(_by_op(REDUCTIONS))
 
@@ -43,11 +45,12 @@ REDUCTION_OPS = frozenset(_by_op(REDUCTIONS))
 def float_op_problem(node: Node) -> str | None:
     """Why our runtime can't run `node`, which calls one of `ROWS`, or None where it can."""
     arguments = _arguments(node)
+    operands = [value for value in arguments.values() if _is_tensor(value)]
     rows = [row for row in ROWS[node.target] if _has_keywords(row, arguments)]
     if not rows:
         return _keyword_problem(node, arguments)
-    [row] = rows
-    operands = [value for value in arguments.values() if _is_tensor(value)]
+    # Of those for integers and for others, the one that takes the operands, or else any.
+    row = next((row for row in rows if _takes(row, operands)), rows[0])
     return (
         _operand_problem(row, operands)
         or _number_problem(node, row, arguments)
@@ -72,6 +75,15 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Node) and tensor_of(value) is not None
 
 
+def _is_of_integers(row: Row) -> bool:
+    return isinstance(row, (Unary, Binary)) and INT32 in row.operands
+
+
+def _takes(row: Row, operands: Sequence[Node]) -> bool:
+    of_integers = any(_dtype(operand) == INT32 for operand in operands)
+    return _is_of_integers(row) == of_integers or not isinstance(row, (Unary, Binary))
+
+
 def _keywords(row: Row) -> dict[str, str | None]:
     return dict(row.keywords) if isinstance(row, (Unary, Binary)) else {}
 
@@ -89,17 +101,27 @@ def _keyword_problem(node: Node, arguments: Mapping[str, Any]) -> str:
 
 def _operand_problem(row: Row, operands: Sequence[Node]) -> str | None:
     if isinstance(row, Ternary):
-        allowed: list[tuple[str, ...]] = [(BOOL,), (FLOAT32,), (FLOAT32,)]
-    else:
-        dtypes = (FLOAT32,) if isinstance(row, Reduction) else row.operands
-        allowed = [dtypes] * len(operands)
-    for operand, dtypes in zip(operands, allowed, strict=True):
+        condition, *values = operands
+        if _dtype(condition) != BOOL:
+            return f"{condition.name} is {_dtype_name(condition)}; convert it to bool before"
+        if problem := next(
+            filter(None, (dtype_problem(one, MOVED_DTYPES) for one in values)), None
+        ):
+            return problem
+        return _mixed_problem(values)
+    dtypes = (FLOAT32,) if isinstance(row, Reduction) else row.operands
+    for operand in operands:
         if _dtype(operand) not in dtypes:
             return float_problem(operand) or (
-                f"{operand.name} is {_dtype(operand)}, and this op runs here on "
+                f"{operand.name} is {_dtype_name(operand)}, and this op runs here on "
                 f"{' and '.join(dtypes)}; convert it before"
             )
-    if isinstance(row, Binary) and len(set(map(_dtype, operands))) > 1:
+    return _mixed_problem(operands) if isinstance(row, Binary) else None
+
+
+def _mixed_problem(operands: Sequence[Node]) -> str | None:
+    """int32 and int64 are one dtype on the device."""
+    if len(set(map(_dtype, operands))) > 1:
         return "its operands have two dtypes; convert one of them before"
     return None
 
@@ -109,6 +131,8 @@ def _number_problem(node: Node, row: Row, arguments: Mapping[str, Any]) -> str |
     for name, value in arguments.items():
         if any(isinstance(one, Node) and not _is_tensor(one) for one in _listed(value)):
             return f"{name} is computed at run time; give {op_name(node)} a number or a tensor"
+        if _is_of_integers(row) and (problem := _integer_number_problem(name, value)):
+            return problem
         if isinstance(value, (complex, torch.SymInt, torch.SymFloat)):
             return f"{name} is {value!r}; give {op_name(node)} a real number"
         if isinstance(row, Binary) and isinstance(value, float) and 0 < abs(value) < 2.0**-126:
@@ -120,19 +144,34 @@ def _number_problem(node: Node, row: Row, arguments: Mapping[str, Any]) -> str |
     return None
 
 
+def _integer_number_problem(name: str, value: Any) -> str | None:
+    if isinstance(value, float) and not value.is_integer():
+        return f"{name} is {value!r}, and with integers it must be one; convert them before"
+    return integer_problem(name, int(value)) if isinstance(value, (int, float)) else None
+
+
 def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def _result_problem(row: Row, node: Node) -> str | None:
+    if isinstance(row, Ternary):
+        return dtype_problem(node, MOVED_DTYPES)
     wanted = FLOAT32 if isinstance(row, Reduction) else row.result
     if _dtype(node) == wanted:
         return None
     return float_problem(node) or (
-        f"its result is {_dtype(node)}, and this op gives {wanted} here; convert it behind"
+        f"its result is {_dtype_name(node)}, and this op gives {wanted} here; convert it behind"
     )
 
 
 def _dtype(node: Node) -> str:
+    """As the device has it: int64 is int32 there."""
+    tensor = tensor_of(node)
+    is_wide = tensor is not None and tensor.dtype == torch.int64
+    return INT32 if is_wide else _dtype_name(node)
+
+
+def _dtype_name(node: Node) -> str:
     tensor = tensor_of(node)
     return "no tensor" if tensor is None else str(tensor.dtype).removeprefix("torch.")

@@ -1,6 +1,7 @@
-// Float elementwise ops and reductions: an entry for each row of the generated table.
+// Elementwise ops and reductions: an entry for each row of the generated table.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "ElementwiseRows.h"
@@ -27,10 +28,13 @@ std::vector<const Row*> rows_of(const Row (&rows)[kCount], const std::string& na
   return found;
 }
 
-// The row of the call's keyword.
+// The row of the call's keyword and its operands' type.
 template <typename Row, size_t kCount>
-const Row& row_of(const Row (&rows)[kCount], const Arguments& arguments) {
+const Row& row_of(const Row (&rows)[kCount], const Arguments& arguments, DType operands) {
   for (const Row* row : rows_of(rows, arguments.op().name)) {
+    if (row->takes_int != (operands == DType::kInt32)) {
+      continue;
+    }
     if (row->keyword == nullptr) {
       return *row;
     }
@@ -40,7 +44,7 @@ const Row& row_of(const Row (&rows)[kCount], const Arguments& arguments) {
       return *row;
     }
   }
-  throw Meaningless("a keyword that no row has");
+  throw Meaningless("a keyword or type that no row has");
 }
 
 // ---- Results.
@@ -50,6 +54,7 @@ void check_types(const Row& row, const std::vector<const Tensor*>& operands) {
   for (const Tensor* x : operands) {
     const bool is_taken = x->dtype == DType::kFloat32 ? row.takes_float
                           : x->dtype == DType::kBool  ? row.takes_bool
+                          : x->dtype == DType::kInt32 ? row.takes_int
                                                       : false;
     if (!is_taken || x->dtype != operands[0]->dtype) {
       throw Meaningless("an operand of another type");
@@ -58,29 +63,51 @@ void check_types(const Row& row, const std::vector<const Tensor*>& operands) {
 }
 
 double value_at(const Tensor& x, size_t i) {
+  if (x.dtype == DType::kInt32) {
+    int32_t value = 0;
+    std::memcpy(&value, &x.bytes[i * sizeof(value)], sizeof(value));
+    return value;
+  }
   return x.dtype == DType::kBool ? (x.bytes[i] != 0 ? 1.0 : 0.0) : x.float_at(i);
 }
 
-// Exact bools, close floats.
+// Exact bools and integers, close floats.
 Accuracy accuracy_of(const Tensor& y, Accuracy operands) {
   return operands != Accuracy::kExact ? Accuracy::kUnknown
-         : y.dtype == DType::kBool    ? Accuracy::kExact
+         : y.dtype != DType::kFloat32 ? Accuracy::kExact
                                       : Accuracy::kClose;
 }
 
 void set_value(Tensor& y, size_t i, double value) {
-  if (y.dtype == DType::kBool) {
+  if (y.dtype == DType::kInt32) {
+    const auto integer = static_cast<int32_t>(value);
+    std::memcpy(&y.bytes[i * sizeof(integer)], &integer, sizeof(integer));
+  } else if (y.dtype == DType::kBool) {
     y.bytes[i] = value != 0.0 ? 1 : 0;
   } else {
     set_float(y, i, static_cast<float>(value));
   }
 }
 
-double as_float32(double number) { return static_cast<float>(number); }
+// A number as a kernel is given it.
+double as_operand(double number, DType operands) {
+  if (operands != DType::kInt32) {
+    return static_cast<float>(number);
+  }
+  if (!(number >= INT32_MIN && number <= INT32_MAX) || number != std::floor(number)) {
+    throw Meaningless("a number that is no int32, with integers");
+  }
+  return number;
+}
+
+template <typename Row>
+DType result_type(const Row& row) {
+  return row.gives_bool ? DType::kBool : row.takes_int ? DType::kInt32 : DType::kFloat32;
+}
 
 Result unary(const Arguments& arguments) {
-  const UnaryOp& row = row_of(kUnaryOps, arguments);
   const Tensor& x = arguments.tensor("self");
+  const UnaryOp& row = row_of(kUnaryOps, arguments, x.dtype);
   check_types(row, {&x});
   std::vector<double> parameters;
   for (uint32_t i = 0; i < row.parameter_count; ++i) {
@@ -88,10 +115,10 @@ Result unary(const Arguments& arguments) {
     if (!given && !arguments.may_be_none(row.parameters[i])) {
       throw Meaningless("a parameter that is missing");
     }
-    parameters.push_back(as_float32(given.value_or(row.defaults[i])));
+    parameters.push_back(as_operand(given.value_or(row.defaults[i]), x.dtype));
   }
   const UnaryReference& reference = float_reference(row);
-  Tensor y = zeros(row.gives_bool ? DType::kBool : DType::kFloat32, x.sizes);
+  Tensor y = zeros(result_type(row), x.sizes);
   y.accuracy = accuracy_of(y, x.accuracy);
   for (size_t i = 0; i < y.count(); ++i) {
     set_value(y, i, reference(value_at(x, i), parameters));
@@ -100,7 +127,9 @@ Result unary(const Arguments& arguments) {
 }
 
 Result binary(const Arguments& arguments) {
-  const BinaryOp& row = row_of(kBinaryOps, arguments);
+  const char* first = arguments.takes_tensor("self") ? "self" : "other";
+  const DType type = arguments.tensor(first).dtype;
+  const BinaryOp& row = row_of(kBinaryOps, arguments, type);
   std::vector<const Tensor*> tensors;
   double numbers[2] = {0.0, 0.0};
   Sizes sizes;
@@ -108,7 +137,7 @@ Result binary(const Arguments& arguments) {
   const char* names[] = {"self", "other"};
   for (size_t i = 0; i < 2; ++i) {
     if (i == 0 ? row.a_is_number : row.b_is_number) {
-      numbers[i] = as_float32(arguments.scalar(names[i]));
+      numbers[i] = as_operand(arguments.scalar(names[i]), type);
       continue;
     }
     tensors.push_back(&arguments.tensor(names[i]));
@@ -116,9 +145,10 @@ Result binary(const Arguments& arguments) {
     accuracy = std::max(accuracy, tensors.back()->accuracy);
   }
   check_types(row, tensors);
-  const double alpha = row.has_alpha ? arguments.optional_scalar("alpha").value_or(1.0) : 1.0;
+  const double alpha =
+      as_operand(row.has_alpha ? arguments.optional_scalar("alpha").value_or(1.0) : 1.0, type);
   const BinaryReference& reference = float_reference(row);
-  Tensor y = zeros(row.gives_bool ? DType::kBool : DType::kFloat32, sizes);
+  Tensor y = zeros(result_type(row), sizes);
   y.accuracy = accuracy_of(y, accuracy);
   for (size_t i = 0; i < y.count(); ++i) {
     const Sizes index = index_of(i, y.sizes);
@@ -135,18 +165,18 @@ Result ternary(const Arguments& arguments) {
   const Tensor& condition = arguments.tensor("condition");
   const Tensor& a = arguments.tensor("self");
   const Tensor& b = arguments.tensor("other");
-  if (condition.dtype != DType::kBool || a.dtype != DType::kFloat32 || b.dtype != DType::kFloat32) {
+  const size_t bytes = dtype_bytes(a.dtype);
+  if (condition.dtype != DType::kBool || a.dtype != b.dtype || (bytes != 1 && bytes != 4)) {
     throw Meaningless("an operand of another type");
   }
-  Tensor y = zeros(DType::kFloat32, broadcast(condition.sizes, broadcast(a.sizes, b.sizes)));
-  const Accuracy values = std::max(a.accuracy, b.accuracy);
+  Tensor y = zeros(a.dtype, broadcast(condition.sizes, broadcast(a.sizes, b.sizes)));
   const bool is_known = condition.accuracy == Accuracy::kExact;
-  y.accuracy = is_known ? std::max(values, Accuracy::kClose) : Accuracy::kUnknown;
+  y.accuracy = is_known ? std::max(a.accuracy, b.accuracy) : Accuracy::kUnknown;
   for (size_t i = 0; i < y.count(); ++i) {
     const Sizes index = index_of(i, y.sizes);
     const bool is_set = condition.bytes[broadcast_at(condition.sizes, index)] != 0;
     const Tensor& from = is_set ? a : b;
-    set_float(y, i, from.float_at(broadcast_at(from.sizes, index)));
+    std::memcpy(&y.bytes[i * bytes], &from.bytes[broadcast_at(from.sizes, index) * bytes], bytes);
   }
   return y;
 }
@@ -195,9 +225,13 @@ Result reduction(const Arguments& arguments) {
 
 // ---- Draws.
 
-void give_scalar(Draft& draft, const char* name) {
+void give_scalar(Draft& draft, const char* name, bool of_integers) {
   constexpr double kNumbers[] = {0.0, 1.0, -1.0, 2.0, 0.5, -0.25, 3.0, 6.0, kInfinity, kNaN};
   testing::Random& random = draft.random();
+  if (of_integers && random.chance(80)) {
+    draft.give_number(name, random.integer(-9, 9));
+    return;
+  }
   if (draft.may_be_none(name) && random.chance(30)) {
     draft.give_none(name);
   } else if (random.chance(10)) {
@@ -218,6 +252,9 @@ void give_keyword(Draft& draft, const Row& row) {
 
 template <typename Row>
 ValueId some_operand(Draft& draft, const Row& row) {
+  if (row.takes_int) {
+    return draft.some_tensor({DType::kInt32});
+  }
   const bool is_bool = row.takes_bool && (!row.takes_float || draft.random().chance(50));
   return draft.some_tensor({is_bool ? DType::kBool : DType::kFloat32});
 }
@@ -226,7 +263,7 @@ bool draw_unary(Draft& draft) {
   const UnaryOp& row = *draft.random().pick(rows_of(kUnaryOps, draft.op().name));
   draft.give("self", some_operand(draft, row));
   for (uint32_t i = 0; i < row.parameter_count; ++i) {
-    give_scalar(draft, row.parameters[i]);
+    give_scalar(draft, row.parameters[i], row.takes_int);
   }
   give_keyword(draft, row);
   return true;
@@ -243,24 +280,25 @@ bool draw_binary(Draft& draft) {
     std::swap(a, b);
   }
   if (row.a_is_number) {
-    give_scalar(draft, "self");
+    give_scalar(draft, "self", row.takes_int);
   } else {
     draft.give("self", a);
   }
   if (row.b_is_number) {
-    give_scalar(draft, "other");
+    give_scalar(draft, "other", row.takes_int);
   } else {
     draft.give("other", b);
   }
   if (row.has_alpha) {
-    give_scalar(draft, "alpha");
+    give_scalar(draft, "alpha", row.takes_int);
   }
   give_keyword(draft, row);
   return true;
 }
 
 bool draw_ternary(Draft& draft) {
-  const ValueId a = draft.some_tensor({DType::kFloat32});
+  const ValueId a = draft.some_tensor(
+      {DType::kFloat32, DType::kInt32, DType::kBool, DType::kUint8, DType::kInt8});
   if (a < 0) {
     return false;
   }

@@ -94,6 +94,10 @@ class Arguments {
 
   const Op& op() const { return op_; }
   bool may_be_none(const char* name) const { return fuzz::may_be_none(op_, name); }
+  bool takes_tensor(const char* name) const {
+    const size_t position = position_of(op_, name);
+    return position < op_.args.size() && op_.args[position].kind == ArgKind::kTensor;
+  }
   bool has(const char* name) const { return position_of(op_, name) < op_.args.size(); }
 
  private:

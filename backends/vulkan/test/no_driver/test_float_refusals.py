@@ -46,10 +46,16 @@ CASES: dict[str, tuple[Callable[..., Any], torch.Tensor, str, str]] = {
     "half": (torch.exp, FLOAT.half(), "exp.default", "it computes in torch.float16"),
     "double": (lambda x: x.sum(0), FLOAT.double(), "sum.dim_IntList", "in torch.float64"),
     "integers": (
-        torch.abs,
+        torch.exp,
         FLOAT.long(),
-        "abs.default",
+        "exp.default",
         "is int64, and this op runs here on float32; convert it before",
+    ),
+    "wide_number": (
+        lambda x: x == 2**33,
+        FLOAT.long(),
+        "eq.Scalar",
+        "other is 8589934592; int64 is computed in int32 here; keep values within -2^31..2^31-1",
     ),
     "bools": (
         lambda x: (x > 0) * (x < 1),

@@ -38,10 +38,6 @@ MOVING = (
 )
 # Models of these tests stay on the CPU, or parts of them.
 NOT_WHOLE = {
-    "test_floor_divide_scalar_divisors": "divides int64",
-    "test_floor_divide_tensor_divisors": "divides int64",
-    "test_floor_divide_shapes": "divides int64",
-    "test_floor_divide_values": "divides int64",
     "test_mean_output_dtype": "means of int64, and in float64",
 }
 

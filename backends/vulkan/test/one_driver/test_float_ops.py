@@ -183,7 +183,7 @@ def test_binary(row: Any) -> None:
             for alpha in (2, -0.5) if row.alpha else ():
                 check_binary(row, a, b, alpha)
         else:
-            tensor = np.concatenate([a, EDGES])
+            tensor = np.concatenate([a, EDGES]) if dtype == "float32" else a
             for number in (*NUMBERS, *map(float, b[:5])):
                 check_binary(row, *((number, tensor) if row.scalar == "a" else (tensor, number)))
             for alpha in (2, -0.5) if row.alpha else ():
@@ -376,7 +376,9 @@ def test_wrong_arguments() -> None:
     for op, arguments, message in (
         ("add.Tensor", [a, b, 1], r"shapes \[4\] and \[3\] cannot be broadcast"),
         ("add.Tensor", [a, i, 1], "expected operands of float32, got int32"),
-        ("abs.default", [i], "expected operands of float32, got int32"),
+        ("abs.default", [i], "the output must be int32, got float32"),
+        ("exp.default", [i], "there is no kernel for operands of int32"),
+        ("abs.default", [i.astype(np.uint8)], "expected operands of float32, got uint8"),
         ("eq.Tensor", [a, a], "the output must be bool, got float32"),
         ("logical_and.default", [a, a > 0], "operands of different types, float32 and bool"),
         ("bitwise_and.Tensor", [a, a], "expected operands of bool, got float32"),
@@ -385,7 +387,11 @@ def test_wrong_arguments() -> None:
         ("clamp.default", [a, "0", None], r"argument 1 \(min\) must be a number"),
         ("add.Scalar", [a, None, 1], r"argument 1 \(other\) must be a number"),
         ("where.self", [a, a, a], "the condition must be bool, got float32"),
-        ("where.self", [a > 0, i, a], "both values and the output must be float32, got int32"),
+        (
+            "where.self",
+            [a > 0, i, a],
+            "expected one type with elements of 1 or 4 bytes, got int32 to float32",
+        ),
         ("amax.default", [i, [0], True], "expected float32 to float32, got int32 to float32"),
         ("amax.default", [a, [1], True], "dim 1 is outside a tensor of rank 1"),
         ("sum.dim_IntList", [a, a, True, None], r"argument 1 \(dim\) must be a list of integers"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -136,3 +138,51 @@ def test_casts_between_floats_and_masks() -> None:
         *((drawn(mask.shape), mask) for mask in masks),
         dynamic_shapes=((sizes, sizes),),
     )
+
+
+def exact(module: nn.Module, *sets: list[torch.Tensor], dynamic_shapes: Any = None) -> None:
+    """One delegate, whose results for each of the inputs are PyTorch's, dtypes too."""
+    method = load(pte := pte_of(whole(lowered(module, sets[0], dynamic_shapes))))
+    for inputs in (*sets, sets[0]):
+        for actual, wanted in zip(method.execute(inputs), module(*inputs), strict=True):
+            assert actual.dtype == wanted.dtype
+            assert torch.equal(actual, wanted)
+    del pte
+
+
+def test_arithmetic_of_integers() -> None:
+    def model(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+        mask = (x > 2) & (y != 1) | (x == y).logical_not()
+        return [
+            x + y * 3 - 1,
+            x // 4,
+            x % 3,
+            torch.div(x, y.abs() + 1, rounding_mode="trunc"),
+            x.clamp(0, 9),
+            torch.maximum(x, -y),
+            x & 3,
+            ~x,
+            mask,
+            ~mask,
+            x.masked_fill(mask, -100),
+            torch.where(mask, x, y),
+            torch.where(mask, x > y, mask),
+            x.sign().to(torch.int32),
+            (x / 2).to(torch.int64),
+        ]
+
+    generator = torch.Generator().manual_seed(2)
+    sizes = {0: Dim("rows", max=6), 1: Dim("columns", max=9)}
+    sets = [
+        [torch.randint(-20, 20, shape, generator=generator) for _ in range(2)]
+        for shape in ((3, 5), (6, 9), (1, 2))
+    ]
+    exact(Function(model), *sets, dynamic_shapes=((sizes, sizes),))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.bool], ids=lambda d: str(d)[6:])
+def test_comparisons_with_numbers(dtype: torch.dtype) -> None:
+    def model(x: torch.Tensor) -> list[torch.Tensor]:
+        return [x == 1, x != 0, x < 1, x.le(0), x > 0, x.ge(True), torch.logical_xor(x, x)]
+
+    exact(Function(model), [torch.randint(0, 2, (3, 7)).to(dtype)])

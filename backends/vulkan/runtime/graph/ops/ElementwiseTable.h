@@ -1,4 +1,4 @@
-// The row types of the table of float elementwise ops and reductions, which is written in
+// The row types of the table of elementwise ops and reductions, which is written in
 // glsl/elementwise.py; the build makes the rows, ElementwiseRows.h, of it.
 #pragma once
 
@@ -23,7 +23,8 @@ struct TableFunction : TableOp {
   const char* keyword_value;
   bool takes_float;
   bool takes_bool;
-  bool gives_bool;  // not float32
+  bool takes_int;   // int32, and nothing else
+  bool gives_bool;  // else what it takes of float32 and int32
 };
 
 struct UnaryOp : TableFunction {
@@ -38,7 +39,7 @@ struct BinaryOp : TableFunction {
   bool has_alpha;
 };
 
-// Of a bool and two float32 tensors; float32.
+// Of a bool tensor and two of one dtype, which it gives.
 struct TernaryOp : TableOp {};
 
 struct ReductionOp : TableOp {

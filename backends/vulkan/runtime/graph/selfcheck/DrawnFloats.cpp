@@ -1,6 +1,7 @@
 #include "graph/selfcheck/DrawnFloats.h"
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "graph/selfcheck/References.h"
@@ -22,37 +23,63 @@ float drawn_float(Random& random) {
                      : random.uniform(-10.0f, 10.0f);
 }
 
+int32_t drawn_integer(Random& random) {
+  constexpr int32_t kSpecial[] = {0, 1, -1, INT32_MIN, INT32_MAX};
+  const int kind = random.integer(0, 99);
+  return kind < 15   ? random.pick(kSpecial)
+         : kind < 70 ? random.integer(-10, 10)
+                     : static_cast<int32_t>(random.bits());
+}
+
 }  // namespace
 
-DrawnOperand::DrawnOperand(bool is_bool, size_t count, Random& random) : is_bool_(is_bool) {
+DrawnOperand::DrawnOperand(DType dtype, size_t count, Random& random) : dtype_(dtype) {
   for (size_t i = 0; i < count; ++i) {
-    if (is_bool) {
-      bools_.push_back(random.chance(50) ? 1 : 0);
-    } else {
+    if (dtype == DType::kFloat32) {
       floats_.push_back(drawn_float(random));
+    } else if (dtype == DType::kInt32) {
+      integers_.push_back(drawn_integer(random));
+    } else {
+      const int largest = dtype == DType::kBool ? 1 : 255;
+      bytes_.push_back(static_cast<uint8_t>(random.integer(0, largest)));
     }
   }
 }
 
+double DrawnOperand::at(size_t i) const {
+  if (dtype_ == DType::kFloat32) {
+    return floats_[i];
+  }
+  return dtype_ == DType::kInt32 ? integers_[i] : bytes_[i];
+}
+
 void DrawnOperand::bind_to(Problem& problem) const {
-  if (is_bool_) {
-    problem.bind(bools_);
-  } else {
+  if (dtype_ == DType::kFloat32) {
     problem.bind(floats_);
+  } else if (dtype_ == DType::kInt32) {
+    problem.bind(integers_);
+  } else {
+    problem.bind(bytes_);
   }
 }
 
 void DrawnResults::add(double value) {
-  if (is_bool_) {
-    bools_.push_back(value != 0.0 ? 1 : 0);
-  } else {
+  if (dtype_ == DType::kFloat32) {
     floats_.push_back(static_cast<float>(value));
+  } else if (dtype_ == DType::kInt32) {
+    integers_.push_back(static_cast<int32_t>(value));
+  } else {
+    bytes_.push_back(static_cast<uint8_t>(value));
   }
 }
 
 void DrawnResults::bind_to(Problem& problem) const {
-  if (is_bool_) {
-    problem.bind_output(bools_);
+  if (dtype_ == DType::kInt32) {
+    problem.bind_output(integers_);
+    return;
+  }
+  if (dtype_ != DType::kFloat32) {
+    problem.bind_output(bytes_);
     return;
   }
   problem.bind_output(floats_);

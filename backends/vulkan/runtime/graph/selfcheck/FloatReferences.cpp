@@ -5,6 +5,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "graph/selfcheck/IntegerReferences.h"
+
 namespace etvk {
 
 namespace {
@@ -216,11 +218,18 @@ std::string keyword_of(const TableFunction& row) {
 
 }  // namespace
 
+// Truth values of integers are those of the same real numbers.
 const UnaryReference& float_reference(const UnaryOp& row) {
+  if (row.takes_int && !row.gives_bool) {
+    return reference_of(integer_unary_references(), row.name, keyword_of(row));
+  }
   return reference_of(unary_references(), row.name, keyword_of(row));
 }
 
 const BinaryReference& float_reference(const BinaryOp& row) {
+  if (row.takes_int && !row.gives_bool) {
+    return reference_of(integer_binary_references(), row.name, keyword_of(row));
+  }
   return reference_of(binary_references(), row.name, keyword_of(row));
 }
 

@@ -1,4 +1,4 @@
-// The float elementwise ops and reductions of glsl/elementwise.py, one element at a time and in
+// The elementwise ops and reductions of glsl/elementwise.py, one element at a time and in
 // double, by the names of the table: for the self-check and for the fuzzer.
 #pragma once
 

@@ -1,4 +1,4 @@
-"""The one table of float elementwise ops and reductions: for the shaders, C++, Python and tests.
+"""The one table of elementwise ops and reductions: for the shaders, C++, Python and tests.
 
 A row is one op of a program: "aten." and its `aten` are the name in a blob. elementwise_code.py
 makes of the rows the cases of the shaders in elementwise/ and reduce/, and the list by which C++
@@ -6,7 +6,8 @@ registers the ops; the partitioner and the tests read the rows. A new op is one 
 its expression calls in what elementwise/float_functions.glsl includes. This file imports no torch.
 
 Expressions are of `vec4` x, or a, b and c, and where they end as a truth value of `bvec4`. Operands
-of "bool" come as 0.0 and 1.0. Parameters are `float`, by position alpha, beta and gamma.
+of "bool" come as 0.0 and 1.0. Parameters are `float`, by position alpha, beta and gamma. In rows of
+integers (int32, which int64 is in a blob) all of these are `ivec4` and `int`, and wrap around.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-FLOAT32, BOOL = "float32", "bool"
+FLOAT32, BOOL, INT32 = "float32", "bool", "int32"
 PARAMETER_NAMES = ("alpha", "beta", "gamma")  # in an expression, by position
 
 Parameters = tuple[tuple[str, float | None], ...]
@@ -29,7 +30,7 @@ class Unary:
     parameters: names in the schema and their defaults, which None in a program means too; a default
         of None: the program must give one.
     keywords: string arguments that are fixed for this row; other rows have the others.
-    operands, result: dtypes; the operand may have either.
+    operands, result: dtypes; the operand may have either. Of int32 a row of its own.
     keeps_nan: whether the float32 result of NaN is NaN, whatever `glsl` makes of it.
     domain: between what finite values tests draw operands.
     """
@@ -65,11 +66,13 @@ class Binary:
 
 @dataclass(frozen=True)
 class Ternary:
-    """A function of a bool tensor a and two float32 tensors b and c, all broadcast."""
+    """A function of a bool tensor a and two tensors b and c of any one dtype, all broadcast.
+
+    glsl: of `vec4` a and the bits of b and c, `ivec4`.
+    """
 
     aten: str
     glsl: str
-    result: str = FLOAT32
     domain: tuple[float, float] = (-10.0, 10.0)
 
 
@@ -96,8 +99,13 @@ class Reduction:
 
 def comparison(name: str, glsl: str) -> tuple[Binary, ...]:
     return (
-        Binary(f"{name}.Tensor", glsl, result=BOOL, domain=(-2.0, 2.0)),
-        Binary(f"{name}.Scalar", glsl, scalar="b", result=BOOL, domain=(-2.0, 2.0)),
+        Binary(f"{name}.Tensor", glsl, operands=(FLOAT32, BOOL), result=BOOL, domain=(-2.0, 2.0)),
+        Binary(
+            *(f"{name}.Scalar", glsl, "b"),
+            operands=(FLOAT32, BOOL),
+            result=BOOL,
+            domain=(-2.0, 2.0),
+        ),
     )
 
 
@@ -123,6 +131,26 @@ def logical(name: str, bitwise: str, glsl: str) -> tuple[Binary, ...]:
     )
 
 
+def integer_comparison(name: str, glsl: str) -> tuple[Binary, ...]:
+    return (
+        Binary(f"{name}.Tensor", glsl, operands=OF_INTEGERS, result=BOOL, domain=SMALL),
+        Binary(f"{name}.Scalar", glsl, scalar="b", operands=OF_INTEGERS, result=BOOL, domain=SMALL),
+    )
+
+
+def integer_function(
+    name: str, glsl: str, alpha: bool = False, keywords: Keywords = ()
+) -> tuple[Binary, ...]:
+    suffix = "_mode" if keywords else ""
+    of = {"alpha": alpha, "keywords": keywords, "operands": OF_INTEGERS, "result": INT32}
+    return (
+        Binary(f"{name}.Tensor{suffix}", glsl, **of),  # type: ignore[arg-type]
+        Binary(f"{name}.Scalar{suffix}", glsl, scalar="b", **of),  # type: ignore[arg-type]
+    )
+
+
+OF_INTEGERS = (INT32,)
+SMALL = (-3.0, 3.0)
 MODES_NONE: Keywords = (("rounding_mode", None),)
 UP_TO_ONE = (-1.0, 1.0)
 POSITIVE = (1e-3, 50.0)
@@ -228,6 +256,60 @@ BINARY: tuple[Binary, ...] = (
     *logical("logical_xor", "bitwise_xor", "one_of(a, b)"),
 )
 
+
+def integer_unary(name: str, glsl: str, parameters: Parameters = (), result: str = INT32) -> Unary:
+    return Unary(f"{name}.default", glsl, parameters, operands=OF_INTEGERS, result=result)
+
+
+INTEGER_UNARY: tuple[Unary, ...] = (
+    integer_unary("abs", "abs(x)"),
+    integer_unary("bitwise_not", "~x"),
+    integer_unary(
+        "clamp",
+        "clamp_of(x, alpha, beta)",
+        parameters=(("min", -2147483648.0), ("max", 2147483647.0)),
+    ),
+    integer_unary("logical_not", "is_zero(x)", result=BOOL),
+    integer_unary("neg", "-x"),
+    integer_unary("relu", "max(x, ivec4(0))"),
+    integer_unary("sign", "sign(x)"),
+)
+
+INTEGER_BINARY: tuple[Binary, ...] = (
+    *integer_function("add", "a + alpha * b", alpha=True),
+    *integer_function("sub", "a - alpha * b", alpha=True),
+    *integer_function("mul", "a * b"),
+    *integer_function("div", "divide_floor(a, b)", keywords=(("rounding_mode", "floor"),)),
+    *integer_function("div", "divide_trunc(a, b)", keywords=(("rounding_mode", "trunc"),)),
+    Binary("floor_divide.default", "divide_floor(a, b)", operands=OF_INTEGERS, result=INT32),
+    *integer_function("fmod", "fmod_of(a, b)"),
+    *integer_function("remainder", "remainder_of(a, b)"),
+    *(
+        Binary(aten, glsl, operands=OF_INTEGERS, result=INT32)
+        for aten, glsl in (
+            ("maximum.default", "max(a, b)"),
+            ("minimum.default", "min(a, b)"),
+        )
+    ),
+    *integer_function("bitwise_and", "a & b"),
+    *integer_function("bitwise_or", "a | b"),
+    *integer_function("bitwise_xor", "a ^ b"),
+    *integer_comparison("eq", "equal(a, b)"),
+    *integer_comparison("ne", "notEqual(a, b)"),
+    *integer_comparison("lt", "lessThan(a, b)"),
+    *integer_comparison("le", "lessThanEqual(a, b)"),
+    *integer_comparison("gt", "lessThan(b, a)"),
+    *integer_comparison("ge", "lessThanEqual(b, a)"),
+    *(
+        Binary(f"{name}.default", glsl, operands=OF_INTEGERS, result=BOOL, domain=SMALL)
+        for name, glsl in (
+            ("logical_and", "both(a, b)"),
+            ("logical_or", "either(a, b)"),
+            ("logical_xor", "one_of(a, b)"),
+        )
+    ),
+)
+
 TERNARY: tuple[Ternary, ...] = (Ternary("where.self", "mix(c, b, notEqual(a, vec4(0.0)))"),)
 
 LISTED = ("dim", "keepdim", "dtype")
@@ -243,4 +325,6 @@ REDUCTIONS: tuple[Reduction, ...] = (
 )
 
 Row = Unary | Binary | Ternary | Reduction
-ROWS: tuple[Row, ...] = (*UNARY, *BINARY, *TERNARY, *REDUCTIONS)
+ALL_UNARY = (*UNARY, *INTEGER_UNARY)
+ALL_BINARY = (*BINARY, *INTEGER_BINARY)
+ROWS: tuple[Row, ...] = (*ALL_UNARY, *ALL_BINARY, *TERNARY, *REDUCTIONS)

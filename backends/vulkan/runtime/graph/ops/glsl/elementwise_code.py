@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from functools import cache
 
 from elementwise import (
-    BINARY,
+    ALL_BINARY,
+    ALL_UNARY,
     BOOL,
     FLOAT32,
+    INT32,
     PARAMETER_NAMES,
     REDUCTIONS,
     ROWS,
     TERNARY,
-    UNARY,
     Binary,
     Keywords,
     Reduction,
@@ -42,9 +43,15 @@ def case_of(row: Row) -> tuple[str, ...]:
     return (row.glsl,)
 
 
+def is_of_integers(row: Row) -> bool:
+    return isinstance(row, (Unary, Binary)) and INT32 in row.operands
+
+
 def group_of(row: Row) -> str:
     family = type(row).__name__.upper()
-    return family if isinstance(row, Reduction) else f"{family}_{row.result.upper()}"
+    if not isinstance(row, (Unary, Binary)):
+        return family
+    return f"{'INTEGER_' if is_of_integers(row) else ''}{family}_{row.result.upper()}"
 
 
 @cache
@@ -64,10 +71,22 @@ def code_of(row: Row) -> int:
 
 # ---- GLSL.
 
-OPERANDS = {
-    "UNARY": "vec4 x, float alpha, float beta, float gamma",
-    "BINARY": "vec4 a, vec4 b, float alpha",
-    "TERNARY": "vec4 a, vec4 b, vec4 c",
+# What the functions of each group take and give.
+SIGNATURES = {
+    "UNARY_FLOAT32": ("vec4 x, float alpha, float beta, float gamma", "vec4"),
+    "UNARY_BOOL": ("vec4 x, float alpha, float beta, float gamma", "bvec4"),
+    "INTEGER_UNARY_INT32": ("ivec4 x, int alpha, int beta, int gamma", "ivec4"),
+    "INTEGER_UNARY_BOOL": ("ivec4 x, int alpha, int beta, int gamma", "bvec4"),
+    "BINARY_FLOAT32": ("vec4 a, vec4 b, float alpha", "vec4"),
+    "BINARY_BOOL": ("vec4 a, vec4 b, float alpha", "bvec4"),
+    "INTEGER_BINARY_INT32": ("ivec4 a, ivec4 b, int alpha", "ivec4"),
+    "INTEGER_BINARY_BOOL": ("ivec4 a, ivec4 b, int alpha", "bvec4"),
+    "TERNARY": ("vec4 a, ivec4 b, ivec4 c", "ivec4"),
+}
+STARTS = {
+    "vec4": "precise vec4 y = vec4(0.0)",
+    "ivec4": "ivec4 y = ivec4(0)",
+    "bvec4": "bvec4 y = bvec4(false)",
 }
 
 
@@ -98,12 +117,9 @@ def function_text(group: str, group_cases: Sequence[tuple[str, ...]]) -> str:
             *switch_text(finishes, "precise vec4 y = x"),
         ]
     else:
-        family, result = group.split("_")
-        operands = OPERANDS[family]
-        is_float = result == FLOAT32.upper()
-        y = "precise vec4 y = vec4(0.0)" if is_float else "bvec4 y = bvec4(false)"
-        lines = [f"{'vec4' if is_float else 'bvec4'} apply({operands}) {{"]
-        lines += switch_text([case[0] for case in group_cases], y)
+        operands, result = SIGNATURES[group]
+        lines = [f"{result} apply({operands}) {{"]
+        lines += switch_text([case[0] for case in group_cases], STARTS[result])
     return f"#ifdef CASES_{group}\n\n" + "\n".join(lines) + "\n\n#endif\n"
 
 
@@ -143,7 +159,9 @@ def keyword_fields(keywords: Keywords) -> list[str]:
 def dtype_fields(row: Unary | Binary) -> list[str]:
     if BOOL in row.operands and row.result != BOOL:
         raise ValueError(f"{row.aten}: the kernels of bool operands give bool")
-    operands = (truth(dtype in row.operands) for dtype in (FLOAT32, BOOL))
+    if is_of_integers(row) and len(row.operands) > 1:
+        raise ValueError(f"{row.aten}: integers have a row of their own")
+    operands = (truth(dtype in row.operands) for dtype in (FLOAT32, BOOL, INT32))
     return [*operands, truth(row.result == BOOL)]
 
 
@@ -204,8 +222,8 @@ def rows_text() -> str:
     """The header with an array for each family; its types are in ElementwiseTable.h."""
     ternary = text("condition:tensor@alike self:tensor@alike other:tensor@alike y:out@alike")
     arrays = [
-        array_text("UnaryOp", "kUnaryOps", [(row, unary_fields(row)) for row in UNARY]),
-        array_text("BinaryOp", "kBinaryOps", [(row, binary_fields(row)) for row in BINARY]),
+        array_text("UnaryOp", "kUnaryOps", [(row, unary_fields(row)) for row in ALL_UNARY]),
+        array_text("BinaryOp", "kBinaryOps", [(row, binary_fields(row)) for row in ALL_BINARY]),
         array_text("TernaryOp", "kTernaryOps", [(row, [ternary]) for row in TERNARY]),
         array_text(
             "ReductionOp", "kReductionOps", [(row, reduction_fields(row)) for row in REDUCTIONS]

@@ -372,21 +372,28 @@ def reduce(workgroup_size: int, steps: int, parts: int) -> Kernel:
     )
 
 
-def float_elementwise() -> list[Kernel]:
+def table_elementwise() -> list[Kernel]:
     """unary.comp and broadcast.comp for each combination of types that elementwise.py has."""
     x_bool, y_bool = ("X_BOOL", 1), ("Y_BOOL", 1)
     of_bools = (("A_BOOL", 1), ("B_BOOL", 1))
+    integers = ("INTEGERS", 1)
     unary = (
         Op("unary", 2, 16, (("CASES_UNARY_FLOAT32", 1),)),
         Op("unary_to_bool", 2, 16, (("CASES_UNARY_BOOL", 1), y_bool)),
         Op("unary_of_bool", 2, 16, (("CASES_UNARY_BOOL", 1), x_bool, y_bool)),
+        Op("unary_of_int", 2, 16, (("CASES_INTEGER_UNARY_INT32", 1), integers)),
+        Op("unary_int_to_bool", 2, 16, (("CASES_INTEGER_UNARY_BOOL", 1), integers, y_bool)),
     )
     two = ("OPERANDS", 2)
+    where = (("OPERANDS", 3), ("CASES_TERNARY", 1), ("A_BOOL", 1), integers)
     broadcast = (
         Op("binary", 3, 108, (two, ("CASES_BINARY_FLOAT32", 1))),
         Op("binary_to_bool", 3, 108, (two, ("CASES_BINARY_BOOL", 1), y_bool)),
         Op("binary_of_bool", 3, 108, (two, ("CASES_BINARY_BOOL", 1), y_bool, *of_bools)),
-        Op("where", 4, 128, (("OPERANDS", 3), ("CASES_TERNARY_FLOAT32", 1), ("A_BOOL", 1))),
+        Op("binary_of_int", 3, 108, (two, ("CASES_INTEGER_BINARY_INT32", 1), integers)),
+        Op("binary_int_to_bool", 3, 108, (two, ("CASES_INTEGER_BINARY_BOOL", 1), integers, y_bool)),
+        Op("where", 4, 128, where),
+        Op("where_bytes", 4, 128, (*where, ("Y_BYTES", 1))),
     )
     rows = [row for op in unary for row in flat(op, "elementwise/unary.comp")]
     for op in broadcast:
@@ -528,7 +535,7 @@ KERNELS: tuple[Kernel, ...] = (
         Op("q8ta_binary_groups", 3, 128, macros=(("WHOLE_GROUPS", 1),)),
         *("elementwise/q8ta_binary.comp", 128, 32),
     ),
-    *float_elementwise(),
+    *table_elementwise(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

@@ -1,7 +1,8 @@
 // A function of two or, with OPERANDS 3, three operands that are broadcast: y[i] = f(a, b), f(a, b, c).
 //
 // Bindings: 0 y, float32 or with Y_BOOL bool; then a, b (and c), float32 or, with A_BOOL for a and
-// B_BOOL for the others, bool. The loops of strided_bytes.glsl are the dimensions of y; a stride of
+// B_BOOL for the others, bool. With INTEGERS, int32 in place of float32; with OPERANDS 3, which are
+// INTEGERS, any type of four bytes, or with Y_BYTES of one, that of b and c. The loops of strided_bytes.glsl are the dimensions of y; a stride of
 // 0 repeats an operand. One thread makes the units of flat_steps.glsl (four elements each); it alone
 // touches them, and keeps the bytes of the last word that lie beyond the tensor.
 // With WHOLE_WORDS the loops count units of y, and the operands' strides
@@ -10,23 +11,23 @@
 //   REPEATED  elements: of which one stands for all four
 //
 // Else loops and strides count elements, and four are gathered, wherever they are.
-// A NUMBER is p.a_number or p.b_number, with nothing bound (but something, for Vulkan's sake).
+// ONE_NUMBER is p.a_number or p.b_number, with nothing bound (but something, for Vulkan's sake).
 //
 // Specialization constants: 1, FUNCTION, the code of a row of elementwise.py. 2 to 4, the forms of a,
-// b and c: 0 EACH, 1 REPEATED, 2 NUMBER.
+// b and c: 0 EACH, 1 REPEATED, 2 ONE_NUMBER.
 // Preconditions: an operand of EACH that is float32 has whole groups, whatever the last one holds
 // behind the tensor. Features: none.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "elementwise/float_functions.glsl"
+#include "elementwise/functions.glsl"
 #include "flat_steps.glsl"
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
 const uint EACH = 0;
 const uint REPEATED = 1;
-const uint NUMBER = 2;
+const uint ONE_NUMBER = 2;
 layout(constant_id = 1) const uint FUNCTION = 0;
 layout(constant_id = 2) const uint A_FORM = EACH;
 layout(constant_id = 3) const uint B_FORM = EACH;
@@ -40,9 +41,9 @@ layout(push_constant) uniform Params {
 #if OPERANDS == 3
   uint c_strides[8];
 #else
-  float a_number;
-  float b_number;
-  float alpha;
+  NUMBER a_number;
+  NUMBER b_number;
+  NUMBER alpha;
 #endif
 } p;
 
@@ -50,44 +51,65 @@ layout(push_constant) uniform Params {
 #include "elementwise_cases.glsl"
 #include "strided_bytes.glsl"
 
-// Each defines LOAD(at, number): the four elements of unit `at` of y, of an operand.
+// Types of loaded operands: a may be bool beside others.
+#ifdef A_BOOL
+#define A_VALUES vec4
+#else
+#define A_VALUES NUMBERS
+#endif
+#ifdef B_BOOL
+#define B_VALUES vec4
+#else
+#define B_VALUES NUMBERS
+#endif
+
+// The four bytes of a word as integers.
+ivec4 byte_values(uint word) {
+  return ivec4((uvec4(word) >> uvec4(0, 8, 16, 24)) & 0xffu);
+}
+
+// Each defines LOAD(at, number): the four elements of unit `at` of y, of an operand; of bytes, as
+// VALUES that UNPACK makes of a word.
 #ifdef WHOLE_WORDS
 
-#define DEFINE_LOAD_FLOAT(LOAD, AT, ELEMENTS, GROUPS, STRIDES, FORM)                 \
+#define DEFINE_LOAD_NUMBERS(LOAD, AT, ELEMENTS, GROUPS, STRIDES, FORM)               \
   DEFINE_ELEMENT_AT(AT, STRIDES)                                                     \
-  vec4 LOAD(uint at, float number) {                                                 \
-    if (FORM == NUMBER) {                                                            \
-      return vec4(number);                                                           \
+  NUMBERS LOAD(uint at, NUMBER number) {                                             \
+    if (FORM == ONE_NUMBER) {                                                        \
+      return NUMBERS(number);                                                        \
     }                                                                                \
     uint left;                                                                       \
     const uint from = AT(at, left);                                                  \
     if (FORM == REPEATED) {                                                          \
-      return vec4(ELEMENTS[from]);                                                   \
+      return NUMBERS(ELEMENTS[from]);                                                \
     }                                                                                \
     return GROUPS[from];                                                             \
   }
-#define DEFINE_LOAD_BOOL(LOAD, AT, WORDS, STRIDES, FORM)                             \
+#define DEFINE_LOAD_BYTES(LOAD, AT, WORDS, STRIDES, FORM, VALUES, UNPACK)            \
   DEFINE_ELEMENT_AT(AT, STRIDES)                                                     \
-  vec4 LOAD(uint at, float number) {                                                 \
+  VALUES LOAD(uint at, NUMBER number) {                                              \
+    if (FORM == ONE_NUMBER) {                                                        \
+      return VALUES(number);                                                         \
+    }                                                                                \
     uint left;                                                                       \
     const uint from = AT(at, left);                                                  \
     if (FORM == REPEATED) {                                                          \
-      return vec4(truths(WORDS[from >> 2] >> ((from & 3) * 8)).x);                   \
+      return VALUES(UNPACK(WORDS[from >> 2] >> ((from & 3) * 8)).x);                 \
     }                                                                                \
-    return truths(WORDS[from]);                                                      \
+    return UNPACK(WORDS[from]);                                                      \
   }
 
 #else
 
-#define DEFINE_LOAD_FLOAT(LOAD, AT, ELEMENTS, GROUPS, STRIDES, FORM)                 \
+#define DEFINE_LOAD_NUMBERS(LOAD, AT, ELEMENTS, GROUPS, STRIDES, FORM)               \
   DEFINE_ELEMENT_AT(AT, STRIDES)                                                     \
-  vec4 LOAD(uint at, float number) {                                                 \
-    if (FORM == NUMBER) {                                                            \
-      return vec4(number);                                                           \
+  NUMBERS LOAD(uint at, NUMBER number) {                                             \
+    if (FORM == ONE_NUMBER) {                                                        \
+      return NUMBERS(number);                                                        \
     }                                                                                \
     uint left;                                                                       \
     uint from = AT(at * 4, left);                                                    \
-    vec4 gathered = vec4(0.0);                                                       \
+    NUMBERS gathered = NUMBERS(0);                                                   \
     for (uint i = 0; i < min(4, p.count - at * 4); ++i) {                            \
       if (left == 0) {                                                               \
         from = AT(at * 4 + i, left);                                                 \
@@ -98,57 +120,75 @@ layout(push_constant) uniform Params {
     }                                                                                \
     return gathered;                                                                 \
   }
-#define DEFINE_LOAD_BOOL(LOAD, AT, WORDS, STRIDES, FORM)                             \
+#define DEFINE_LOAD_BYTES(LOAD, AT, WORDS, STRIDES, FORM, VALUES, UNPACK)            \
   DEFINE_ELEMENT_AT(AT, STRIDES)                                                     \
   DEFINE_GATHER(LOAD##_bytes, AT, WORDS, STRIDES, 0)                                 \
-  vec4 LOAD(uint at, float number) {                                                 \
-    return truths(LOAD##_bytes(at * 4, min(4, p.count - at * 4)));                   \
+  VALUES LOAD(uint at, NUMBER number) {                                              \
+    if (FORM == ONE_NUMBER) {                                                        \
+      return VALUES(number);                                                         \
+    }                                                                                \
+    return UNPACK(LOAD##_bytes(at * 4, min(4, p.count - at * 4)));                   \
   }
 
 #endif
 
 #ifdef A_BOOL
 layout(set = 0, binding = 1) readonly buffer InputA { uint a_words[]; };
-DEFINE_LOAD_BOOL(load_a, a_at, a_words, p.a_strides, A_FORM)
+DEFINE_LOAD_BYTES(load_a, a_at, a_words, p.a_strides, A_FORM, vec4, truths)
 #else
-layout(set = 0, binding = 1) readonly buffer InputA { float a_elements[]; };
-layout(set = 0, binding = 1) readonly buffer InputA4 { vec4 a_groups[]; };
-DEFINE_LOAD_FLOAT(load_a, a_at, a_elements, a_groups, p.a_strides, A_FORM)
+layout(set = 0, binding = 1) readonly buffer InputA { NUMBER a_elements[]; };
+layout(set = 0, binding = 1) readonly buffer InputA4 { NUMBERS a_groups[]; };
+DEFINE_LOAD_NUMBERS(load_a, a_at, a_elements, a_groups, p.a_strides, A_FORM)
 #endif
 
 #ifdef B_BOOL
 layout(set = 0, binding = 2) readonly buffer InputB { uint b_words[]; };
-DEFINE_LOAD_BOOL(load_b, b_at, b_words, p.b_strides, B_FORM)
+DEFINE_LOAD_BYTES(load_b, b_at, b_words, p.b_strides, B_FORM, vec4, truths)
+#elif defined(Y_BYTES)
+layout(set = 0, binding = 2) readonly buffer InputB { uint b_words[]; };
+DEFINE_LOAD_BYTES(load_b, b_at, b_words, p.b_strides, B_FORM, ivec4, byte_values)
 #else
-layout(set = 0, binding = 2) readonly buffer InputB { float b_elements[]; };
-layout(set = 0, binding = 2) readonly buffer InputB4 { vec4 b_groups[]; };
-DEFINE_LOAD_FLOAT(load_b, b_at, b_elements, b_groups, p.b_strides, B_FORM)
+layout(set = 0, binding = 2) readonly buffer InputB { NUMBER b_elements[]; };
+layout(set = 0, binding = 2) readonly buffer InputB4 { NUMBERS b_groups[]; };
+DEFINE_LOAD_NUMBERS(load_b, b_at, b_elements, b_groups, p.b_strides, B_FORM)
 #endif
 
 #if OPERANDS == 3
-layout(set = 0, binding = 3) readonly buffer InputC { float c_elements[]; };
-layout(set = 0, binding = 3) readonly buffer InputC4 { vec4 c_groups[]; };
-DEFINE_LOAD_FLOAT(load_c, c_at, c_elements, c_groups, p.c_strides, C_FORM)
+#ifdef Y_BYTES
+layout(set = 0, binding = 3) readonly buffer InputC { uint c_words[]; };
+DEFINE_LOAD_BYTES(load_c, c_at, c_words, p.c_strides, C_FORM, ivec4, byte_values)
+#else
+layout(set = 0, binding = 3) readonly buffer InputC { NUMBER c_elements[]; };
+layout(set = 0, binding = 3) readonly buffer InputC4 { NUMBERS c_groups[]; };
+DEFINE_LOAD_NUMBERS(load_c, c_at, c_elements, c_groups, p.c_strides, C_FORM)
+#endif
 #endif
 
 void main() {
   const uint units = words_of(p.count);
   FOR_EACH_PASS(first, units) {
-    vec4 operands[STEPS][OPERANDS];
+    A_VALUES a[STEPS];
+    B_VALUES b[STEPS];
+#if OPERANDS == 3
+    NUMBERS c[STEPS];
+#endif
     [[unroll]] for (uint s = 0; s < STEPS; ++s) {
       const uint at = step_at(first, s, units);
 #if OPERANDS == 3
-      operands[s] = vec4[3](load_a(at, 0.0), load_b(at, 0.0), load_c(at, 0.0));
+      a[s] = load_a(at, 0);
+      b[s] = load_b(at, 0);
+      c[s] = load_c(at, 0);
 #else
-      operands[s] = vec4[2](load_a(at, p.a_number), load_b(at, p.b_number));
+      a[s] = load_a(at, p.a_number);
+      b[s] = load_b(at, p.b_number);
 #endif
     }
     [[unroll]] for (uint s = 0; s < STEPS; ++s) {
       if (is_step(first, s, units)) {
 #if OPERANDS == 3
-        const RESULT y = apply(operands[s][0], operands[s][1], operands[s][2]);
+        const RESULT y = apply(a[s], b[s], c[s]);
 #else
-        const RESULT y = apply(operands[s][0], operands[s][1], p.alpha);
+        const RESULT y = apply(a[s], b[s], p.alpha);
 #endif
         store(step_at(first, s, units), y);
       }

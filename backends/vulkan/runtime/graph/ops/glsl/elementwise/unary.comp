@@ -1,7 +1,7 @@
 // A function of each element: y[i] = f(x[i]).
 //
 // Bindings: 0 y, float32 or with Y_BOOL bool; 1 x, float32 in groups of four or with X_BOOL bool in
-// words. One thread makes the units of flat_steps.glsl (four elements each); it alone touches them,
+// words. With INTEGERS, int32 in place of float32. One thread makes the units of flat_steps.glsl (four elements each); it alone touches them,
 // and keeps the bytes of the last word that lie beyond the tensor.
 // Specialization constant 0: FUNCTION, the code of a row of elementwise.py; one of its parameters is
 // p.alpha, p.beta or p.gamma.
@@ -9,7 +9,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "elementwise/float_functions.glsl"
+#include "elementwise/functions.glsl"
 #include "flat_steps.glsl"
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
@@ -18,9 +18,9 @@ layout(constant_id = 0) const uint FUNCTION = 0;
 
 layout(push_constant) uniform Params {
   uint count;
-  float alpha;
-  float beta;
-  float gamma;
+  NUMBER alpha;
+  NUMBER beta;
+  NUMBER gamma;
 } p;
 
 #include "elementwise/store_result.glsl"
@@ -36,9 +36,9 @@ vec4 load(uint at) {
 
 #else
 
-layout(set = 0, binding = 1) readonly buffer InputX { vec4 x_groups[]; };
+layout(set = 0, binding = 1) readonly buffer InputX { NUMBERS x_groups[]; };
 
-vec4 load(uint at) {
+NUMBERS load(uint at) {
   return x_groups[at];
 }
 
@@ -47,7 +47,7 @@ vec4 load(uint at) {
 void main() {
   const uint units = words_of(p.count);
   FOR_EACH_PASS(first, units) {
-    vec4 x[STEPS];
+    NUMBERS x[STEPS];
     [[unroll]] for (uint s = 0; s < STEPS; ++s) {
       x[s] = load(step_at(first, s, units));
     }

@@ -8,6 +8,7 @@
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/elementwise/Broadcast.h"
 #include "graph/ops/impl/elementwise/ElementwiseCall.h"
+#include "graph/ops/impl/moves/StridedCopy.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -38,8 +39,8 @@ Binding bind_operand(const ComputeGraph& graph, const BroadcastCall& call, size_
   if (id == kNoTensor) {
     return graph.bind(call.operands[i == 0 ? 1 : 0], 0);
   }
-  return graph.dtype(id) == DType::kFloat32 ? bind_groups(graph, id, end)
-                                            : bind_elements(graph, id, end);
+  return dtype_bytes(graph.dtype(id)) == 4 ? bind_groups(graph, id, end)
+                                           : bind_elements(graph, id, end);
 }
 
 // Push has `count`, `sizes` and the strides of each operand; `strides` says where.
@@ -86,52 +87,52 @@ void add_broadcast_node(ComputeGraph& graph, const BroadcastCall& call, const Pu
   graph.add_node({call.op, tensors_of(call), {call.y}, record});
 }
 
-float number(const OpArgs& args, const char* name) {
-  const auto value = static_cast<float>(args.scalar(name));
+uint32_t number(const OpArgs& args, const char* name, DType operands) {
+  const double value = args.scalar(name);
   // 0 divided by it would be no number then.
-  ETVK_CHECK(std::fpclassify(value) != FP_SUBNORMAL, kNotSupported,
+  ETVK_CHECK(std::fpclassify(static_cast<float>(value)) != FP_SUBNORMAL, kNotSupported,
              args.op() << ": " << name << " is " << value
                        << ", a subnormal float32, which devices may take for zero");
-  return value;
+  return number_bits(args, name, value, operands);
 }
 
 void binary(ComputeGraph& graph, const OpArgs& args) {
-  const BinaryOp& row = row_of(kBinaryOps, args);
+  const DType type =
+      graph.dtype(args.tensor(args.takes("self", ArgKind::kTensor) ? "self" : "other"));
+  const BinaryOp& row = row_of(kBinaryOps, args, type);
   BinaryPush push{};
   BroadcastCall call{args.op(), "binary", row.code, {kNoTensor, kNoTensor}, args.output()};
   if (row.a_is_number) {
-    push.a_number = number(args, "self");
+    push.a_number = number(args, "self", type);
   } else {
     call.operands[0] = args.tensor("self");
   }
   if (row.b_is_number) {
-    push.b_number = number(args, "other");
+    push.b_number = number(args, "other", type);
   } else {
     call.operands[1] = args.tensor("other");
   }
-  push.alpha =
-      row.has_alpha ? static_cast<float>(args.optional_scalar("alpha").value_or(1.0)) : 1.0f;
-  const bool of_bool = check_types(graph, call.op, row, tensors_of(call), call.y);
-  call.kernels = of_bool ? "binary_of_bool" : row.gives_bool ? "binary_to_bool" : "binary";
+  const double alpha = row.has_alpha ? args.optional_scalar("alpha").value_or(1.0) : 1.0;
+  push.alpha = number_bits(args, "alpha", alpha, type);
+  check_types(graph, call.op, row, tensors_of(call), call.y);
+  call.kernels = kernels_of("binary", row, type);
   add_broadcast_node(graph, call, push, {&BinaryPush::a_strides, &BinaryPush::b_strides});
 }
 
 void ternary(ComputeGraph& graph, const OpArgs& args) {
   const auto* row = std::find_if(std::begin(kTernaryOps), std::end(kTernaryOps),
                                  [&args](const TernaryOp& op) { return args.op() == op.name; });
+  const ValueId y = args.output();
+  check_movable(graph, args.op(), args.tensor("self"), y);
+  check_movable(graph, args.op(), args.tensor("other"), y);
   const BroadcastCall call{args.op(),
-                           "where",
+                           dtype_bytes(graph.dtype(y)) == 4 ? "where" : "where_bytes",
                            row->code,
                            {args.tensor("condition"), args.tensor("self"), args.tensor("other")},
-                           args.output()};
+                           y};
   const DType condition = graph.dtype(call.operands[0]);
   ETVK_CHECK(condition == DType::kBool, kInvalidProgram,
              call.op << ": the condition must be bool, got " << dtype_name(condition));
-  for (ValueId id : {call.operands[1], call.operands[2], call.y}) {
-    ETVK_CHECK(graph.dtype(id) == DType::kFloat32, kInvalidProgram,
-               call.op << ": both values and the output must be float32, got "
-                       << dtype_name(graph.dtype(id)));
-  }
   add_broadcast_node(graph, call, TernaryPush{},
                      {&TernaryPush::a_strides, &TernaryPush::b_strides, &TernaryPush::c_strides});
 }

@@ -15,7 +15,7 @@ struct BinaryPush {
   uint32_t sizes[kMaxLoops - 1];
   uint32_t a_strides[kMaxLoops];
   uint32_t b_strides[kMaxLoops];
-  float a_number, b_number, alpha;
+  uint32_t a_number, b_number, alpha;  // bits of what the operands are
 };
 
 struct TernaryPush {

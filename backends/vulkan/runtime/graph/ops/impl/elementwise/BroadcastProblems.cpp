@@ -6,6 +6,7 @@
 
 #include "ElementwiseRows.h"
 #include "graph/ops/impl/elementwise/Broadcast.h"
+#include "graph/ops/impl/elementwise/ElementwiseCall.h"
 #include "graph/selfcheck/DrawnFloats.h"
 #include "graph/selfcheck/DrawnLoops.h"
 #include "graph/selfcheck/FloatReferences.h"
@@ -24,27 +25,31 @@ struct Kind {
     const std::string suffix = "_words";
     words = op.size() > suffix.size() && op.substr(op.size() - suffix.size()) == suffix;
     const std::string name = words ? op.substr(0, op.size() - suffix.size()) : op;
-    is_where = name == "where";
-    of_bool = name == "binary_of_bool";
-    gives_bool = of_bool || name == "binary_to_bool";
+    is_where = name == "where" || name == "where_bytes";
+    of_bytes = name == "where_bytes";
+    operands = name == "binary_of_bool"                                  ? DType::kBool
+               : name == "binary_of_int" || name == "binary_int_to_bool" ? DType::kInt32
+               : of_bytes                                                ? DType::kUint8
+                                                                         : DType::kFloat32;
+    kernels = name;
   }
 
-  // Whether operand `i` is bool.
-  bool is_bool(size_t i) const { return is_where ? i == 0 : of_bool; }
+  DType type_of(size_t i) const { return is_where && i == 0 ? DType::kBool : operands; }
   bool has(const BinaryOp& op) const {
-    return op.gives_bool == gives_bool && (of_bool ? op.takes_bool : op.takes_float);
+    return !is_where && is_taken(op, operands) && kernels_of("binary", op, operands) == kernels;
   }
 
   bool words;  // the loops count words of y
   bool is_where;
-  bool of_bool;
-  bool gives_bool;
+  bool of_bytes;
+  DType operands;       // of a where, its values
+  std::string kernels;  // the op without _words
 };
 
 std::set<uint32_t> codes_of(const Kind& kind) {
   std::set<uint32_t> codes;
   for (const BinaryOp& op : kBinaryOps) {
-    if (!kind.is_where && kind.has(op)) {
+    if (kind.has(op)) {
       codes.insert(op.code);
     }
   }
@@ -76,7 +81,7 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
     for (uint32_t form : {kRepeated, kNumber}) {
       SpecializationConstants forms = each;
       forms[i] = form;
-      const bool exists = form == kRepeated ? kind.words : !kind.of_bool && !kind.is_where;
+      const bool exists = form == kRepeated ? kind.words : !kind.is_where;
       for (uint32_t rank : {1u, 2u}) {
         if (exists) {
           all.push_back(with_forms(rank, *codes.begin(), forms));
@@ -90,11 +95,11 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
 // An operand as the kernel reads it.
 class Operand {
  public:
-  Operand(const LoopSizes& sizes, bool words, bool is_bool, uint32_t form, Random& random)
+  Operand(const LoopSizes& sizes, bool words, DType dtype, uint32_t form, Random& random)
       : words_(words),
         form_(form),
         strides_(drawn_strides(sizes, innermost(words, form), random)),
-        elements_(is_bool, form == kNumber ? 1 : end_of(sizes, strides_) * elements_of_unit(),
+        elements_(dtype, form == kNumber ? 1 : end_of(sizes, strides_) * elements_of_unit(),
                   random) {
     if (form == kNumber) {
       std::fill(strides_.begin(), strides_.end(), 0);
@@ -105,7 +110,7 @@ class Operand {
     const uint64_t at = element_of_step(words_ ? i / 4 : i, sizes, strides_);
     return elements_.at(elements_of_unit() == 4 ? at * 4 + i % 4 : at);
   }
-  float number() const { return static_cast<float>(elements_.at(0)); }
+  double number() const { return elements_.at(0); }
   const LoopSizes& strides() const { return strides_; }
   void bind_to(Problem& problem) const { elements_.bind_to(problem); }
 
@@ -149,12 +154,12 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   const uint32_t count = rank == 1 ? flat : steps_of(sizes) * (kind.words ? 4 : 1);
   std::vector<Operand> operands;
   for (size_t i = 2; i < constants.size(); ++i) {
-    operands.emplace_back(sizes, kind.words, kind.is_bool(i - 2), constants[i], random);
+    operands.emplace_back(sizes, kind.words, kind.type_of(i - 2), constants[i], random);
   }
 
   Problem problem;
-  DrawnResults y(kind.gives_bool);
   std::string name = "where";
+  DrawnResults y(kind.is_where ? kind.operands : result_type(binary_op(kind, code)));
   if (kind.is_where) {
     TernaryPush push{};
     set_loops(push, sizes, count, operands);
@@ -166,15 +171,16 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   } else {
     BinaryPush push{};
     set_loops(push, sizes, count, operands);
-    push.a_number = operands[0].number();
-    push.b_number = operands[1].number();
+    push.a_number = number_bits(operands[0].number(), kind.operands);
+    push.b_number = number_bits(operands[1].number(), kind.operands);
     const BinaryOp& op = binary_op(kind, code);
-    push.alpha = op.has_alpha ? 1.5f : 1.0f;
+    const float alpha = !op.has_alpha ? 1.0f : op.takes_int ? -3.0f : 1.5f;
+    push.alpha = number_bits(alpha, kind.operands);
     problem.set_push(push);
     name = op.name;
     const BinaryReference& reference = float_reference(op);
     for (uint32_t i = 0; i < count; ++i) {
-      y.add(reference(operands[0].at(sizes, i), operands[1].at(sizes, i), push.alpha));
+      y.add(reference(operands[0].at(sizes, i), operands[1].at(sizes, i), alpha));
     }
   }
   problem.text =
@@ -194,6 +200,12 @@ const RegisterProblems registered({
     {"binary_to_bool_words", all_constants, make},
     {"binary_of_bool", all_constants, make},
     {"binary_of_bool_words", all_constants, make},
+    {"binary_of_int", all_constants, make},
+    {"binary_of_int_words", all_constants, make},
+    {"binary_int_to_bool", all_constants, make},
+    {"binary_int_to_bool_words", all_constants, make},
+    {"where_bytes", all_constants, make},
+    {"where_bytes_words", all_constants, make},
     {"where", all_constants, make},
     {"where_words", all_constants, make},
 });

@@ -1,4 +1,4 @@
-// Functions of each element of a float32 or bool tensor: the rows of kUnaryOps.
+// Functions of each element of a float32, int32 or bool tensor: the rows of kUnaryOps.
 #include "graph/ops/impl/elementwise/Unary.h"
 
 #include "ElementwiseRows.h"
@@ -12,25 +12,27 @@ namespace etvk::ops {
 
 namespace {
 
-float parameter(const OpArgs& args, const UnaryOp& row, uint32_t i) {
+uint32_t parameter(const OpArgs& args, const UnaryOp& row, uint32_t i, DType type) {
   const char* name = row.parameters[i];
   const double value = args.takes(name, ArgKind::kScalar)
                            ? args.scalar(name)
                            : args.optional_scalar(name).value_or(row.defaults[i]);
-  return static_cast<float>(value);
+  return number_bits(args, name, value, type);
 }
 
 void unary(ComputeGraph& graph, const OpArgs& args) {
-  const UnaryOp& row = row_of(kUnaryOps, args);
   const std::string op = args.op();
   const ValueId x = args.tensor("self");
+  const DType type = graph.dtype(x);
+  const UnaryOp& row = row_of(kUnaryOps, args, type);
   const ValueId y = args.output();
-  const bool of_bool = check_types(graph, op, row, {x}, y);
+  check_types(graph, op, row, {x}, y);
   UnaryPush call{};
   for (uint32_t i = 0; i < row.parameter_count; ++i) {
-    call.parameters[i] = parameter(args, row, i);
+    call.parameters[i] = parameter(args, row, i, type);
   }
-  const char* kernels = of_bool ? "unary_of_bool" : row.gives_bool ? "unary_to_bool" : "unary";
+  const std::string kernels = kernels_of("unary", row, type);
+  const bool of_bool = type == DType::kBool;
   const auto record = [&graph, op, x, y, of_bool, kernels, code = row.code,
                        call](Commands& commands) {
     graph.set_sizes(y, graph.sizes(x));
@@ -39,7 +41,8 @@ void unary(ComputeGraph& graph, const OpArgs& args) {
     if (push.count == 0) {
       return;
     }
-    const KernelRow& kernel = choose_elementwise_kernel(graph.caps(), {{kernels, push.count}});
+    const KernelRow& kernel =
+        choose_elementwise_kernel(graph.caps(), {{kernels.c_str(), push.count}});
     commands.dispatch(
         graph.context().pipelines.get(kernel, {code}),
         {bind_elements(graph, y, push.count),

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ElementwiseRows.h"
+#include "graph/ops/impl/elementwise/ElementwiseCall.h"
 #include "graph/ops/impl/elementwise/Unary.h"
 #include "graph/selfcheck/DrawnFloats.h"
 #include "graph/selfcheck/DrawnLoops.h"
@@ -17,11 +18,16 @@ namespace etvk::ops {
 
 namespace {
 
-bool is_of_bool(const KernelRow& kernel) { return kernel.op == std::string("unary_of_bool"); }
+DType operand_type(const KernelRow& kernel) {
+  const std::string op = kernel.op;
+  return op == "unary_of_bool"                               ? DType::kBool
+         : op == "unary_of_int" || op == "unary_int_to_bool" ? DType::kInt32
+                                                             : DType::kFloat32;
+}
 
 bool is_case_of(const UnaryOp& op, const KernelRow& kernel) {
-  const bool gives_bool = kernel.op != std::string("unary");
-  return op.gives_bool == gives_bool && (is_of_bool(kernel) ? op.takes_bool : op.takes_float);
+  return kernels_of("unary", op, operand_type(kernel)) == kernel.op &&
+         is_taken(op, operand_type(kernel));
 }
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& kernel) {
@@ -47,14 +53,15 @@ Problem make(const KernelRow& kernel, const SpecializationConstants& constants, 
   const UnaryReference& reference = float_reference(*op);
   UnaryPush push{};
   push.count = flat_count(kernel, random);
+  const DType type = operand_type(kernel);
   std::vector<double> parameters;
   for (uint32_t i = 0; i < op->parameter_count; ++i) {
     // Zero stands for those that have no default.
-    push.parameters[i] = op->defaults[i] == 0.0 ? 2.0f : static_cast<float>(op->defaults[i]);
-    parameters.push_back(push.parameters[i]);
+    parameters.push_back(op->defaults[i] == 0.0 ? 2.0 : op->defaults[i]);
+    push.parameters[i] = number_bits(parameters.back(), type);
   }
-  const DrawnOperand x(is_of_bool(kernel), push.count, random);
-  DrawnResults y(op->gives_bool);
+  const DrawnOperand x(type, push.count, random);
+  DrawnResults y(result_type(*op));
   for (uint32_t i = 0; i < push.count; ++i) {
     y.add(reference(x.at(i), parameters));
   }
@@ -71,6 +78,8 @@ const RegisterProblems registered({
     {"unary", all_constants, make},
     {"unary_to_bool", all_constants, make},
     {"unary_of_bool", all_constants, make},
+    {"unary_of_int", all_constants, make},
+    {"unary_int_to_bool", all_constants, make},
 });
 
 }  // namespace
