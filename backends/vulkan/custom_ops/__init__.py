@@ -38,16 +38,25 @@ from .linear import (
     q8ta_linear,
     q8ta_linear_residual,
 )
+from .normalize import (
+    CHANNEL_AFFINE,
+    Q8TA_CHANNEL_AFFINE,
+    channel_affine,
+    q8ta_channel_affine,
+)
 from .reduce import Q8TA_MEAN, q8ta_mean
+from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
 from .views import FIXED_VIEW, fixed_view
 
 __all__ = [
+    "CHANNEL_AFFINE",
     "CONV2D_FLOAT_OUT",
     "FIXED_VIEW",
     "INT8_MAX",
     "INT8_MIN",
     "LINEAR_FLOAT_OUT",
     "Q8TA_BINARY",
+    "Q8TA_CHANNEL_AFFINE",
     "Q8TA_CONV2D",
     "Q8TA_CONV2D_BOUNDED",
     "Q8TA_CONV2D_DW",
@@ -61,8 +70,10 @@ __all__ = [
     "Q8TA_LINEAR_RESIDUAL",
     "Q8TA_MEAN",
     "Q8TA_TABLE",
+    "Q8TA_UPSAMPLE_BILINEAR",
     "REFERENCES",
     "activate",
+    "channel_affine",
     "conv2d_q8ta_q8csw",
     "dequantize",
     "fixed_view",
@@ -70,12 +81,14 @@ __all__ = [
     "inverse_scale",
     "linear_q8ta_q8csw",
     "q8ta_binary",
+    "q8ta_channel_affine",
     "q8ta_conv2d",
     "q8ta_conv2d_residual",
     "q8ta_linear",
     "q8ta_linear_residual",
     "q8ta_mean",
     "q8ta_table",
+    "q8ta_upsample_bilinear2d",
     "quantize",
     "quantize_value",
 ]

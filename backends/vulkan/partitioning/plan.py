@@ -211,7 +211,7 @@ class PartitionPlan:
         """Why the group is not worth a delegate, or None."""
         if not group.computes:
             return None
-        is_quantized = any(step.is_work for step in group.steps)
+        is_quantized = any(step.is_work and step.is_quantized for step in group.steps)
         return worth_problem(group.nodes, self.constants.is_constant, is_quantized)
 
     def _is_work(self, node: Node) -> bool:

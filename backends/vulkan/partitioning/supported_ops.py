@@ -22,6 +22,8 @@ from ..patterns.vocabulary.edge_ops import (
     SQUEEZE,
     SYM_SIZE,
     UNSQUEEZE,
+    UPSAMPLE_BILINEAR,
+    UPSAMPLE_NEAREST,
     VIEW,
     float_problem,
     is_float32,
@@ -78,6 +80,21 @@ def _check_move(node: Node) -> str | None:
     return next((problem for problem in problems if problem is not None), None)
 
 
+def _check_nearest(node: Node) -> str | None:
+    return _factors_problem(node, 2) or _check_move(node)
+
+
+def _check_bilinear(node: Node) -> str | None:
+    return _factors_problem(node, 3) or _check_dtypes(node, (torch.float32,))
+
+
+def _factors_problem(node: Node, index: int) -> str | None:
+    factors = named_argument(node, index, "scale_factors")
+    if factors is None or all(isinstance(factor, (int, float)) for factor in factors):
+        return None
+    return "its scale factors are computed at run time; give it numbers or an output size"
+
+
 def _check_part(node: Node) -> str | None:
     if is_part(node):
         return _check_move(node)
@@ -119,6 +136,8 @@ SUPPORTED: Mapping[Any, Check] = {
     UNSQUEEZE: _check_alias,
     **dict.fromkeys(CLONE_OPS, _check_alias),
     **dict.fromkeys(MOVE_OPS, _check_move),
+    UPSAMPLE_NEAREST: _check_nearest,
+    UPSAMPLE_BILINEAR: _check_bilinear,
     **dict.fromkeys(SPLIT_OPS, _check_split),
     operator.getitem: _check_part,
     SYM_SIZE: _check_scalars,
@@ -129,10 +148,14 @@ SUPPORTED: Mapping[Any, Check] = {
 }
 
 
+# What does more than to quantize, dequantize, view or move.
+COMPUTING = frozenset({*ROWS, *PICK_OPS, *CONVERT_OPS, UPSAMPLE_BILINEAR})
+
+
 def computes(node: Node) -> bool:
     """True for an op that is worth a delegate, if its amount is; views and moves are not, nor are
     quantizes and dequantizes."""
-    return node.target in ROWS or node.target in PICK_OPS or node.target in CONVERT_OPS
+    return node.target in COMPUTING
 
 
 def readable_name(node: Node) -> str:

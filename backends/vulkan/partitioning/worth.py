@@ -16,11 +16,13 @@ from torch.fx import Node
 
 from ..patterns.vocabulary.edge_ops import (
     ALIAS_OPS,
+    BATCH_NORM,
     DEQUANTIZE,
     MAC_OPS,
     MOVE_OPS,
     QUANTIZE,
     SPLIT_OPS,
+    UPSAMPLE_BILINEAR,
     is_part,
     is_symint,
     largest_size,
@@ -60,8 +62,10 @@ _LAYER = Work(math.inf)
 
 # A dequantize is not here: it is part of the op that reads it. Elementwise ops are `_EACH` too.
 _WORK: Mapping[Any, Work] = {
-    **dict.fromkeys((QUANTIZE, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS), _EACH),
-    **dict.fromkeys(REDUCTION_OPS, _SUM),
+    **dict.fromkeys(
+        (QUANTIZE, UPSAMPLE_BILINEAR, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS), _EACH
+    ),
+    **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS), _SUM),
     **dict.fromkeys(MAC_OPS, _LAYER),
 }
 

@@ -1,4 +1,4 @@
-"""add, sub and mul of two int8 tensors, and the mean of one.
+"""add, sub and mul of two int8 tensors; the mean and the bilinear resize of one.
 
 int8 a, b -> dequantize -> (moves) -> add -> (clamps, moves) -> quantize   becomes   q8ta_binary
 """
@@ -6,13 +6,14 @@ int8 a, b -> dequantize -> (moves) -> add -> (clamps, moves) -> quantize   becom
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch.fx import Node
 from torch.fx.node import Argument
 
-from ...custom_ops import Q8TA_BINARY, Q8TA_MEAN
+from ...custom_ops import Q8TA_BINARY, Q8TA_MEAN, Q8TA_UPSAMPLE_BILINEAR
 from ..vocabulary.constants import Constants
 from ..vocabulary.edge_ops import (
     ADD,
@@ -22,6 +23,7 @@ from ..vocabulary.edge_ops import (
     MUL,
     QUANTIZE,
     SUB,
+    UPSAMPLE_BILINEAR,
     QuantParams,
     float_problem,
     is_float32,
@@ -42,19 +44,20 @@ from .epilogue import Epilogue, equal_quantizes, find_epilogue
 
 _BINARY = {ADD: "add", SUB: "sub", MUL: "mul"}
 _MEAN_OPS = (MEAN, MEAN_ALL)
-ARITHMETIC_OPS = frozenset({*_BINARY, *_MEAN_OPS})
+_UNARY = (*_MEAN_OPS, UPSAMPLE_BILINEAR)
+ARITHMETIC_OPS = frozenset({*_BINARY, *_UNARY})
 MOST_SUMMED = (2**31 - 1) // 255  # an element is at most 255 steps from its zero point
 
 
 @dataclass(frozen=True)
 class ArithmeticMatch:
-    """An add, sub, mul or mean whose operands and result are int8.
+    """An op of `ARITHMETIC_OPS` whose operands and result are int8.
 
     Attributes:
         anchor: the op.
         operands: what its tensors are of int8 values; moves on one grid each.
         tails: what follows; more than one where the result is quantized in several ways.
-        op: add, sub, mul or mean.
+        op: add, sub, mul, mean or resize.
         factor: of the second operand's scale, the size of an alpha.
         dims: for a mean, the dimensions, none negative.
     """
@@ -73,7 +76,7 @@ def match_arithmetic(
     """`node` as an int8 step; None where none of its tensors is int8 or a table does it."""
     if node.target not in ARITHMETIC_OPS or node in forms:
         return None
-    arguments = [node.args[0]] if node.target in _MEAN_OPS else list(node.args[:2])
+    arguments = [node.args[0]] if node.target in _UNARY else list(node.args[:2])
     if not any(isinstance(argument, Node) and argument in forms for argument in arguments):
         return None
     operands = []
@@ -87,9 +90,11 @@ def match_arithmetic(
     if not is_float32(node):
         tensor = tensor_of(node)
         return Rejection(node, f"its result is {tensor.dtype if tensor is not None else None}")
-    tails = _tails(node, constants)
+    tails = int8_tails(node, constants)
     if isinstance(tails, str):
         return Rejection(node, tails)
+    if node.target == UPSAMPLE_BILINEAR:
+        return _step(ArithmeticMatch(node, tuple(operands), tails, "resize"))
     if node.target in _MEAN_OPS:
         dims = _mean_dims(node)
         assert isinstance(arguments[0], Node)
@@ -116,24 +121,39 @@ def match_arithmetic(
 
 
 def _step(match: ArithmeticMatch) -> Step:
-    forms, tails = match.operands, match.tails
+    return int8_step(ARITHMETIC, match, match.anchor, match.operands, match.tails)
+
+
+def int8_step(
+    family: Family,
+    match: Any,
+    anchor: Node,
+    forms: Sequence[Form],
+    tails: Sequence[Epilogue],
+    results: tuple[Node, ...] = (),
+) -> Step:
+    """The step of an op whose operands have these forms and whose result has these tails.
+
+    Args:
+        results: nodes between `anchor` and the tails.
+    """
     outputs = tuple(quantize for tail in tails for quantize in tail.quantizes)
     absorbed = tuple(node for tail in tails for node in tail.absorbed)
     moves = {move for tail in tails for move in tail.moves}
     nodes = [node for form in forms for node in form.nodes]
-    nodes.append(match.anchor)
+    nodes += [anchor, *results]
     for tail in tails:
         nodes += [*tail.absorbed, *tail.quantizes]
     can_run = (QUANTIZE, DEQUANTIZE)
     own = (node for node in absorbed if node not in moves and node.target not in can_run)
     return Step(
-        ARITHMETIC,
+        family,
         match,
-        anchor=match.anchor,
+        anchor=anchor,
         nodes=tuple(dict.fromkeys(nodes)),
         reads=tuple(source.x for form in forms for source in sources(form.tree)),
         outputs=outputs,
-        float_only=(match.anchor, *own),
+        float_only=(anchor, *results, *own),
         listed=tuple(node for node in nodes if node.target not in can_run),
         claims=absorbed,
     )
@@ -153,8 +173,8 @@ def _operand_problem(
     return f"its operand {argument.name} ({op_name(argument)}) is not int8; quantize it as well"
 
 
-def _tails(node: Node, constants: Constants | None) -> tuple[Epilogue, ...] | str:
-    """What follows, or why that is not int8."""
+def int8_tails(node: Node, constants: Constants | None) -> tuple[Epilogue, ...] | str:
+    """What follows `node`, each tail to quantizes of one kind, or why that is not int8."""
     if equal_quantizes(node) is None and _all_quantized(node):
         groups: dict[QuantParams | None, list[Node]] = {}
         for user in node.users:
@@ -212,6 +232,10 @@ def _call(builder: Int8Builder, match: ArithmeticMatch) -> tuple[object, tuple[A
         params = form.params
         assert params is not None
         inputs += [builder.tree(form.tree), params.scale * factor, params.zero_point]
+    if match.op == "resize":
+        names = ((1, "output_size"), (2, "align_corners"), (3, "scale_factors"))
+        arguments = (named_argument(match.anchor, *name) for name in names)
+        return Q8TA_UPSAMPLE_BILINEAR, (*inputs, *arguments)
     if match.op != "mean":
         return Q8TA_BINARY, (*inputs, match.op)
     keepdim = named_argument(match.anchor, 2, "keepdim", False)

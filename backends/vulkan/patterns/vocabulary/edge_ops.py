@@ -59,8 +59,14 @@ SLICE = _aten.slice_copy.Tensor
 SELECT = _aten.select_copy.int
 EXPAND = _aten.expand_copy.default
 CAT = _aten.cat.default
+UPSAMPLE_NEAREST = _aten.upsample_nearest2d.vec
 # Ops that move elements and compute nothing, apart from the aliases.
-MOVE_OPS = frozenset({PERMUTE, TRANSPOSE, _aten.t_copy.default, SLICE, SELECT, EXPAND, CAT})
+MOVE_OPS = frozenset(
+    {
+        *(PERMUTE, TRANSPOSE, _aten.t_copy.default, SLICE, SELECT, EXPAND, CAT),
+        UPSAMPLE_NEAREST,
+    }
+)
 SPLIT = _aten.split_copy.Tensor
 SPLIT_SIZES = _aten.split_with_sizes_copy.default
 UNBIND = _aten.unbind_copy.int
@@ -68,6 +74,9 @@ UNBIND = _aten.unbind_copy.int
 SPLIT_OPS = frozenset({SPLIT, SPLIT_SIZES, UNBIND})
 
 ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
+UPSAMPLE_BILINEAR = _aten.upsample_bilinear2d.vec
+# Batch norm with fixed statistics; its first result is the normalized tensor.
+BATCH_NORM = _aten._native_batch_norm_legit_no_training.default
 MEAN = _aten.mean.dim
 MEAN_ALL = _aten.mean.default
 

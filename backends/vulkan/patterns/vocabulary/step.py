@@ -1,4 +1,4 @@
-"""An int8 step: what each family of rules gives, and all that the planning asks of it."""
+"""A step, mostly in int8: what each family of rules gives, and all that planning asks of it."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Step:
         listed: those of `nodes` that the user's lists of operators count for.
         fallback: a smaller step to take where this one can't be made whole.
         is_work: the step alone is worth a delegate.
+        is_quantized: it reads or writes int8.
         on_stock: ExecuTorch's own Vulkan runtime can run the result as well.
     """
 
@@ -57,4 +58,5 @@ class Step:
     constants: tuple[Node, ...] = ()
     fallback: Step | None = None
     is_work: bool = True
+    is_quantized: bool = True
     on_stock: bool = False

@@ -94,7 +94,10 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
       [[fallthrough]];
     case ArgKind::kSymInt:
       return values_.is_integer(id) ? nullptr : "an integer";
+    case ArgKind::kOptionalNumbers:
+      return is_none(id) ? nullptr : numbers_problem(id);
     case ArgKind::kOptionalIntegers:
+    case ArgKind::kOptionalSymInts:
       if (is_none(id)) {
         return nullptr;
       }
@@ -141,7 +144,14 @@ const char* OpArgs::list_problem(ValueId id, ArgKind kind) const {
     return "a list of integers";
   }
   const bool known = all([this](ValueId item) { return !values_.is_symint(item); });
-  return kind == ArgKind::kSymInts || known ? nullptr : "a list of integers, none symbolic";
+  const bool may_be_symbolic = kind == ArgKind::kSymInts || kind == ArgKind::kOptionalSymInts;
+  return may_be_symbolic || known ? nullptr : "a list of integers, none symbolic";
+}
+
+const char* OpArgs::numbers_problem(ValueId id) const {
+  const bool is_list = std::holds_alternative<std::vector<double>>(values_.at(id)) ||
+                       std::holds_alternative<std::vector<int64_t>>(values_.at(id));
+  return is_list ? nullptr : "a list of numbers";
 }
 
 bool OpArgs::is_none(ValueId id) const { return std::holds_alternative<Null>(values_.at(id)); }
@@ -222,6 +232,20 @@ ValueId OpArgs::optional_symint(const char* name) const {
 }
 
 ValueId OpArgs::symints(const char* name) const { return find(name, ArgKind::kSymInts); }
+
+ValueId OpArgs::optional_symints(const char* name) const {
+  const ValueId id = find(name, ArgKind::kOptionalSymInts);
+  return is_none(id) ? -1 : id;
+}
+
+std::vector<double> OpArgs::optional_numbers(const char* name) const {
+  const ValueDef& value = values_.at(find(name, ArgKind::kOptionalNumbers));
+  if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
+    return {integers->begin(), integers->end()};
+  }
+  const auto* numbers = std::get_if<std::vector<double>>(&value);
+  return numbers == nullptr ? std::vector<double>() : *numbers;
+}
 
 const std::vector<ValueId>& OpArgs::tensors(const char* name) const {
   return std::get<ValueList>(values_.at(find(name, ArgKind::kTensors))).items;

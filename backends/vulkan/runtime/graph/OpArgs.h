@@ -38,6 +38,8 @@ class OpArgs {
   ValueId symint(const char* name) const;                          // read it with Values::integer
   ValueId optional_symint(const char* name) const;                 // -1 for None
   ValueId symints(const char* name) const;                         // read it with Values::integers
+  ValueId optional_symints(const char* name) const;                // -1 for None
+  std::vector<double> optional_numbers(const char* name) const;    // none for None
   const std::vector<ValueId>& tensors(const char* name) const;
   std::vector<ValueId> optional_tensors(const char* name) const;  // -1 for None
   ValueId output() const { return args_.back(); }
@@ -69,6 +71,7 @@ class OpArgs {
   void check(size_t index) const;
   const char* problem(ValueId id, ArgKind kind) const;
   const char* list_problem(ValueId id, ArgKind kind) const;
+  const char* numbers_problem(ValueId id) const;
 
   const Values& values_;
   const Op& op_;

@@ -27,9 +27,11 @@ enum class ArgKind {
   kOptionalString,    // string?: a string, or None
   kIntegers,          // integers: a list of integers that are known ahead of time
   kOptionalIntegers,  // integers?: the same, or None
+  kOptionalNumbers,   // numbers?: a list of numbers, or None
   kSymInt,            // symint: an integer, perhaps symbolic
   kOptionalSymInt,    // symint?: the same, or None
   kSymInts,           // symints: a list of integers, some perhaps symbolic
+  kOptionalSymInts,   // symints?: the same, or None
   kTensors,           // tensors: a list of at least one tensor
   kOptionalTensors,   // tensors?: a list of tensors and None, at least one tensor
   kAny,               // any: not looked at
@@ -65,9 +67,10 @@ using OpBuilder = void (*)(ComputeGraph& graph, const OpArgs& args);
 // where the arguments give no permutation.
 using OpPermutation = std::vector<size_t> (*)(const Values& values, const OpArgs& args);
 
-// For an op whose output is the bytes of its argument `self`, if that is row-major: whether the
-// first two dimensions of both are the same in every execution. Then it is so for channels-last as
-// well, and `self` and the output are alike.
+// For an op that takes either order, if `self` and the output have the same one, and whose other
+// tensors are constants: whether the first two dimensions of both are the same in every execution.
+// Then they are alike. A view is such an op where they are the same, for then its output is the
+// bytes of `self` in channels-last as well.
 using OpKeepsChannels = bool (*)(const Values& values, const OpArgs& args);
 
 struct Op {

@@ -131,7 +131,8 @@ struct EtvkTestValue {
     kInput,
     kConstant,
     kResult,  // of a call
-    kOutput   // the same, which is an output of the program
+    kOutput,  // the same, which is an output of the program
+    kDoubleList
   };
   int32_t kind;
   int32_t dtype;         // of a tensor: etvk::DType
@@ -141,7 +142,8 @@ struct EtvkTestValue {
   const int64_t* items;  // elements of a list (of a kValueList: value ids), or a tensor's bounds
   int64_t* sizes;        // of a kInput: its sizes in this run; of a kOutput: they are written here
   int64_t item_count;
-  void* data;  // of a kInput or kConstant; of a kOutput: its bytes are written here
+  void*
+      data;  // of a kInput or kConstant; of a kDoubleList; of a kOutput: its bytes are written here
 };
 
 // A call of an op; mirrored like EtvkTestValue.
@@ -182,6 +184,11 @@ void add_test_value(GraphDef& def, const EtvkTestValue& value) {
     case EtvkTestValue::kIntList:
       def.values.emplace_back(items);
       return;
+    case EtvkTestValue::kDoubleList: {
+      const auto* numbers = static_cast<const double*>(value.data);
+      def.values.emplace_back(std::vector<double>(numbers, numbers + value.item_count));
+      return;
+    }
     case EtvkTestValue::kValueList:
       def.values.emplace_back(etvk::ValueList{{items.begin(), items.end()}});
       return;

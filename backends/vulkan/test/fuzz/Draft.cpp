@@ -144,6 +144,8 @@ ValueId Draft::by_kind(const ArgDef& argument) {
     case ArgKind::kOptionalScalar:
     case ArgKind::kOptionalString:
     case ArgKind::kOptionalIntegers:
+    case ArgKind::kOptionalSymInts:
+    case ArgKind::kOptionalNumbers:
       return value(Null{});
     case ArgKind::kNumber:
     case ArgKind::kScalar:

@@ -82,6 +82,9 @@ class Draft {
   bool give_symint(const char* name, const ByExecution<int64_t>& values);
   // A list of integers; symbolic ones where they differ between executions, or one -1.
   bool give_integers(const char* name, const ByExecution<Sizes>& lists, bool may_infer = false);
+  void give_numbers(const char* name, const std::vector<double>& numbers) {
+    give(name, value(numbers));
+  }
   void give_fixed_integers(const char* name, const Sizes& integers);
   // A constant of random bytes, perhaps one that there is.
   void give_constant(const char* name, DType dtype, const Sizes& dims);

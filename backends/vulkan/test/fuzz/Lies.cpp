@@ -396,7 +396,10 @@ std::vector<ValueId> fitting(const GraphDef& def, ArgKind kind) {
     case ArgKind::kIntegers:
     case ArgKind::kOptionalIntegers:
     case ArgKind::kSymInts:
+    case ArgKind::kOptionalSymInts:
       return values_of<Sizes>(def);
+    case ArgKind::kOptionalNumbers:
+      return values_of<std::vector<double>>(def);
     case ArgKind::kString:
     case ArgKind::kOptionalString:
       return values_of<std::string>(def);

@@ -142,7 +142,8 @@ size_t position_of(const Op& op, const std::string& name) {
 bool may_be_none(const Op& op, const std::string& name) {
   const ArgKind kind = op.args.at(position_of(op, name)).kind;
   return kind == ArgKind::kOptionalScalar || kind == ArgKind::kOptionalString ||
-         kind == ArgKind::kOptionalIntegers;
+         kind == ArgKind::kOptionalIntegers || kind == ArgKind::kOptionalSymInts ||
+         kind == ArgKind::kOptionalNumbers;
 }
 
 ValueId Arguments::id(const char* name) const {
@@ -263,6 +264,23 @@ std::optional<std::string> Arguments::optional_string(const char* name) const {
 
 Sizes Arguments::optional_integers(const char* name) const {
   return std::holds_alternative<Null>(value(name)) ? Sizes() : fixed_integers(name);
+}
+
+std::optional<Sizes> Arguments::optional_symints(const char* name) const {
+  return std::holds_alternative<Null>(value(name)) ? std::nullopt
+                                                   : std::optional<Sizes>(integers(name));
+}
+
+std::vector<double> Arguments::optional_numbers(const char* name) const {
+  const ValueDef& def = value(name);
+  if (const auto* integers = std::get_if<Sizes>(&def)) {
+    return {integers->begin(), integers->end()};
+  }
+  const auto* numbers = std::get_if<std::vector<double>>(&def);
+  if (numbers == nullptr && !std::holds_alternative<Null>(def)) {
+    meaningless(std::string(name) + " is not a list of numbers");
+  }
+  return numbers != nullptr ? *numbers : std::vector<double>();
 }
 
 int64_t Arguments::symint(const char* name) const { return machine_.integer(id(name)); }

@@ -89,6 +89,8 @@ class Arguments {
   Sizes integers(const char* name) const;           // some of them perhaps symbolic
   Sizes fixed_integers(const char* name) const;     // none of them symbolic
   Sizes optional_integers(const char* name) const;  // the same; none for None
+  std::optional<Sizes> optional_symints(const char* name) const;
+  std::vector<double> optional_numbers(const char* name) const;  // none for None
   // A dimension of a tensor of this rank, counted from the end where it is negative.
   size_t dim(const char* name, size_t rank) const;
 

@@ -63,6 +63,18 @@ CASES: dict[str, tuple[Callable[..., Any], torch.Tensor, str, str]] = {
         "mul.Tensor",
         "is bool, and this op runs here on float32; convert it before",
     ),
+    "batch norm": (
+        lambda x: torch.nn.functional.batch_norm(x, x[0] * 0, x[0] * 0 + 1),
+        FLOAT,
+        "_native_batch_norm_legit_no_training.default",
+        "its running_mean is computed at run time; make it a parameter or buffer",
+    ),
+    "resize": (
+        lambda x: torch.ops.aten.upsample_bilinear2d.vec(x[None, None], None, False, [2.0, 2.0]),
+        FLOAT.half(),
+        "upsample_bilinear2d.vec",
+        "it computes in torch.float16",
+    ),
     "count": (
         lambda x: (x > 0).sum(),
         FLOAT,

@@ -130,6 +130,67 @@ class UNet(nn.Module):
         return self.last(torch.cat([x, y], 1))
 
 
+def _with_statistics(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
+    """As after a training."""
+    nn.init.normal_(norm.running_mean, std=0.2)
+    nn.init.uniform_(norm.running_var, 0.5, 2.0)
+    nn.init.normal_(norm.weight, 1.0, 0.2)
+    nn.init.normal_(norm.bias, std=0.2)
+    return norm
+
+
+class DenseLayer(nn.Module):
+    """Of a DenseNet: batch norms in front of the convolutions, which can't take them in."""
+
+    def __init__(self, ic: int, growth: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _with_statistics(nn.BatchNorm2d(ic)),
+            nn.ReLU(),
+            nn.Conv2d(ic, 2 * growth, 1, bias=False),
+            _with_statistics(nn.BatchNorm2d(2 * growth)),
+            nn.ReLU(),
+            nn.Conv2d(2 * growth, growth, 3, padding=1, bias=False),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, self.layers(x)], 1)
+
+
+class DenseNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1),
+            DenseLayer(8, 6),
+            DenseLayer(14, 6),
+            _with_statistics(nn.BatchNorm2d(20)),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(20, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(x).mean((2, 3)))
+
+
+class FeaturePyramid(nn.Module):
+    """Coarse features are resized and added to finer ones; the result has the input's size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 12, 3, 2, 1)
+        self.from_fine, self.from_coarse = nn.Conv2d(8, 8, 1), nn.Conv2d(12, 8, 1)
+        self.last = nn.Conv2d(8, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        fine = F.relu(self.fine(x))
+        coarse = F.relu(self.coarse(fine))
+        up = F.interpolate(self.from_coarse(coarse), size=fine.shape[2:], mode="nearest")
+        y = self.from_fine(fine) + up
+        y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+        return self.last(F.relu(y))
+
+
 class KeywordSpotter(nn.Module):
     """Depthwise separable, over time."""
 
@@ -155,6 +216,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "mobilenet_v2": (MobileNetV2, (3, 18, 18), False),
     "mobilenet_v3": (MobileNetV3, (3, 18, 18), False),
     "unet": (UNet, (1, 10, 12), False),
+    "densenet": (DenseNet, (3, 18, 18), True),
+    "feature_pyramid": (FeaturePyramid, (3, 18, 14), False),
     "keyword_spotter": (KeywordSpotter, (10, 49), True),
 }
 

@@ -47,6 +47,10 @@ _OPS: dict[str, Callable[..., Any]] = {
     "aten.index_select.default": torch.index_select,
     "aten.index.Tensor": torch.ops.aten.index.Tensor,
     "aten.gather.default": lambda x, dim, index, _sparse: torch.gather(x, dim, index),
+    "aten.upsample_nearest2d.vec": lambda x, size, factors: torch.ops.aten.upsample_nearest2d.vec(
+        x.float(), size, factors
+    ).to(x.dtype),
+    "aten.upsample_bilinear2d.vec": torch.ops.aten.upsample_bilinear2d.vec,
     "aten.view_copy.default": lambda x, sizes: x.reshape(sizes),
     "aten.squeeze_copy.dims": lambda x, dims: torch.squeeze(x, dims),
     "aten.unsqueeze_copy.default": torch.unsqueeze,

@@ -1,7 +1,8 @@
 """Runs ops of the runtime on NumPy operands, one or a chain of them, through the C++ test library.
 
-An argument is what the blob would hold: None, bool, int, float, str, a list of integers, a list of
-tensors, an array (an input of the program), a `Constant`, a `Sym`, or the `Output` of another call.
+An argument is what the blob would hold: None, bool, int, float, str, a list of integers or of
+floats, a list of tensors, an array (an input of the program), a `Constant`, a `Sym`, or the
+`Output` of another call.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class _Call(ctypes.Structure):
 
 _KINDS = (
     *("null", "int", "double", "bool", "string", "int_list", "value_list", "sym_int"),
-    *("input", "constant", "result", "output"),
+    *("input", "constant", "result", "output", "double_list"),
 )
 _DTYPES = {"bool": 0, "uint8": 1, "int8": 2, "int32": 3, "float32": 5, "int64": 7}
 
@@ -116,6 +117,13 @@ class _Program:
         value.item_count = len(items)
         self.values.append(value)
         return len(self.values) - 1
+
+    def _doubles(self, numbers: Sequence[float]) -> int:
+        array = np.array(numbers, np.float64)
+        self._kept.append(array)
+        index = self._add("double_list", data=array.ctypes.data)
+        self.values[index].item_count = len(numbers)
+        return index
 
     def _tensor(self, kind: str, array: np.ndarray, bounds: Sequence[int]) -> int:
         array = np.ascontiguousarray(array).reshape(array.shape)
@@ -174,6 +182,8 @@ class _Program:
         if isinstance(value, list):
             if all(type(item) is int for item in value):
                 return self._add("int_list", value)
+            if all(type(item) is float for item in value):
+                return self._doubles(value)
             return self._add("value_list", [self.add(item) for item in value])
         assert value is None, f"{value!r} cannot be an argument"
         return self._add("null")

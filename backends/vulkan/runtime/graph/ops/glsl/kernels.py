@@ -536,6 +536,13 @@ KERNELS: tuple[Kernel, ...] = (
         *("elementwise/q8ta_binary.comp", 128, 32),
     ),
     *table_elementwise(),
+    *flat(Op("channel_affine", 5, 28), "normalize/channel_affine.comp"),
+    *flat(
+        Op("q8ta_channel_affine", 5, 28, macros=(("INT8", 1),)),
+        "normalize/channel_affine.comp",
+    ),
+    *flat(Op("upsample_bytes", 2, 64, (("ELEMENT_BYTES", 1),)), "resample/upsample.comp"),
+    *flat(Op("upsample_words", 2, 64, (("ELEMENT_BYTES", 4),)), "resample/upsample.comp"),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
