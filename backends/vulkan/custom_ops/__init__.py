@@ -46,12 +46,13 @@ from .normalize import (
 )
 from .reduce import Q8TA_MEAN, q8ta_mean
 from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
-from .views import FIXED_VIEW, fixed_view
+from .views import FIXED_VIEW, FROM_DIM_ORDER, TO_DIM_ORDER, fixed_view
 
 __all__ = [
     "CHANNEL_AFFINE",
     "CONV2D_FLOAT_OUT",
     "FIXED_VIEW",
+    "FROM_DIM_ORDER",
     "INT8_MAX",
     "INT8_MIN",
     "LINEAR_FLOAT_OUT",
@@ -72,6 +73,7 @@ __all__ = [
     "Q8TA_TABLE",
     "Q8TA_UPSAMPLE_BILINEAR",
     "REFERENCES",
+    "TO_DIM_ORDER",
     "activate",
     "channel_affine",
     "conv2d_q8ta_q8csw",

@@ -1,4 +1,4 @@
-"""Ops that only change the shape."""
+"""Ops that only change the shape, or the order of dimensions."""
 
 from __future__ import annotations
 
@@ -27,3 +27,32 @@ def _view_meta(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 
 # A view that no stock pass merges with another; see patterns/passes/view_sizes.py.
 FIXED_VIEW = define("fixed_view", "Tensor x, SymInt[] size", fixed_view, _view_meta)
+
+
+def _inverse(dim_order: Sequence[int]) -> list[int]:
+    return sorted(range(len(dim_order)), key=lambda i: dim_order[i])
+
+
+def from_dim_order(x: torch.Tensor, dim_order: Sequence[int]) -> torch.Tensor:
+    """The tensor whose dimensions in the order `dim_order` are those of `x`: what `x`, an input of
+    the program, is the memory of."""
+    return x.permute(_inverse(dim_order)).contiguous()
+
+
+def to_dim_order(x: torch.Tensor, dim_order: Sequence[int]) -> torch.Tensor:
+    """The dimensions of `x` in the order `dim_order`: the memory of an output of the program."""
+    return x.permute(list(dim_order)).contiguous()
+
+
+FROM_DIM_ORDER = define(
+    "from_dim_order",
+    "Tensor x, int[] dim_order",
+    from_dim_order,
+    lambda x, dim_order: x.new_empty([x.shape[dim] for dim in _inverse(dim_order)]),
+)
+TO_DIM_ORDER = define(
+    "to_dim_order",
+    "Tensor x, int[] dim_order",
+    to_dim_order,
+    lambda x, dim_order: x.new_empty([x.shape[dim] for dim in dim_order]),
+)

@@ -28,6 +28,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from .passes.constant_operands import fold_constants
+from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
 from .passes.split_slices import match_part, rewrite_part
@@ -126,6 +127,7 @@ def _rewrite_whole_graph(
         if node.op == "call_function":
             mark_as_ours(node)
     constants = Constants(program)
+    rewrite_dim_orders(constants, graph_module.graph)
     rewrite_uint8(constants, graph_module.graph)
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:

@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from ..partitioning.plan import PartitionPlan
+from ..patterns.passes.dim_orders import as_row_major
 from ..patterns.passes.uint8_activations import rewrite_uint8
 from ..patterns.registration import WHOLE_GRAPH
 from ..patterns.steps import match_steps, rewrite_steps
@@ -110,6 +111,7 @@ def _run_rules(
     Changes the graph, and executes nothing.
     """
     graph = dry.graph_module.graph
+    as_row_major(graph)
     listed = {node: op_name(node) for node in ours if is_listed(node)}
     for node in ours:
         mark_as_ours(node)

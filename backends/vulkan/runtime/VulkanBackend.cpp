@@ -2,7 +2,6 @@
 // loaded. The only place that turns the runtime's exceptions into executorch Errors.
 #include <dlfcn.h>
 #include <executorch/runtime/backend/interface.h>
-#include <executorch/runtime/core/exec_aten/util/dim_order_util.h>
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
 #include <executorch/runtime/platform/log.h>
 
@@ -12,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -103,13 +103,31 @@ bool is_narrowed(const Tensor& tensor, etvk::DType dtype) {
   return dtype == etvk::DType::kInt32 && tensor.scalar_type() == ScalarType::Long;
 }
 
+// The dimensions from the outermost to the innermost in memory, which must be so in the program:
+// `declared`, or where that is empty row-major.
+std::vector<size_t> checked_dim_order(const char* what, size_t index, const Tensor& tensor,
+                                      const std::vector<size_t>& declared) {
+  std::vector<size_t> order(tensor.dim_order().begin(), tensor.dim_order().end());
+  std::vector<size_t> wanted = declared;
+  if (declared.empty()) {
+    wanted.resize(order.size());
+    std::iota(wanted.begin(), wanted.end(), size_t{0});
+  }
+  const auto text = [](const std::vector<size_t>& dims) {
+    return etvk::shape_text({dims.begin(), dims.end()});
+  };
+  ETVK_CHECK(order == wanted, kInvalidArgument,
+             what << " " << index << " must have the dim order " << text(wanted)
+                  << (declared.empty() ? " (contiguous, row-major)" : "") << ", got "
+                  << text(order));
+  return order;
+}
+
 void check_tensor(const char* what, size_t index, const Tensor& tensor, etvk::DType dtype) {
   ETVK_CHECK(tensor.scalar_type() == scalar_type(dtype) || is_narrowed(tensor, dtype),
              kInvalidArgument,
              what << " " << index << " must be " << etvk::dtype_name(dtype) << ", got scalar type "
                   << static_cast<int>(tensor.scalar_type()));
-  ETVK_CHECK(er::is_contiguous_dim_order(tensor.dim_order().data(), tensor.dim_order().size()),
-             kInvalidArgument, what << " " << index << " must be contiguous (row-major)");
 }
 
 void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
@@ -121,7 +139,11 @@ void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
   ETVK_CHECK(value.isTensor(), kInvalidArgument, "input " << index << " must be a tensor");
   const Tensor& tensor = value.toTensor();
   check_tensor("input", index, tensor, graph.input_dtype(index));
-  graph.set_input_sizes(index, {tensor.sizes().begin(), tensor.sizes().end()});
+  std::vector<int64_t> sizes;
+  for (size_t dim : checked_dim_order("input", index, tensor, graph.input_dim_order(index))) {
+    sizes.push_back(tensor.sizes()[dim]);
+  }
+  graph.set_input_sizes(index, sizes);
   if (tensor.nbytes() > 0) {
     ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
                "input " << index << " has no data: set it before each execution");
@@ -144,7 +166,14 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   Tensor& tensor = value.toTensor();
   check_tensor("output", index, tensor, graph.output_dtype(index));
   const auto& sizes = graph.output_sizes(index);
-  std::vector<executorch::aten::SizesType> new_sizes(sizes.begin(), sizes.end());
+  const std::vector<size_t> order =
+      checked_dim_order("output", index, tensor, graph.output_dim_order(index));
+  ETVK_CHECK(order.size() == sizes.size(), kInvalidArgument,
+             "output " << index << " cannot take the program's shape of rank " << sizes.size());
+  std::vector<executorch::aten::SizesType> new_sizes(sizes.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    new_sizes[order[i]] = static_cast<executorch::aten::SizesType>(sizes[i]);
+  }
   const er::Error resized = er::resize_tensor(tensor, {new_sizes.data(), new_sizes.size()});
   ETVK_CHECK(resized == er::Error::Ok, kInvalidArgument,
              "output " << index << " cannot take the program's shape of rank " << sizes.size());

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from executorch.exir.dialects._ops import ops as exir_ops
+from executorch.exir.tensor import dim_order_from_stride
 from torch._prims_common import is_contiguous_or_false
 from torch.fx import Node
 from torch.fx.experimental.symbolic_shapes import statically_known_true
@@ -167,8 +168,17 @@ def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
 
 
 def is_contiguous(node: Node) -> bool:
+    """True for a tensor without gaps in some order of its dimensions; a delegate takes and gives
+    any, and inside of one it makes no difference (`passes/dim_orders.py`)."""
     tensor = tensor_of(node)
-    return tensor is not None and is_contiguous_or_false(tensor)
+    if tensor is None:
+        return False
+    if is_contiguous_or_false(tensor):
+        return True
+    strides = tensor.stride()
+    if any(isinstance(stride, int) and stride == 0 for stride in strides):
+        return False
+    return is_contiguous_or_false(tensor.permute([*map(int, dim_order_from_stride(strides))]))
 
 
 def is_alias(node: Node) -> bool:

@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/Constants.h"
@@ -52,6 +54,10 @@ class ComputeGraph {
   DType input_dtype(size_t index) const { return dtype(inputs_.at(index)); }
   DType output_dtype(size_t index) const { return dtype(outputs_.at(index)); }
   int64_t output_symint(size_t index) const { return integer(outputs_.at(index)); }
+  // The dim order of the method's tensor, whose sizes in that order are those above; empty where it
+  // is row-major.
+  std::vector<size_t> input_dim_order(size_t index) const { return dim_order(inputs_.at(index)); }
+  std::vector<size_t> output_dim_order(size_t index) const { return dim_order(outputs_.at(index)); }
   std::mutex& lock() { return mutex_; }
   const std::vector<std::string>& kernels() const { return commands_.kernels(); }
   // Between dispatches and copies; the rest of them run side by side.
@@ -95,6 +101,9 @@ class ComputeGraph {
   std::vector<int64_t> integers(ValueId list) const { return values_.integers(list); }
   void set_symint(ValueId id, int64_t value) { values_.set_symint(id, value); }
 
+  // An input's or output's dimensions are those of the method's tensor in this order.
+  void set_dim_order(ValueId id, std::vector<size_t> dims) { dim_orders_[id] = std::move(dims); }
+
   // The constant's bytes; only while the graph is built.
   const ConstantDef& constant_source(ValueId id) const {
     return constants_.source(values_.tensor(id).constant_id);
@@ -119,6 +128,10 @@ class ComputeGraph {
   }
 
  private:
+  std::vector<size_t> dim_order(ValueId id) const {
+    const auto found = dim_orders_.find(id);
+    return found == dim_orders_.end() ? std::vector<size_t>() : found->second;
+  }
   void add_memory(const std::vector<ValueId>& ids);
   void build_nodes(Program program);
   void build_op(const Call& call);
@@ -140,6 +153,7 @@ class ComputeGraph {
   Memory memory_;
   std::vector<Node> nodes_;
   std::unique_ptr<HostBuffers> host_;
+  std::map<ValueId, std::vector<size_t>> dim_orders_;
   bool built_ = false;      // what goes wrong from now on is an input
   bool dirty_ = true;       // sizes changed since the last recording
   bool timed_ops_ = false;  // in the last recording

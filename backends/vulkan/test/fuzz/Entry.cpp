@@ -9,10 +9,10 @@ namespace {
 
 std::map<std::string, Entry> all_entries() {
   std::map<std::string, Entry> all;
-  for (const auto& family : {linear_entries(), convolution_entries(), quantize_entries(),
-                             move_entries(), shape_entries(), symbolic_entries(), float_entries(),
-                             convert_entries(), gather_entries(), resample_entries(),
-                             normalize_entries()}) {
+  for (const auto& family :
+       {linear_entries(), convolution_entries(), quantize_entries(), move_entries(),
+        shape_entries(), symbolic_entries(), float_entries(), convert_entries(), gather_entries(),
+        resample_entries(), normalize_entries()}) {
     for (const Entry& entry : family) {
       all.emplace(entry.name, entry);
     }

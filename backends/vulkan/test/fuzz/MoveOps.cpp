@@ -66,10 +66,10 @@ Tensor permuted(const Tensor& x, const std::vector<size_t>& dims) {
   return gather(x, sizes, strides, 0);
 }
 
-Result permute(const Arguments& arguments) {
-  const Tensor& x = movable(arguments);
+// The dimensions of x that an argument lists.
+std::vector<size_t> listed_dims(const Arguments& arguments, const Tensor& x, const char* name) {
   std::vector<size_t> dims;
-  for (int64_t dim : arguments.fixed_integers("dims")) {
+  for (int64_t dim : arguments.fixed_integers(name)) {
     dims.push_back(wrap_dim(dim, x.sizes.size()));
   }
   std::vector<size_t> sorted = dims;
@@ -77,6 +77,26 @@ Result permute(const Arguments& arguments) {
   if (sorted.size() != x.sizes.size() ||
       std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
     throw Meaningless("dims that are no permutation");
+  }
+  return dims;
+}
+
+Result permute(const Arguments& arguments) {
+  const Tensor& x = movable(arguments);
+  return permuted(x, listed_dims(arguments, x, "dims"));
+}
+
+Result to_dim_order(const Arguments& arguments) {
+  const Tensor& x = movable(arguments);
+  return permuted(x, listed_dims(arguments, x, "dim_order"));
+}
+
+Result from_dim_order(const Arguments& arguments) {
+  const Tensor& x = movable(arguments);
+  const std::vector<size_t> order = listed_dims(arguments, x, "dim_order");
+  std::vector<size_t> dims(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    dims[order[i]] = i;
   }
   return permuted(x, dims);
 }
@@ -221,7 +241,7 @@ int64_t some_dim(Draft& draft, ValueId x) {
   return draft.random().integer(-rank, rank - 1);
 }
 
-bool draw_permute(Draft& draft) {
+bool draw_permutation(Draft& draft, const char* name) {
   const ValueId x = draft.some_tensor(kMovable);
   if (x < 0) {
     return false;
@@ -241,9 +261,13 @@ bool draw_permute(Draft& draft) {
     dim -= draft.random().chance(20) ? static_cast<int64_t>(dims.size()) : 0;
   }
   draft.give("self", x);
-  draft.give_fixed_integers("dims", dims);
+  draft.give_fixed_integers(name, dims);
   return true;
 }
+
+bool draw_permute(Draft& draft) { return draw_permutation(draft, "dims"); }
+
+bool draw_dim_order(Draft& draft) { return draw_permutation(draft, "dim_order"); }
 
 bool draw_transpose(Draft& draft) {
   const ValueId x = draft.some_tensor(kMovable, 1);
@@ -376,6 +400,8 @@ std::vector<Entry> move_entries() {
       {"test.channels_last", draw_channels_last, channels_last},
       {"test.from_channels_last", draw_channels_last, from_channels_last},
       {"aten.permute_copy.default", draw_permute, permute},
+      {"et_vk.from_dim_order.default", draw_dim_order, from_dim_order},
+      {"et_vk.to_dim_order.default", draw_dim_order, to_dim_order},
       {"aten.transpose_copy.int", draw_transpose, transpose},
       {"aten.slice_copy.Tensor", draw_slice, slice},
       {"aten.select_copy.int", draw_select, select},

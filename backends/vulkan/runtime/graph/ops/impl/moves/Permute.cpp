@@ -1,6 +1,7 @@
-// Ops that only permute dimensions: permute, transpose, and clone, which leaves them as they are.
-// The result is an alias where the orders of both tensors are such that nothing moves: a permute of
-// [N, C, H, W], channels-last, to [N, H, W, C], row-major, for example.
+// Ops that only permute dimensions: permute, transpose, clone, which leaves them as they are, and
+// what takes or gives a tensor of the method in the dim order that it has outside, channels-last
+// say. The result is an alias where the orders of both tensors are such that nothing moves: a
+// permute of [N, C, H, W], channels-last, to [N, H, W, C], row-major, for example.
 #include <algorithm>
 #include <iterator>
 #include <numeric>
@@ -15,8 +16,9 @@ namespace {
 
 using Permutation = std::vector<size_t>;
 
-Permutation permutation_of(const Values& values, const OpArgs& args) {
-  const Sizes listed = args.integers("dims");
+// The dimensions of `self` that an argument lists.
+Permutation permutation_of(const Values& values, const OpArgs& args, const char* name) {
+  const Sizes listed = args.integers(name);
   const size_t rank = values.dims(args.tensor("self")).size();
   Permutation dims;
   for (int64_t dim : listed) {
@@ -26,8 +28,27 @@ Permutation permutation_of(const Values& values, const OpArgs& args) {
   std::sort(sorted.begin(), sorted.end());
   const bool each_once = std::unique(sorted.begin(), sorted.end()) == sorted.end();
   ETVK_CHECK(each_once && dims.size() == rank, kInvalidProgram,
-             args.op() << ": dims " << shape_text(listed) << " do not name each of " << rank
-                       << " dimensions once");
+             args.op() << ": " << name << " " << shape_text(listed) << " do not name each of "
+                       << rank << " dimensions once");
+  return dims;
+}
+
+Permutation permutation_of(const Values& values, const OpArgs& args) {
+  return permutation_of(values, args, "dims");
+}
+
+// To the dim order in which an output of the program is in memory.
+Permutation to_dim_order_of(const Values& values, const OpArgs& args) {
+  return permutation_of(values, args, "dim_order");
+}
+
+// From the one in which an input is.
+Permutation from_dim_order_of(const Values& values, const OpArgs& args) {
+  const Permutation order = permutation_of(values, args, "dim_order");
+  Permutation dims(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    dims[order[i]] = i;
+  }
   return dims;
 }
 
@@ -80,6 +101,18 @@ void clone(ComputeGraph& graph, const OpArgs& args) {
               no_permutation(graph.values(), args));
 }
 
+void from_dim_order(ComputeGraph& graph, const OpArgs& args) {
+  const ValueId x = args.tensor("self");
+  graph.set_dim_order(x, permutation_of(graph.values(), args, "dim_order"));
+  add_permute(graph, args.op(), x, args.output(), from_dim_order_of(graph.values(), args));
+}
+
+void to_dim_order(ComputeGraph& graph, const OpArgs& args) {
+  graph.set_dim_order(args.output(), permutation_of(graph.values(), args, "dim_order"));
+  add_permute(graph, args.op(), args.tensor("self"), args.output(),
+              to_dim_order_of(graph.values(), args));
+}
+
 constexpr const char* kClone = "self:tensor@either options:rest y:out@either";
 
 const RegisterOps registered({
@@ -87,6 +120,10 @@ const RegisterOps registered({
      permutation_of},
     {"aten.transpose_copy.int", "self:tensor@either dim0:integer dim1:integer y:out@either",
      transpose, transposition_of},
+    {"et_vk.from_dim_order.default", "self:tensor dim_order:integers y:out@either", from_dim_order,
+     from_dim_order_of},
+    {"et_vk.to_dim_order.default", "self:tensor@either dim_order:integers y:out", to_dim_order,
+     to_dim_order_of},
     {"aten.clone.default", kClone, clone, no_permutation},
     {"dim_order_ops._clone_dim_order.default", kClone, clone, no_permutation},
     {"aten.alias_copy.default", kClone, clone, no_permutation},
