@@ -46,7 +46,7 @@ from .normalize import (
 )
 from .reduce import Q8TA_MEAN, q8ta_mean
 from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
-from .views import FIXED_VIEW, FROM_DIM_ORDER, TO_DIM_ORDER, fixed_view
+from .views import FIXED_VIEW, FROM_DIM_ORDER, REGROUP, TO_DIM_ORDER, fixed_view
 
 __all__ = [
     "CHANNEL_AFFINE",
@@ -73,6 +73,7 @@ __all__ = [
     "Q8TA_TABLE",
     "Q8TA_UPSAMPLE_BILINEAR",
     "REFERENCES",
+    "REGROUP",
     "TO_DIM_ORDER",
     "activate",
     "channel_affine",

@@ -56,3 +56,56 @@ TO_DIM_ORDER = define(
     to_dim_order,
     lambda x, dim_order: x.new_empty([x.shape[dim] for dim in dim_order]),
 )
+
+
+def regroup(
+    x: torch.Tensor,
+    counts: Sequence[int],
+    pieces: Sequence[int],
+    dims: Sequence[int],
+    groups: Sequence[int],
+) -> torch.Tensor:
+    """`x` with its dimensions split into pieces, these permuted, and joined to dimensions again.
+
+    Args:
+        counts: how many pieces each dimension of x is split into.
+        pieces: their sizes, the outermost first; at most one of a dimension is -1.
+        dims: the order of the pieces in the result.
+        groups: how many of them each dimension of the result is made of.
+    """
+    sizes = _piece_sizes(x, counts, pieces)
+    joined = _joined([sizes[dim] for dim in dims], groups)
+    return x.reshape(sizes).permute(list(dims)).reshape(joined).clone()
+
+
+def _piece_sizes(x: torch.Tensor, counts: Sequence[int], pieces: Sequence[int]) -> list[int]:
+    sizes: list[int] = []
+    for size, count in zip(x.shape, counts, strict=True):
+        own = pieces[len(sizes) : len(sizes) + count]
+        rest = math.prod(piece for piece in own if piece != -1)
+        sizes += [size // rest if piece == -1 else piece for piece in own]
+    return sizes
+
+
+def _joined(sizes: Sequence[int], groups: Sequence[int]) -> list[int]:
+    left = iter(sizes)
+    return [math.prod(next(left) for _ in range(count)) for count in groups]
+
+
+def _regroup_meta(
+    x: torch.Tensor,
+    counts: Sequence[int],
+    pieces: Sequence[int],
+    dims: Sequence[int],
+    groups: Sequence[int],
+) -> torch.Tensor:
+    sizes = _piece_sizes(x, counts, pieces)
+    return x.new_empty(_joined([sizes[dim] for dim in dims], groups))
+
+
+REGROUP = define(
+    "regroup",
+    "Tensor x, int[] counts, int[] pieces, int[] dims, int[] groups",
+    regroup,
+    _regroup_meta,
+)

@@ -31,6 +31,7 @@ from .passes.constant_operands import fold_constants
 from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
+from .passes.regroups import match_regroup, rewrite_regroup
 from .passes.split_slices import match_part, rewrite_part
 from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
@@ -64,6 +65,7 @@ def register() -> None:
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
     _register_ours("etvk_split", match_part, rewrite_part)
     _register_ours("etvk_unsqueezed", match_squeezable, rewrite_squeezable)
+    _register_ours("etvk_regroup", match_regroup, rewrite_regroup)
     _register_ours("etvk_late_size", match_late_size, rewrite_late_size)
     _register_ours("etvk_dynamic_view", match_dynamic_view, rewrite_dynamic_view)
 

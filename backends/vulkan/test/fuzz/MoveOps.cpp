@@ -209,6 +209,80 @@ Result cat(const Arguments& arguments) {
   return y;
 }
 
+// The product of the next `count` numbers.
+int64_t joined(Sizes::const_iterator& next, int64_t count) {
+  int64_t product = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    product *= *next++;
+  }
+  return product;
+}
+
+// Whether there are so many of `all` for each of `rank` dimensions.
+void check_counts(const Sizes& counts, size_t rank, size_t all) {
+  auto left = static_cast<int64_t>(all);
+  for (int64_t count : counts) {
+    left = count < 1 || count > left ? throw Meaningless("counts of no pieces") : left - count;
+  }
+  if (counts.size() != rank || left != 0) {
+    throw Meaningless("pieces that are not all in a dimension");
+  }
+}
+
+Result regroup(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("x");
+  check_movable(x);
+  const Sizes counts = arguments.fixed_integers("counts");
+  Sizes pieces = arguments.fixed_integers("pieces");
+  const Sizes groups = arguments.fixed_integers("groups");
+  check_counts(counts, x.sizes.size(), pieces.size());
+  check_counts(groups, groups.size(), pieces.size());
+  size_t first = 0;
+  for (size_t dim = 0; dim < counts.size(); ++dim) {
+    int64_t known = 1;
+    int64_t* open = nullptr;
+    for (size_t i = 0; i < static_cast<size_t>(counts[dim]); ++i) {
+      int64_t& piece = pieces[first + i];
+      if (piece == -1 && open == nullptr) {
+        open = &piece;
+      } else if (piece < 1 || __builtin_mul_overflow(known, piece, &known)) {
+        throw Meaningless("a piece of " + std::to_string(piece));
+      }
+    }
+    if (open != nullptr) {
+      *open = x.sizes[dim] / known;
+    }
+    if (known * (open != nullptr ? *open : 1) != x.sizes[dim]) {
+      throw Meaningless("a dimension that is not made of its pieces");
+    }
+    first += static_cast<size_t>(counts[dim]);
+  }
+  Tensor split = x;
+  split.sizes = pieces;
+  std::vector<size_t> dims;
+  for (int64_t dim : arguments.fixed_integers("dims")) {
+    dims.push_back(dim < 0 ? pieces.size() : static_cast<size_t>(dim));
+  }
+  std::vector<size_t> sorted = dims;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    if (sorted[i] != i) {
+      throw Meaningless("dims that are no permutation");
+    }
+  }
+  if (sorted.size() != pieces.size()) {
+    throw Meaningless("dims that are no permutation");
+  }
+  Tensor y = permuted(split, dims);
+  Sizes::const_iterator next = y.sizes.cbegin();
+  Sizes sizes;
+  for (int64_t count : groups) {
+    sizes.push_back(joined(next, count));
+  }
+  y.sizes = sizes;
+  return y;
+}
+
 std::vector<size_t> dims_of(const Tensor& x) {
   if (x.sizes.size() != 3 && x.sizes.size() != 4) {
     throw Meaningless("channels-last with " + std::to_string(x.sizes.size()) + " dimensions");
@@ -268,6 +342,47 @@ bool draw_permutation(Draft& draft, const char* name) {
 bool draw_permute(Draft& draft) { return draw_permutation(draft, "dims"); }
 
 bool draw_dim_order(Draft& draft) { return draw_permutation(draft, "dim_order"); }
+
+// Channels are split and put elsewhere, as for a shuffle of channels or pixels.
+bool draw_regroup(Draft& draft) {
+  testing::Random& random = draft.random();
+  const auto fits = [&draft](ValueId id) { return draft.rank(id) >= 2 && draft.rank(id) <= 4; };
+  ValueId x = draft.find_tensor(kMovable, fits);
+  if (x < 0 || random.chance(20)) {
+    x = draft.new_input(DType::kInt8, 3);
+  }
+  if (x < 0 || draft.rank(x) > 4) {
+    return false;
+  }
+  Sizes counts;
+  Sizes pieces;
+  for (int64_t size : draft.sizes(x)) {
+    int64_t piece = random.integer(2, 4);
+    if (size % piece != 0 || size == 0 || random.chance(40)) {
+      piece = 0;
+    }
+    counts.push_back(piece == 0 ? 1 : 2);
+    pieces.push_back(-1);
+    if (piece != 0) {
+      pieces.insert(pieces.end() - (random.chance(50) ? 1 : 0), piece);
+    }
+  }
+  Sizes dims(pieces.size());
+  std::iota(dims.begin(), dims.end(), int64_t{0});
+  for (size_t i = dims.size(); i > 1; --i) {
+    std::swap(dims[i - 1], dims[random.below(i)]);
+  }
+  Sizes groups;
+  for (auto left = static_cast<int64_t>(pieces.size()); left > 0; left -= groups.back()) {
+    groups.push_back(std::min<int64_t>(left, random.integer(1, 2)));
+  }
+  draft.give("x", x);
+  draft.give_fixed_integers("counts", counts);
+  draft.give_fixed_integers("pieces", pieces);
+  draft.give_fixed_integers("dims", dims);
+  draft.give_fixed_integers("groups", groups);
+  return true;
+}
 
 bool draw_transpose(Draft& draft) {
   const ValueId x = draft.some_tensor(kMovable, 1);
@@ -400,6 +515,7 @@ std::vector<Entry> move_entries() {
       {"test.channels_last", draw_channels_last, channels_last},
       {"test.from_channels_last", draw_channels_last, from_channels_last},
       {"aten.permute_copy.default", draw_permute, permute},
+      {"et_vk.regroup.default", draw_regroup, regroup},
       {"et_vk.from_dim_order.default", draw_dim_order, from_dim_order},
       {"et_vk.to_dim_order.default", draw_dim_order, to_dim_order},
       {"aten.transpose_copy.int", draw_transpose, transpose},

@@ -169,8 +169,13 @@ void check_movable(const ComputeGraph& graph, const std::string& op, ValueId x, 
 
 void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId x,
                    ValueId y, const Region& region, Target target) {
+  dispatch_nest(graph, commands, op, x, y, nested_as(graph, y, region), region.offset, target);
+}
+
+void dispatch_nest(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId x,
+                   ValueId y, const Loops& loops, int64_t x_offset, Target target) {
   int64_t count = 1;
-  for (int64_t size : region.sizes) {
+  for (int64_t size : loops.sizes) {
     count *= size;
   }
   if (count == 0) {
@@ -180,11 +185,10 @@ void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& o
   element_count(graph, op, y);
   ETVK_CHECK(target.run > 0 && count % target.run == 0, kInternal,
              op << ": " << count << " elements in rows of " << target.run);
-  const StridedCopy elements{merge_loops(op, nested_as(graph, y, region)), region.offset, target,
-                             count};
+  const StridedCopy elements{merge_loops(op, loops), x_offset, target, count};
   const int64_t rows = count / target.run;
   const CopyEnds ends{
-      static_cast<uint64_t>(region.offset) + element_end(elements.loops, 0),
+      static_cast<uint64_t>(x_offset) + element_end(elements.loops, 0),
       static_cast<uint64_t>(target.offset + (rows - 1) * target.row_stride + target.run)};
 
   const auto element_bytes = static_cast<int64_t>(dtype_bytes(graph.dtype(y)));

@@ -51,6 +51,10 @@ void check_movable(const ComputeGraph& graph, const std::string& op, ValueId x, 
 void dispatch_copy(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId x,
                    ValueId y, const Region& region, Target target);
 
+// The same for the loops over what is written, nested as y is in memory, with their strides in x.
+void dispatch_nest(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId x,
+                   ValueId y, const Loops& loops, int64_t x_offset, Target target);
+
 // Adds a node that makes y the region of x that `describe` gives for x's current sizes.
 void add_copy(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
               const std::function<Region()>& describe);
