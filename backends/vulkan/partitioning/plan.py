@@ -211,8 +211,23 @@ class PartitionPlan:
         """Why the group is not worth a delegate, or None."""
         if not group.computes:
             return None
+        if not self._reads_a_tensor(group):
+            return (
+                "it would be a delegate that reads nothing but sizes and constants; next to an op "
+                "on Vulkan that reads a tensor it runs there as well"
+            )
         is_quantized = any(step.is_work and step.is_quantized for step in group.steps)
         return worth_problem(group.nodes, self.constants.is_constant, is_quantized)
+
+    def _reads_a_tensor(self, group: _Group) -> bool:
+        """True where a tensor of the program goes in: ExecuTorch's passes need one."""
+        members = set(group.nodes)
+        return any(
+            tensor_of(source) is not None and not self.constants.is_constant(source)
+            for node in group.nodes
+            for source in node.all_input_nodes
+            if source not in members
+        )
 
     def _is_work(self, node: Node) -> bool:
         """True for an op outside of steps that is worth a delegate, if its amount is."""

@@ -38,6 +38,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
+from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
 from .picks import CONVERT_OPS, PICK_OPS, conversion_problem, pick_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
@@ -128,6 +129,7 @@ def _check_scalars(node: Node) -> str | None:
 SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(ROWS, float_op_problem),
     **dict.fromkeys(PICK_OPS, pick_problem),
+    **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     QUANTIZE: _check_quantization,
     DEQUANTIZE: _check_dequantization,
@@ -149,7 +151,7 @@ SUPPORTED: Mapping[Any, Check] = {
 
 
 # What does more than to quantize, dequantize, view or move.
-COMPUTING = frozenset({*ROWS, *PICK_OPS, *CONVERT_OPS, UPSAMPLE_BILINEAR})
+COMPUTING = frozenset({*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, UPSAMPLE_BILINEAR})
 
 
 def computes(node: Node) -> bool:

@@ -30,6 +30,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
+from .creation import CREATION_OPS
 from .float_ops import REDUCTION_OPS, ROWS
 from .picks import CONVERT_OPS, PICK_OPS
 
@@ -63,7 +64,8 @@ _LAYER = Work(math.inf)
 # A dequantize is not here: it is part of the op that reads it. Elementwise ops are `_EACH` too.
 _WORK: Mapping[Any, Work] = {
     **dict.fromkeys(
-        (QUANTIZE, UPSAMPLE_BILINEAR, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS), _EACH
+        (QUANTIZE, UPSAMPLE_BILINEAR, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS, *CREATION_OPS),
+        _EACH,
     ),
     **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS), _SUM),
     **dict.fromkeys(MAC_OPS, _LAYER),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from torch.fx.node import map_arg
 from torch.utils.weak import TensorWeakRef
 
 from ...external_constants import share_data_file
-from .edge_ops import is_symint, overload_of, without_copy
+from .edge_ops import is_symint, overload_of, tensor_of, without_copy
 
 # Values of constants by state dict name. Weak, so that a partitioner keeps no model alive.
 KnownValues = Mapping[str, TensorWeakRef]
@@ -91,6 +92,21 @@ def ops_behind(nodes: Iterable[Node]) -> list[Node]:
 def _placeholders_behind(node: Node) -> list[Node]:
     sources = [node, *(source for op in ops_behind([node]) for source in op.all_input_nodes)]
     return [source for source in sources if source.op == "placeholder"]
+
+
+@contextmanager
+def _tensor_first(graph: Graph) -> Iterator[None]:
+    """Let ExecuTorch, which takes the fake mode from a graph's first node, find a tensor there."""
+    first = next(iter(graph.nodes))
+    own = first.meta["val"]
+    if is_symint(first):
+        first.meta["val"] = next(
+            found for one in graph.nodes if (found := tensor_of(one)) is not None
+        )
+    try:
+        yield
+    finally:
+        first.meta["val"] = own
 
 
 _CONSTANT_KINDS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
@@ -208,7 +224,7 @@ class Constants:
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
         first = next(iter(graph.nodes))
         self._spec(first)
-        with graph.inserting_before(first):
+        with graph.inserting_before(first), _tensor_first(graph):
             constant = create_constant_placeholder(
                 exp_program=self._program,
                 graph=graph,

@@ -12,7 +12,7 @@ std::map<std::string, Entry> all_entries() {
   for (const auto& family :
        {linear_entries(), convolution_entries(), quantize_entries(), move_entries(),
         shape_entries(), symbolic_entries(), float_entries(), convert_entries(), gather_entries(),
-        resample_entries(), normalize_entries()}) {
+        resample_entries(), normalize_entries(), creation_entries()}) {
     for (const Entry& entry : family) {
       all.emplace(entry.name, entry);
     }

@@ -35,6 +35,7 @@ std::vector<Entry> shape_entries();        // ShapeOps.cpp
 std::vector<Entry> symbolic_entries();     // SymbolicOps.cpp
 std::vector<Entry> float_entries();        // FloatOps.cpp
 std::vector<Entry> convert_entries();      // ConvertOps.cpp
+std::vector<Entry> creation_entries();     // CreationOps.cpp
 std::vector<Entry> gather_entries();       // GatherOps.cpp
 std::vector<Entry> resample_entries();     // ResampleOps.cpp
 std::vector<Entry> normalize_entries();    // NormalizeOps.cpp

@@ -524,6 +524,7 @@ KERNELS: tuple[Kernel, ...] = (
     *flat(Op("quantize_per_tensor", 2, 20), "elementwise/quantize_per_tensor.comp"),
     *flat(Op("dequantize_per_tensor", 2, 12), "elementwise/dequantize_per_tensor.comp"),
     *flat(Op("convert", 2, 4), "elementwise/convert.comp"),
+    *flat(Op("progression", 1, 12), "elementwise/progression.comp"),
     *table(Op("q8ta_table", 3, 4)),
     *table(Op("q8ta_table_float", 3, 4, macros=(("OUTPUT_FLOAT", 1),))),
     *flat(Op("q8ta_binary", 3, 128), "elementwise/q8ta_binary.comp"),

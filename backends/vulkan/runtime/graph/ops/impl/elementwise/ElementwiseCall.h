@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/ComputeGraph.h"
+#include "graph/ops/ElementwiseTable.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
