@@ -44,6 +44,16 @@ from .normalize import (
     channel_affine,
     q8ta_channel_affine,
 )
+from .pool import (
+    Q8TA_ADAPTIVE_AVG_POOL2D,
+    Q8TA_ADAPTIVE_MAX_POOL2D,
+    Q8TA_AVG_POOL2D,
+    Q8TA_MAX_POOL2D,
+    q8ta_adaptive_avg_pool2d,
+    q8ta_adaptive_max_pool2d,
+    q8ta_avg_pool2d,
+    q8ta_max_pool2d,
+)
 from .reduce import Q8TA_MEAN, q8ta_mean
 from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
 from .views import FIXED_VIEW, FROM_DIM_ORDER, REGROUP, TO_DIM_ORDER, fixed_view
@@ -56,6 +66,9 @@ __all__ = [
     "INT8_MAX",
     "INT8_MIN",
     "LINEAR_FLOAT_OUT",
+    "Q8TA_ADAPTIVE_AVG_POOL2D",
+    "Q8TA_ADAPTIVE_MAX_POOL2D",
+    "Q8TA_AVG_POOL2D",
     "Q8TA_BINARY",
     "Q8TA_CHANNEL_AFFINE",
     "Q8TA_CONV2D",
@@ -69,6 +82,7 @@ __all__ = [
     "Q8TA_LINEAR_BOUNDED",
     "Q8TA_LINEAR_GEMV",
     "Q8TA_LINEAR_RESIDUAL",
+    "Q8TA_MAX_POOL2D",
     "Q8TA_MEAN",
     "Q8TA_TABLE",
     "Q8TA_UPSAMPLE_BILINEAR",
@@ -83,12 +97,16 @@ __all__ = [
     "fl32",
     "inverse_scale",
     "linear_q8ta_q8csw",
+    "q8ta_adaptive_avg_pool2d",
+    "q8ta_adaptive_max_pool2d",
+    "q8ta_avg_pool2d",
     "q8ta_binary",
     "q8ta_channel_affine",
     "q8ta_conv2d",
     "q8ta_conv2d_residual",
     "q8ta_linear",
     "q8ta_linear_residual",
+    "q8ta_max_pool2d",
     "q8ta_mean",
     "q8ta_table",
     "q8ta_upsample_bilinear2d",

@@ -21,6 +21,7 @@ from ..patterns.vocabulary.edge_ops import (
     is_symint,
     moves_elements,
     node_argument,
+    op_of,
     tensor_of,
 )
 from ..patterns.vocabulary.rejection import Rejection
@@ -156,7 +157,9 @@ class PartitionPlan:
         """Why the user's lists keep an op outside of steps off Vulkan, or None."""
         if is_symint(node):
             return None
-        return self._filter.layer_problem(node) if computes(node) else self._filter.problem(node)
+        if computes(node):
+            return self._filter.layer_problem(op_of(node))
+        return self._filter.problem(node)
 
     def _plan_steps(self, matches: Matches) -> StepPlan:
         """The steps that can be made whole, with what the user's lists allow."""

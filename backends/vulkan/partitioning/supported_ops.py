@@ -16,7 +16,9 @@ from torch.fx import Node
 from ..patterns.vocabulary.edge_ops import (
     CLONE_OPS,
     DEQUANTIZE,
+    FIRST_RESULT_OPS,
     MOVE_OPS,
+    POOL_OPS,
     QUANTIZE,
     SPLIT_OPS,
     SQUEEZE,
@@ -41,6 +43,7 @@ from ..patterns.vocabulary.expressions import is_pointwise
 from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
 from .picks import CONVERT_OPS, PICK_OPS, conversion_problem, pick_problem
+from .pool_ops import pool_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
 # What becomes of an op without a kernel where no other backend takes it.
@@ -100,6 +103,8 @@ def _check_part(node: Node) -> str | None:
     if is_part(node):
         return _check_move(node)
     op = op_of(node)
+    if op.target in FIRST_RESULT_OPS:
+        return refusal(op)
     if op.target in SPLIT_OPS:
         return "it is a part of a split whose sizes are computed at run time"
     return f"it is a result of {readable_name(op)}, which is not on Vulkan"
@@ -141,6 +146,7 @@ SUPPORTED: Mapping[Any, Check] = {
     UPSAMPLE_NEAREST: _check_nearest,
     UPSAMPLE_BILINEAR: _check_bilinear,
     **dict.fromkeys(SPLIT_OPS, _check_split),
+    **dict.fromkeys(POOL_OPS, pool_problem),
     operator.getitem: _check_part,
     SYM_SIZE: _check_scalars,
     operator.add: _check_scalars,
@@ -151,13 +157,15 @@ SUPPORTED: Mapping[Any, Check] = {
 
 
 # What does more than to quantize, dequantize, view or move.
-COMPUTING = frozenset({*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, UPSAMPLE_BILINEAR})
+COMPUTING = frozenset(
+    {*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, *POOL_OPS, UPSAMPLE_BILINEAR}
+)
 
 
 def computes(node: Node) -> bool:
     """True for an op that is worth a delegate, if its amount is; views and moves are not, nor are
     quantizes and dequantizes."""
-    return node.target in COMPUTING
+    return op_of(node).target in COMPUTING
 
 
 def readable_name(node: Node) -> str:

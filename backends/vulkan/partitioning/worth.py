@@ -20,6 +20,7 @@ from ..patterns.vocabulary.edge_ops import (
     DEQUANTIZE,
     MAC_OPS,
     MOVE_OPS,
+    POOL_OPS,
     QUANTIZE,
     SPLIT_OPS,
     UPSAMPLE_BILINEAR,
@@ -27,6 +28,7 @@ from ..patterns.vocabulary.edge_ops import (
     is_symint,
     largest_size,
     op_name,
+    op_of,
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
@@ -67,7 +69,7 @@ _WORK: Mapping[Any, Work] = {
         (QUANTIZE, UPSAMPLE_BILINEAR, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS, *CREATION_OPS),
         _EACH,
     ),
-    **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS), _SUM),
+    **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS, *POOL_OPS), _SUM),
     **dict.fromkeys(MAC_OPS, _LAYER),
 }
 
@@ -94,7 +96,7 @@ def worth_problem(
     cost = CALL_NS + moved / BYTES_PER_NS
     if saved > cost:
         return None
-    named = (op_name(node) for node in nodes if _is_named(node) and not is_constant(node))
+    named = (op_name(op_of(node)) for node in nodes if _is_named(node) and not is_constant(node))
     ops = dict.fromkeys(named) or {"moving data": None}
     return (
         f"not worth a delegate: {', '.join(ops)} would save the CPU about {saved / 1000:.3g} us, "

@@ -14,10 +14,11 @@ from .quantized_convolution import match_quantized_convolution
 from .quantized_linear import match_quantized_linear
 from .rules.arithmetic import match_arithmetic
 from .rules.batch_norm import match_batch_norm
+from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
 from .rules.unary_table import match_unary
 from .vocabulary.constants import Constants
-from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS
+from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS, POOL_OPS
 from .vocabulary.forms import Form, find_forms
 from .vocabulary.graph_edits import standing_for
 from .vocabulary.rejection import Rejection
@@ -81,6 +82,8 @@ def _match_layer(
         return match_quantized_convolution(node, constants)
     if node.target == BATCH_NORM:
         return match_batch_norm(node, forms, constants)
+    if node.target in POOL_OPS:
+        return match_pooling(node, forms, constants)
     return match_arithmetic(node, forms, constants)
 
 

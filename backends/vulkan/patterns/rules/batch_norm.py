@@ -28,10 +28,10 @@ from ..vocabulary.edge_ops import (
 from ..vocabulary.forms import Form
 from ..vocabulary.graph_edits import call_after, hand_over
 from ..vocabulary.int8_tree import Int8Builder
-from ..vocabulary.rejection import Rejection
+from ..vocabulary.rejection import NotInt8Error, Rejection
 from ..vocabulary.step import Family, Step
-from .arithmetic import int8_step, int8_tails
 from .epilogue import Epilogue
+from .int8_op import int8_step, read_operands, read_tails
 
 # Of the op's arguments: the tensors by channel, and what each is where it is None.
 _BY_CHANNEL = (
@@ -73,9 +73,10 @@ def match_batch_norm(
         return Rejection(node, "its saved statistics are read; use its result alone")
     [result] = results
     in_float = _float_step(node, result)
-    form = forms.get(node_argument(node, 0))
-    tails = int8_tails(result, constants)
-    if form is None or not form.is_identity or form.params is None or isinstance(tails, str):
+    try:
+        [form] = read_operands(node.args[:1], forms, constants)
+        tails = read_tails(result, constants)
+    except NotInt8Error:
         return in_float
     match = BatchNormMatch(node, result, form, tails)
     step = int8_step(BATCH_NORM_FAMILY, match, node, (form,), tails, (result,))

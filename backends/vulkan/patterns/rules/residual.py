@@ -20,8 +20,9 @@ from ..vocabulary.graph_edits import call_after, hand_over
 from ..vocabulary.int8_tree import Int8Builder
 from ..vocabulary.step import Family, Step
 from .activations import NO_ACTIVATION
-from .arithmetic import ArithmeticMatch
+from .arithmetic import is_plain_add
 from .epilogue import Epilogue, find_epilogue
+from .int8_op import Int8OpMatch
 from .mac import MacMatch
 from .mac_rewrite import mac_inputs, padded_bias
 
@@ -50,13 +51,13 @@ def fold_residuals(
 
     The add's own step stays, for layers of which only one can have it, or none.
     """
-    adds = {step.anchor: step.match for step in steps if isinstance(step.match, ArithmeticMatch)}
+    adds = {step.anchor: step.match for step in steps if isinstance(step.match, Int8OpMatch)}
     return [_with_add(step, adds, forms, constants) for step in steps]
 
 
 def _with_add(
     step: Step,
-    adds: Mapping[Node, ArithmeticMatch],
+    adds: Mapping[Node, Int8OpMatch],
     forms: Mapping[Node, Form],
     constants: Constants | None,
 ) -> Step:
@@ -71,13 +72,13 @@ def _with_add(
 
 
 def _with_rounded_add(
-    layer: MacMatch, epilogue: Epilogue, adds: Mapping[Node, ArithmeticMatch]
+    layer: MacMatch, epilogue: Epilogue, adds: Mapping[Node, Int8OpMatch]
 ) -> ResidualMatch | None:
     """A layer whose int8 result is read by an add alone."""
     readers = [reader for quantize in epilogue.quantizes for reader in quantize.users]
     own = readers[0] if len(readers) == 1 else None
     add = adds.get(next(iter(own.users))) if own is not None and len(own.users) == 1 else None
-    if add is None or add.op != "add" or add.factor != 1.0 or len(add.tails) != 1:
+    if add is None or not is_plain_add(add) or len(add.tails) != 1:
         return None
     trees = [form.tree for form in add.operands]
     sources = [tree for tree in trees if isinstance(tree, Source)]

@@ -81,6 +81,14 @@ BATCH_NORM = _aten._native_batch_norm_legit_no_training.default
 MEAN = _aten.mean.dim
 MEAN_ALL = _aten.mean.default
 
+MAX_POOL = _aten.max_pool2d_with_indices.default
+ADAPTIVE_MAX_POOL = _aten.adaptive_max_pool2d.default
+AVG_POOL = _aten.avg_pool2d.default
+ADAPTIVE_AVG_POOL = _aten._adaptive_avg_pool2d.default
+POOL_OPS = frozenset({MAX_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, ADAPTIVE_AVG_POOL})
+# Ops of several results, of which kernels make the first.
+FIRST_RESULT_OPS = frozenset({MAX_POOL, ADAPTIVE_MAX_POOL})
+
 SYM_SIZE = torch.ops.aten.sym_size.int
 
 RELU = _aten.relu.default
@@ -122,6 +130,18 @@ def op_of(node: Node) -> Node:
     while node.target is operator.getitem:
         node = node_argument(node, 0)
     return node
+
+
+def first_result(node: Node) -> Node | None:
+    """The node that is the first result of `node`, or `node` itself where it has one.
+
+    None where another result of FIRST_RESULT_OPS is read too, or none of them.
+    """
+    if node.target not in FIRST_RESULT_OPS:
+        return node
+    results = list(node.users)
+    is_first = len(results) == 1 and results[0].target is operator.getitem
+    return results[0] if is_first and results[0].args[1] == 0 else None
 
 
 def named_argument(node: Node, index: int, name: str, default: Any = None) -> Any:

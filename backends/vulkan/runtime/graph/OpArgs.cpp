@@ -30,6 +30,10 @@ OpArgs::OpArgs(const Values& values, const OpCall& call, const Op& op)
     args_.resize(expected - 1);
     args_.insert(args_.end(), {-1, output});
   }
+  if (op.args.back().kind == ArgKind::kFirstOutput) {
+    const auto* results = std::get_if<ValueList>(&values.at(args_.back()));
+    args_.back() = results == nullptr || results->items.empty() ? args_.back() : results->items[0];
+  }
   for (size_t i = 0; i < args_.size(); ++i) {
     check(i);
   }
@@ -111,6 +115,7 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
     case ArgKind::kRest:
       return nullptr;
     case ArgKind::kOutput:
+    case ArgKind::kFirstOutput:
       return !values_.is_tensor(id)    ? "a tensor"
              : values_.is_constant(id) ? "a tensor that is not a constant"
                                        : nullptr;

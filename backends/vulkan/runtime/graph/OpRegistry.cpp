@@ -40,6 +40,7 @@ const std::map<std::string, ArgKind>& kinds() {
       {"any", ArgKind::kAny},
       {"rest", ArgKind::kRest},
       {"out", ArgKind::kOutput},
+      {"first_out", ArgKind::kFirstOutput},
       {"symout", ArgKind::kSymIntOutput},
   };
   return *all;
@@ -71,7 +72,8 @@ ArgDef parse_argument(const OpRow& row, const std::string& word) {
   if (at < word.size()) {
     const auto order = order_rules().find(word.substr(at + 1));
     const bool has_order = arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kTensors ||
-                           arg.kind == ArgKind::kOptionalTensors || arg.kind == ArgKind::kOutput;
+                           arg.kind == ArgKind::kOptionalTensors || arg.kind == ArgKind::kOutput ||
+                           arg.kind == ArgKind::kFirstOutput;
     if (order == order_rules().end() || !has_order) {
       refuse(row, "'" + word + "' names an order that there is not");
     }
@@ -88,6 +90,7 @@ std::vector<ArgDef> parse_signature(const OpRow& row) {
     args.push_back(parse_argument(row, word));
   }
   const bool has_output = !args.empty() && (args.back().kind == ArgKind::kOutput ||
+                                            args.back().kind == ArgKind::kFirstOutput ||
                                             args.back().kind == ArgKind::kSymIntOutput);
   if (!has_output) {
     refuse(row, "the signature must end with its output");

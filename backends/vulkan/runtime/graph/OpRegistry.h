@@ -37,6 +37,7 @@ enum class ArgKind {
   kAny,               // any: not looked at
   kRest,              // rest: any number of arguments that are not looked at
   kOutput,            // out: a tensor that the op writes
+  kFirstOutput,       // first_out: the same, or a list of tensors of which it writes the first
   kSymIntOutput,      // symout: a symbolic integer that the op writes
 };
 

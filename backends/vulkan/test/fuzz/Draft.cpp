@@ -123,6 +123,11 @@ bool Draft::append(const std::string& op, std::vector<ValueId> arguments) {
     machines_[i].write(out, std::move(results[i]));
   }
   call.args.back() = out;
+  if (find_op(op)->args.back().kind == ArgKind::kFirstOutput && random_.chance(60)) {
+    // Its other results, which are never written.
+    const ValueId other = value(TensorDef{DType::kInt32, sizes(out), -1});
+    call.args.back() = value(ValueList{{out, other}});
+  }
   program_.def.chain.push_back(std::move(call));
   return true;
 }

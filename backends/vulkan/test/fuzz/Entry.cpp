@@ -10,7 +10,7 @@ namespace {
 std::map<std::string, Entry> all_entries() {
   std::map<std::string, Entry> all;
   for (const auto& family :
-       {linear_entries(), convolution_entries(), quantize_entries(), move_entries(),
+       {linear_entries(), convolution_entries(), pool_entries(), quantize_entries(), move_entries(),
         shape_entries(), symbolic_entries(), float_entries(), convert_entries(), gather_entries(),
         resample_entries(), normalize_entries(), creation_entries()}) {
     for (const Entry& entry : family) {

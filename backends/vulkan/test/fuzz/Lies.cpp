@@ -418,7 +418,7 @@ std::string add_blind_call(Program& program, Random& random) {
     call.args.push_back(values.empty() ? any_id(def, random) : random.pick(values));
   }
   ValueDef out = SymInt{0};
-  if (op.args.back().kind == ArgKind::kOutput) {
+  if (op.args.back().kind != ArgKind::kSymIntOutput) {
     ValueId id = -1;
     const auto* like = pick_value<TensorDef>(def, random, id);
     out = like != nullptr ? TensorDef{like->dtype, like->dims, -1} : TensorDef{};

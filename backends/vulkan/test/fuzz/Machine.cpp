@@ -320,6 +320,15 @@ size_t Arguments::dim(const char* name, size_t rank) const { return wrap_dim(int
 
 // ---- Programs.
 
+ValueId Machine::output_of(const OpCall& call) const {
+  const ValueId id = call.args.back();
+  const Op* op = find_op(call.name);
+  const auto* list = std::get_if<ValueList>(&value(id));
+  const bool is_list = op != nullptr && op->args.back().kind == ArgKind::kFirstOutput &&
+                       list != nullptr && !list->items.empty();
+  return is_list ? list->items[0] : id;
+}
+
 Result Machine::evaluate(const OpCall& call) const {
   const Op* op = find_op(call.name);
   if (op == nullptr) {
@@ -378,7 +387,7 @@ Outcome expected(const Program& program, size_t execution) {
     for (const OpCall& call : program.def.chain) {
       machine.run(call);
       outcome.over_declared =
-          outcome.over_declared || is_over_declared(program.def, machine, call.args.back());
+          outcome.over_declared || is_over_declared(program.def, machine, machine.output_of(call));
     }
     for (ValueId id : program.def.outputs) {
       if (std::holds_alternative<TensorDef>(machine.value(id))) {

@@ -123,7 +123,9 @@ class Machine {
 
   // The result of a call, which is not written yet.
   Result evaluate(const OpCall& call) const;
-  void run(const OpCall& call) { write(call.args.back(), evaluate(call)); }
+  void run(const OpCall& call) { write(output_of(call), evaluate(call)); }
+  // What the call writes, of a list of results the first.
+  ValueId output_of(const OpCall& call) const;
 
   const ValueDef& value(ValueId id) const;
   bool is_constant(ValueId id) const;

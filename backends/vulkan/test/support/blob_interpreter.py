@@ -54,6 +54,10 @@ _OPS: dict[str, Callable[..., Any]] = {
     "aten.view_copy.default": lambda x, sizes: x.reshape(sizes),
     "aten.squeeze_copy.dims": lambda x, dims: torch.squeeze(x, dims),
     "aten.unsqueeze_copy.default": torch.unsqueeze,
+    "aten.max_pool2d_with_indices.default": torch.ops.aten.max_pool2d_with_indices,
+    "aten.adaptive_max_pool2d.default": torch.ops.aten.adaptive_max_pool2d,
+    "aten.avg_pool2d.default": torch.ops.aten.avg_pool2d,
+    "aten._adaptive_avg_pool2d.default": torch.ops.aten._adaptive_avg_pool2d,
     "sym_size.int": lambda x, dim: x.shape[dim],
     "mul": operator.mul,
     "add": operator.add,
@@ -93,6 +97,8 @@ def run_delegate(delegate: Delegate, inputs: tuple[Any, ...]) -> list[Any]:
     for op in delegate.chain:
         *args, result = op.args
         value = _OPS[op.name](*map(read, args))
+        if isinstance(result, list):  # of which the first is made
+            value, result = value[0], result[0]
         if isinstance(result, TensorValue):
             assert value.dtype == _DTYPES[result.dtype], op
             # The blob's sizes are upper bounds.

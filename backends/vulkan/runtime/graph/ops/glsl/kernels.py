@@ -372,6 +372,18 @@ def reduce(workgroup_size: int, steps: int, parts: int) -> Kernel:
     )
 
 
+def pools() -> list[Kernel]:
+    """pool.comp for each type, an element or a word at a time."""
+    floats, words = ("FLOAT_ELEMENTS", 1), ("WHOLE_WORDS", 1)
+    shader = "pool/pool.comp"
+    return [
+        elementwise(Op("pool", 3, 76, (floats,)), shader, 64, 1),
+        elementwise(Op("pool_words", 3, 76, (floats, words)), shader, 64, 4),
+        elementwise(Op("q8ta_pool", 3, 96), shader, 64, 4),
+        elementwise(Op("q8ta_pool_words", 3, 96, (words,)), shader, 64, 4),
+    ]
+
+
 def table_elementwise() -> list[Kernel]:
     """unary.comp and broadcast.comp for each combination of types that elementwise.py has."""
     x_bool, y_bool = ("X_BOOL", 1), ("Y_BOOL", 1)
@@ -561,6 +573,7 @@ KERNELS: tuple[Kernel, ...] = (
     #      threads steps parts
     reduce(64, 1, 1),
     reduce(256, 8, 256),
+    *pools(),
 )
 
 
