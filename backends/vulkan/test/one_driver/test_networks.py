@@ -210,11 +210,27 @@ class KeywordSpotter(nn.Module):
         return self.head(self.layers(x).mean(-1))
 
 
+class Inception(nn.Module):
+    """A stem with max pooling, branches of which one is averaged, and a head on a 2 x 3 grid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.left = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1)
+        self.right, self.head = nn.Conv2d(8, 8, 1), nn.Linear(12 * 6, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(F.relu(self.stem(x)), 3, 2, ceil_mode=True)
+        right = F.relu(self.right(F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)))
+        x = torch.cat([F.relu(self.left(x)), right], 1)
+        return self.head(F.adaptive_avg_pool2d(x, (2, 3)).flatten(1))
+
+
 # What builds it, the shape of one image, and whether its batch is dynamic.
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "resnet": (ResNet, (3, 12, 12), True),
     "mobilenet_v2": (MobileNetV2, (3, 18, 18), False),
     "mobilenet_v3": (MobileNetV3, (3, 18, 18), False),
+    "inception": (Inception, (3, 14, 17), True),
     "unet": (UNet, (1, 10, 12), False),
     "densenet": (DenseNet, (3, 18, 18), True),
     "feature_pyramid": (FeaturePyramid, (3, 18, 14), False),

@@ -18,6 +18,7 @@ MODULES = tuple(
         "strided_copy",
         "binary",
         "mean",
+        "pool",
         "float_ops",
         "orders",
     )
