@@ -60,4 +60,5 @@ def match_pooling(
     except NotInt8Error as error:
         return Rejection(node, str(error))
     target = _TARGETS[node.target]
-    return int8_op_step(POOLING, Int8OpMatch(node, result, operands, tails, target, (1.0,), arguments))
+    match = Int8OpMatch(node, result, operands, tails, target, (1.0,), arguments)
+    return int8_op_step(POOLING, match)
