@@ -1,11 +1,13 @@
 // Ops that move elements, of types of one or four bytes: permute, transpose, slice, select, expand
 // and cat. And the test ops of OrderOps.h, which mean moves and are aliases, so of any type.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <optional>
 
 #include "Entry.h"
+#include "Int8Grid.h"
 
 namespace etvk::fuzz {
 
@@ -283,6 +285,60 @@ Result regroup(const Arguments& arguments) {
   return y;
 }
 
+Tensor pixels_shuffled(const Tensor& x, int64_t factor) {
+  check_movable(x);
+  const size_t rank = x.sizes.size();
+  if (rank < 3 || factor < 1 || factor > 1 << 15 || x.sizes[rank - 3] % (factor * factor) != 0) {
+    throw Meaningless("a shuffle of channels that are no squares");
+  }
+  Sizes sizes = x.sizes;
+  sizes[rank - 3] /= factor * factor;
+  sizes[rank - 2] *= factor;
+  sizes[rank - 1] *= factor;
+  Tensor y = zeros(x.dtype, sizes);
+  y.accuracy = x.accuracy;
+  const size_t bytes = dtype_bytes(x.dtype);
+  const int64_t height = sizes[rank - 2];
+  const int64_t width = sizes[rank - 1];
+  for (size_t i = 0; i < y.count(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    const int64_t w = at % width;
+    const int64_t h = at / width % height;
+    const int64_t channel =
+        at / width / height * factor * factor + h % factor * factor + w % factor;
+    const int64_t from = (channel * (height / factor) + h / factor) * (width / factor) + w / factor;
+    std::memcpy(&y.bytes[i * bytes], &x.bytes[static_cast<size_t>(from) * bytes], bytes);
+  }
+  return y;
+}
+
+Result pixel_shuffle(const Arguments& arguments) {
+  return pixels_shuffled(arguments.tensor("self"), arguments.integer("upscale_factor"));
+}
+
+Result q8ta_pixel_shuffle(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("self");
+  if (x.dtype != DType::kInt8) {
+    throw Meaningless("a tensor of another type");
+  }
+  const Int8Grid from = read_grid(arguments, "input_");
+  const double inverse = arguments.number("output_inv_scale");
+  const auto as_float = static_cast<float>(inverse);
+  if (!(inverse > 0.0) || !std::isnormal(as_float) ||
+      !std::isnormal(static_cast<float>(1.0 / inverse))) {
+    throw Meaningless("an inverse scale that is none");
+  }
+  Int8Grid to;
+  to.inverse_scale = as_float;
+  to.zero_point = read_zero_point(arguments, "output_");
+  Tensor y = pixels_shuffled(x, arguments.integer("upscale_factor"));
+  y.accuracy = computed_of(x.accuracy);
+  for (size_t i = 0; i < y.count(); ++i) {
+    y.bytes[i] = static_cast<uint8_t>(quantize(dequantize(y.int8_at(i), from), to));
+  }
+  return y;
+}
+
 std::vector<size_t> dims_of(const Tensor& x) {
   if (x.sizes.size() != 3 && x.sizes.size() != 4) {
     throw Meaningless("channels-last with " + std::to_string(x.sizes.size()) + " dimensions");
@@ -342,6 +398,36 @@ bool draw_permutation(Draft& draft, const char* name) {
 bool draw_permute(Draft& draft) { return draw_permutation(draft, "dims"); }
 
 bool draw_dim_order(Draft& draft) { return draw_permutation(draft, "dim_order"); }
+
+bool draw_pixels(Draft& draft, const std::vector<DType>& dtypes) {
+  testing::Random& random = draft.random();
+  const int64_t factor = random.integer(1, 3);
+  const auto fits = [&](ValueId id) {
+    const size_t rank = draft.rank(id);
+    return rank >= 3 && draft.sizes(id)[rank - 3] % (factor * factor) == 0;
+  };
+  ValueId x = draft.find_tensor(dtypes, fits);
+  if (x < 0 || random.chance(20)) {
+    ByExecution<Sizes> sizes;
+    sizes.fill({random.integer(1, 2), random.integer(1, 3) * factor * factor, random.integer(1, 5),
+                random.integer(1, 5)});
+    x = draft.new_input(random.pick(dtypes), sizes);
+  }
+  draft.give("self", x);
+  draft.give_integer("upscale_factor", factor);
+  return x >= 0;
+}
+
+bool draw_pixel_shuffle(Draft& draft) { return draw_pixels(draft, kMovable); }
+
+bool draw_q8ta_pixel_shuffle(Draft& draft) {
+  const double scale = draft.some_scale();
+  draft.give_grid("input_", scale);
+  const double output_scale = draft.random().chance(30) ? scale : draft.some_scale();
+  draft.give_number("output_inv_scale", 1.0 / output_scale);
+  draft.give_integer("output_zero_point", draft.random().integer(-128, 127));
+  return draw_pixels(draft, {DType::kInt8});
+}
 
 // Channels are split and put elsewhere, as for a shuffle of channels or pixels.
 bool draw_regroup(Draft& draft) {
@@ -516,6 +602,8 @@ std::vector<Entry> move_entries() {
       {"test.from_channels_last", draw_channels_last, from_channels_last},
       {"aten.permute_copy.default", draw_permute, permute},
       {"et_vk.regroup.default", draw_regroup, regroup},
+      {"aten.pixel_shuffle.default", draw_pixel_shuffle, pixel_shuffle},
+      {"et_vk.q8ta_pixel_shuffle.default", draw_q8ta_pixel_shuffle, q8ta_pixel_shuffle},
       {"et_vk.from_dim_order.default", draw_dim_order, from_dim_order},
       {"et_vk.to_dim_order.default", draw_dim_order, to_dim_order},
       {"aten.transpose_copy.int", draw_transpose, transpose},

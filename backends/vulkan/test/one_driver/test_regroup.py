@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
+import reference
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
 from linear_fixture import OpError, assert_same_bytes
@@ -113,6 +114,23 @@ def test_wrong_arguments() -> None:
     ):
         with pytest.raises(OpError, match=message):
             run_op(OP, [x, *rest], y)
+
+
+@pytest.mark.parametrize("grid", [(0.05, 3), (0.031, -7)], ids=["same grid", "another grid"])
+def test_pixel_shuffle_of_stock_programs(grid: tuple[float, int]) -> None:
+    """Which has the inverse of the output's scale."""
+    scale, zero_point = grid
+    for shape, factor in (((2, 12, 3, 5), 2), ((1, 18, 4, 4), 3), ((8, 2, 2), 2)):
+        x = numbers(shape)
+        shuffled = F.pixel_shuffle(torch.from_numpy(x), factor).numpy()
+        y = run_op("aten.pixel_shuffle.default", [x, factor], Output(np.int8, shuffled.shape))
+        assert_same_bytes(y, shuffled, "pixel_shuffle")
+        inverse = np.float32(1 / scale)
+        arguments = [x, 0.05, 3, float(inverse), zero_point, factor]
+        y = run_op("et_vk.q8ta_pixel_shuffle.default", arguments, Output(np.int8, shuffled.shape))
+        f = reference.dequantize(shuffled, 0.05, 3)
+        wanted = np.clip(np.rint(f * inverse) + zero_point, -128, 127).astype(np.int8)
+        assert_same_bytes(y, wanted, "q8ta_pixel_shuffle")
 
 
 class Shuffled(nn.Module):

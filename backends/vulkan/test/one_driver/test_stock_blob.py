@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from executorch.backends.vulkan.partitioner.vulkan_partitioner import (
     VulkanPartitioner as StockPartitioner,
 )
@@ -17,7 +18,7 @@ from executorch.exir import to_edge_transform_and_lower
 
 import stock_blobs
 from executorch_vulkan.program import read_delegates
-from model_cases import CASES, quantize_and_lower
+from model_cases import CASES, ModelCase, export_quantized, quantize_and_lower
 from programs import load, pte_bytes, run
 from stock_blobs import describe
 
@@ -92,3 +93,47 @@ def test_stock_shape_ops_run_here(dynamic: bool) -> None:
         x = torch.randn(rows, 5, 8)
         for actual, expected in zip(method.execute([x]), module(x), strict=True):
             assert torch.equal(actual, expected)
+
+
+class ShuffledPixels(torch.nn.Module):
+    """A shuffle of pixels between convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(4, 16, 3, padding=1)
+        self.second = torch.nn.Conv2d(4, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(F.pixel_shuffle(self.first(x), 2))
+
+
+def test_stock_image_ops_run_here() -> None:
+    class Float(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            smooth = F.interpolate(x, size=(7, 9), mode="bilinear", align_corners=True)
+            return F.interpolate(x, scale_factor=2), smooth, F.pixel_shuffle(x, 2)
+
+    x = torch.randn(1, 4, 5, 6)
+    exported = torch.export.export(Float(), (x,))
+    program = to_edge_transform_and_lower(exported, partitioner=[StockPartitioner()])
+    [delegate] = read_delegates(program)
+    assert {"aten.upsample_nearest2d.vec", "aten.pixel_shuffle.default"} <= {
+        op.name for op in delegate.chain
+    }
+    for actual, expected in zip(
+        run(bytes(program.to_executorch().buffer), [x]), Float()(x), strict=True
+    ):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+
+
+def test_a_stock_shuffle_of_int8_pixels_runs_here() -> None:
+    case = ModelCase("pixels", ShuffledPixels, ((1, 4, 6, 6),), ())
+    module, exported = export_quantized(case)
+    program = to_edge_transform_and_lower(exported, partitioner=[StockPartitioner()])
+    [delegate] = read_delegates(program)
+    assert "et_vk.q8ta_pixel_shuffle.default" in {op.name for op in delegate.chain}
+    [x] = case.inputs(seed=3)
+    [y] = run(bytes(program.to_executorch().buffer), [x])
+    wanted = module(x)
+    step = float(wanted.unique().diff().min())
+    assert int(((y - wanted) / step).abs().round().max()) <= 1

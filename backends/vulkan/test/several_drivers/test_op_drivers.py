@@ -21,6 +21,9 @@ MODULES = tuple(
         "pool",
         "float_ops",
         "orders",
+        "upsample",
+        "channel_affine",
+        "regroup",
     )
 )
 

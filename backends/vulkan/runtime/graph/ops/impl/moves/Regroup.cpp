@@ -1,11 +1,7 @@
 // et_vk.regroup: a view that splits dimensions into pieces, a permute of the pieces, and a view
-// that joins them to dimensions again, in one copy and from and to either order. So are
-// pixel_shuffle, pixel_unshuffle and channel_shuffle.
-//
-//   counts   how many pieces each dimension of x is split into
-//   pieces   their sizes, the outermost first; at most one of a dimension is -1, for what is left
-//   dims     the order of the pieces in y
-//   groups   how many of them each dimension of y is made of
+// that joins them to dimensions again, in one copy and from and to either order.
+#include "graph/ops/impl/moves/Regroup.h"
+
 #include <numeric>
 
 #include "graph/ops/impl/moves/StridedCopy.h"
@@ -14,13 +10,6 @@
 namespace etvk::ops {
 
 namespace {
-
-struct Regroup {
-  std::string op;
-  ValueId x = -1;
-  ValueId y = -1;
-  Sizes counts, pieces, dims, groups;
-};
 
 void check_counts(const Regroup& call, const Sizes& counts, size_t rank) {
   int64_t left = static_cast<int64_t>(call.pieces.size());
@@ -118,20 +107,22 @@ void record_regroup(ComputeGraph& graph, Commands& commands, const Regroup& call
   dispatch_nest(graph, commands, call.op, call.x, call.y, loops, 0, {count, count, 0});
 }
 
-void regroup(ComputeGraph& graph, const OpArgs& args) {
-  const Regroup call{args.op(),
-                     args.tensor("x"),
-                     args.output(),
-                     args.integers("counts"),
-                     args.integers("pieces"),
-                     args.integers("dims"),
-                     args.integers("groups")};
+}  // namespace
+
+void add_regroup(ComputeGraph& graph, const Regroup& call) {
   check_movable(graph, call.op, call.x, call.y);
   check_counts(call, call.counts, graph.dims(call.x).size());
   check_counts(call, call.groups, graph.dims(call.y).size());
   check_dims(call);
   const auto record = [&graph, call](Commands& commands) { record_regroup(graph, commands, call); };
   graph.add_node({call.op, {call.x}, {call.y}, record});
+}
+
+namespace {
+
+void regroup(ComputeGraph& graph, const OpArgs& args) {
+  add_regroup(graph, {args.op(), args.tensor("x"), args.output(), args.integers("counts"),
+                      args.integers("pieces"), args.integers("dims"), args.integers("groups")});
 }
 
 const RegisterOps registered({
