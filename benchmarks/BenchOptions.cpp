@@ -144,6 +144,8 @@ is 1.
                        ROWSxCOLUMNS. May be given again; a wrong name lists them all
   --op convolution     layers of ResNet-50 and MobileNetV2, or one by its name; --shape is then
                        IMAGESxCHANNELS, those of y
+  --op product         float32 linear layers and attention, or one by its name; --shape is then
+                       ROWSxCOLUMNS of x, or POSITIONSxCOLUMNS of heads of 64
   --all                the whole default list, on a CPU device too
   --kernel NAME|all    run this kernel, or every one that fits, instead of the one that is chosen
   --float-output       linear_q8ta_q8csw (float32 output) instead of q8ta_linear

@@ -145,8 +145,11 @@ std::vector<Maker> convolution_makers() {
     const auto make = [layer](Builder& b, const Shape& shape) {
       make_convolution(b, shape, layer);
     };
-    makers.push_back(
-        {layer.name, false, make, {{1, layer.out_channels}, {32, layer.out_channels}}});
+    makers.push_back({layer.name,
+                      false,
+                      make,
+                      "convolution",
+                      {{1, layer.out_channels}, {32, layer.out_channels}}});
   }
   return makers;
 }

@@ -7,6 +7,7 @@
 
 #include "ConvolutionCases.h"
 #include "OpCaseBuilder.h"
+#include "ProductCases.h"
 #include "vk/Error.h"
 
 namespace etvk::bench {
@@ -323,8 +324,9 @@ std::vector<Maker> memory_bound_makers() {
 const std::vector<Maker>& makers() {
   static const std::vector<Maker> all = [] {
     std::vector<Maker> list = memory_bound_makers();
-    const std::vector<Maker> more = convolution_makers();
-    list.insert(list.end(), more.begin(), more.end());
+    for (const std::vector<Maker>& more : {convolution_makers(), product_makers()}) {
+      list.insert(list.end(), more.begin(), more.end());
+    }
     return list;
   }();
   return all;
@@ -338,7 +340,7 @@ const Maker& maker_of(const std::string& name) {
     known += (known.empty() ? "" : ", ") + one.name;
   }
   ETVK_CHECK(found != makers().end(), kInvalidArgument,
-             "--op '" << name << "': expected all, convolution or one of " << known);
+             "--op '" << name << "': expected all, convolution, product or one of " << known);
   return *found;
 }
 
@@ -367,7 +369,7 @@ std::string OpCase::compare(const uint8_t* got) const {
     for (size_t i = first; i < first + row; ++i) {
       const double wanted = float_in(expected.data(), i);
       const double actual = float_in(got, i);
-      if (!(std::abs(actual - wanted) <= kRelativeError * largest)) {
+      if (!(std::abs(actual - wanted) <= relative_error * largest)) {
         return "element " + std::to_string(i) + " of y is " + std::to_string(actual) +
                ", expected " + std::to_string(wanted);
       }
@@ -397,8 +399,7 @@ GraphDef OpCase::program(size_t calls) const {
 std::vector<std::string> op_case_names(const std::string& group) {
   std::vector<std::string> names;
   for (const Maker& one : makers()) {
-    const bool is_convolution = !one.shapes.empty();
-    if (group == (is_convolution ? "convolution" : "all")) {
+    if (group == one.group) {
       names.push_back(one.name);
     }
   }

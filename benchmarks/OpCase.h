@@ -12,8 +12,6 @@
 
 namespace etvk::bench {
 
-constexpr double kRelativeError = 1e-5;  // of the largest magnitude of the row
-
 struct OpCase {
   std::string name;            // "table"
   std::vector<int64_t> shape;  // of x, [rows, columns]
@@ -25,8 +23,9 @@ struct OpCase {
   std::vector<std::vector<uint8_t>> inputs;
   std::deque<std::vector<uint8_t>> constants;  // what those of `base` point at
   std::vector<uint8_t> expected;
-  bool is_exact = true;    // else float32 results may be wrong by kRelativeError
-  size_t moved_bytes = 0;  // all operands and the result once
+  bool is_exact = true;          // else float32 results may be wrong by relative_error
+  double relative_error = 1e-5;  // of the largest magnitude of the row
+  size_t moved_bytes = 0;        // all operands and the result once
 
   // Empty where y is as expected; else what is wrong.
   std::string compare(const uint8_t* y) const;
@@ -34,7 +33,7 @@ struct OpCase {
   GraphDef program(size_t calls) const;
 };
 
-// The names of a group, "all" memory-bound ops or "convolution"; of another, that one.
+// The names of a group, "all" memory-bound ops, "convolution" or "product"; of another, that one.
 std::vector<std::string> op_case_names(const std::string& group);
 
 // Elements of 4 bytes are in the largest tensor, not of 1.

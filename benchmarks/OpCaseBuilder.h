@@ -132,6 +132,7 @@ struct Maker {
   std::string name;
   bool is_float;  // elements of 4 bytes are in the largest tensor
   std::function<void(Builder&, const Shape&)> make;
+  const char* group = "all";
   std::vector<Shape> shapes = {};  // that are measured when none is asked for; none: by the device
 };
 

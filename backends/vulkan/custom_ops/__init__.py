@@ -4,6 +4,7 @@ The references define what the kernels must return, byte for byte. They are also
 implementations of our overloads, so that a rewritten graph can run and be compared on the CPU.
 """
 
+from .attention import ATTENTION, MATMUL, attention, matmul
 from .convolution import (
     CONV2D_FLOAT_OUT,
     Q8TA_CONV2D,
@@ -59,6 +60,7 @@ from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
 from .views import FIXED_VIEW, FROM_DIM_ORDER, REGROUP, TO_DIM_ORDER, fixed_view
 
 __all__ = [
+    "ATTENTION",
     "CHANNEL_AFFINE",
     "CONV2D_FLOAT_OUT",
     "FIXED_VIEW",
@@ -66,6 +68,7 @@ __all__ = [
     "INT8_MAX",
     "INT8_MIN",
     "LINEAR_FLOAT_OUT",
+    "MATMUL",
     "Q8TA_ADAPTIVE_AVG_POOL2D",
     "Q8TA_ADAPTIVE_MAX_POOL2D",
     "Q8TA_AVG_POOL2D",
@@ -90,6 +93,7 @@ __all__ = [
     "REGROUP",
     "TO_DIM_ORDER",
     "activate",
+    "attention",
     "channel_affine",
     "conv2d_q8ta_q8csw",
     "dequantize",
@@ -97,6 +101,7 @@ __all__ = [
     "fl32",
     "inverse_scale",
     "linear_q8ta_q8csw",
+    "matmul",
     "q8ta_adaptive_avg_pool2d",
     "q8ta_adaptive_max_pool2d",
     "q8ta_avg_pool2d",

@@ -29,6 +29,7 @@ from ..patterns.vocabulary.step import Step
 from .foreign_quantization import foreign_quantization
 from .integers import wide_constant_problem
 from .levels import CyclicUnitError, group_by_level
+from .matmul_ops import is_quantized_layer
 from .op_filter import OpFilter
 from .supported_ops import SUPPORTED, computes, refusal
 from .tensor_problems import layout_problem, rank_problem
@@ -113,7 +114,7 @@ class PartitionPlan:
         made = [group for group in groups if group.computes]
         self.steps = tuple(step for group in made for step in group.steps)
         delegated = {node for group in made for node in group.nodes}
-        self.rejections += plan.rejections
+        self.rejections += map(self._in_float, plan.rejections)
         taken_back = {**self._unworthy, **self._excluded}
         self.rejections += [Rejection(node, reason) for node, reason in taken_back.items()]
         self.rejections = [one for one in self.rejections if one.node not in delegated]
@@ -145,9 +146,19 @@ class PartitionPlan:
                     or wide_constant_problem(node, self.constants)
                 )
                 if problem is None:
-                    self._candidates.add(node)
+                    # What is quantized runs in int8 or not at all, as its user expects.
+                    if not is_quantized_layer(node):
+                        self._candidates.add(node)
                 elif node.target == QUANTIZE:
                     self.rejections.append(Rejection(node, problem))
+
+    def _in_float(self, rejection: Rejection) -> Rejection:
+        """Of a layer that is not quantized: why it does not run in float, where it could."""
+        node = rejection.node
+        if rejection.is_static or node.target not in SUPPORTED:
+            return rejection
+        problem = self._listed_problem(node) or refusal(node)
+        return rejection if problem is None else Rejection(node, problem, is_static=False)
 
     def _is_foldable(self, node: Node) -> bool:
         """True for what `fold_constants` makes a constant of the delegate."""

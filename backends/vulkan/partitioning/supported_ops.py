@@ -17,6 +17,7 @@ from ..patterns.vocabulary.edge_ops import (
     CLONE_OPS,
     DEQUANTIZE,
     FIRST_RESULT_OPS,
+    LINEAR_OPS,
     MOVE_OPS,
     POOL_OPS,
     QUANTIZE,
@@ -42,6 +43,7 @@ from ..patterns.vocabulary.edge_ops import (
 from ..patterns.vocabulary.expressions import is_pointwise
 from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
+from .matmul_ops import matmul_problem
 from .picks import CONVERT_OPS, PICK_OPS, conversion_problem, pick_problem
 from .pool_ops import pool_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
@@ -136,6 +138,7 @@ SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(PICK_OPS, pick_problem),
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
+    **dict.fromkeys(LINEAR_OPS, matmul_problem),
     QUANTIZE: _check_quantization,
     DEQUANTIZE: _check_dequantization,
     VIEW: _check_alias,
@@ -158,7 +161,7 @@ SUPPORTED: Mapping[Any, Check] = {
 
 # What does more than to quantize, dequantize, view or move.
 COMPUTING = frozenset(
-    {*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, *POOL_OPS, UPSAMPLE_BILINEAR}
+    {*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, *LINEAR_OPS, *POOL_OPS, UPSAMPLE_BILINEAR}
 )
 
 

@@ -17,6 +17,7 @@ from torch.fx import Node
 from ..patterns.vocabulary.edge_ops import (
     ALIAS_OPS,
     BATCH_NORM,
+    BMM,
     DEQUANTIZE,
     MAC_OPS,
     MOVE_OPS,
@@ -27,8 +28,10 @@ from ..patterns.vocabulary.edge_ops import (
     is_part,
     is_symint,
     largest_size,
+    node_argument,
     op_name,
     op_of,
+    sizes_of,
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
@@ -42,6 +45,8 @@ CALL_NS = 30_000.0
 BYTES_PER_NS = 5.0
 # An int8 add and relu of XNNPACK take 0.3 to 0.4 ns an element on one core of an AMD EPYC.
 _ELEMENT_NS = 0.3
+# A float product and sum of XNNPACK, likewise.
+_PRODUCT_NS = 0.05
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,9 @@ def worth_problem(
 
 def work_ns(node: Node) -> float:
     """What the CPU would take for an op, with dynamic sizes at their bounds."""
+    if node.target == BMM:  # of two activations, as a rule
+        products = _elements(node) * largest_size(sizes_of(node_argument(node, 0))[-1])
+        return _PRODUCT_NS * products
     work = _WORK.get(node.target, _EACH if is_part(node) or is_pointwise(node) else None)
     if work is None:
         return 0.0

@@ -133,9 +133,10 @@ def _rewrite_whole_graph(
     rewrite_uint8(constants, graph_module.graph)
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
-        if rejection.node.target in MAC_OPS and not constants.is_constant(rejection.node):
+        is_quantized = rejection.node.target in MAC_OPS and rejection.is_static
+        if is_quantized and not constants.is_constant(rejection.node):
             # The partitioner took the layer without seeing its values, and nothing else in our
-            # runtime can run it.
+            # runtime runs it.
             raise ValueError(
                 f"{rejection.node.name}: {rejection.reason}. VulkanPartitioner sees the weights "
                 "only in to_edge_transform_and_lower(..., partitioner=[...]); lower with that, or "

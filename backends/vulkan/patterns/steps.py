@@ -13,6 +13,7 @@ from torch.fx import Graph, Node
 from .quantized_convolution import match_quantized_convolution
 from .quantized_linear import match_quantized_linear
 from .rules.arithmetic import match_arithmetic
+from .rules.attention import match_attention
 from .rules.batch_norm import match_batch_norm
 from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
@@ -76,6 +77,8 @@ class Matches:
 def _match_layer(
     node: Node, forms: dict[Node, Form], constants: Constants | None
 ) -> Step | Rejection | None:
+    if (attention := match_attention(node, constants)) is not None:
+        return attention
     if node.target in LINEAR_OPS:
         return match_quantized_linear(node, constants)
     if node.target == CONVOLUTION:

@@ -11,8 +11,6 @@ from ..vocabulary.edge_ops import (
     BMM,
     EXPAND,
     LINEAR,
-    MM,
-    PERMUTE,
     float_problem,
     is_alias,
     is_dequantize,
@@ -20,6 +18,7 @@ from ..vocabulary.edge_ops import (
     node_argument,
     same_sizes,
     sizes_of,
+    transposes_nothing,
 )
 from ..vocabulary.rejection import NotInt8Error
 from .mac_operands import (
@@ -109,7 +108,7 @@ def _weight(linear: Node, argument: Node, constants: Constants | None) -> Weight
     matrix, repeats = _behind_broadcast(argument) if is_k_n else (argument, [])
     dequantize, moves = behind_moves(matrix)
     constant = read_weight(dequantize, moves, constants)
-    if moves and _is_wrong_transpose(linear, moves[-1]):
+    if moves and transposes_nothing(linear):
         raise NotInt8Error(f"weight is permuted by {moves[-1].args[1]}; leave that out")
     shape = sizes_of(matrix)
     if len(shape) != 2 or 0 in shape:
@@ -124,10 +123,3 @@ def _weight(linear: Node, argument: Node, constants: Constants | None) -> Weight
 
 def _as_it_is(matrix: torch.Tensor) -> torch.Tensor:
     return matrix
-
-
-def _is_wrong_transpose(linear: Node, move: Node) -> bool:
-    """True for a permute that ExecuTorch's passes take for the transpose of a linear's weight."""
-    if linear.target not in (MM, ADDMM) or move.target != PERMUTE:
-        return False
-    return [dim % 2 for dim in named_argument(move, 1, "dims")] != [1, 0]

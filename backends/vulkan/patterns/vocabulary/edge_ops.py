@@ -159,6 +159,21 @@ def node_argument(node: Node, index: int) -> Node:
     return argument
 
 
+def second_matrix(product: Node) -> Node:
+    """What a mm, bmm or addmm multiplies its first matrix by."""
+    return node_argument(product, 2 if product.target == ADDMM else 1)
+
+
+def transposes_nothing(product: Node) -> bool:
+    """True for a mm or addmm whose second matrix is permuted to the order that it has.
+
+    ExecuTorch's passes take any permute there for a transpose, and the product for a linear.
+    """
+    if product.target not in (MM, ADDMM) or second_matrix(product).target != PERMUTE:
+        return False
+    return [dim % 2 for dim in named_argument(second_matrix(product), 1, "dims")] != [1, 0]
+
+
 def tensor_of(node: Node) -> torch.Tensor | None:
     """The fake tensor that stands for the node's value, or None where it is not one tensor."""
     value = node.meta.get("val")

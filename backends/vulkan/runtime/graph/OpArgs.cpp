@@ -49,6 +49,11 @@ void OpArgs::check(size_t index) const {
 // What it must be, where it is something else.
 const char* OpArgs::problem(ValueId id, ArgKind kind) const {
   switch (kind) {
+    case ArgKind::kOptionalTensor:
+      if (is_none(id)) {
+        return nullptr;
+      }
+      [[fallthrough]];
     case ArgKind::kTensor:
       return values_.is_tensor(id) ? nullptr : "a tensor";
     case ArgKind::kOptionalConstant:
@@ -179,6 +184,11 @@ bool OpArgs::takes(const char* name, ArgKind kind) const {
 
 ValueId OpArgs::tensor(const char* name) const { return find(name, ArgKind::kTensor); }
 
+ValueId OpArgs::optional_tensor(const char* name) const {
+  const ValueId id = find(name, ArgKind::kOptionalTensor);
+  return is_none(id) ? -1 : id;
+}
+
 ValueId OpArgs::constant(const char* name) const { return find(name, ArgKind::kConstant); }
 
 ValueId OpArgs::optional_constant(const char* name) const {
@@ -283,11 +293,16 @@ std::vector<ValueId> OpArgs::reads() const {
   return reads;
 }
 
+bool OpArgs::is_one_tensor(size_t index) const {
+  const ArgKind kind = op_.args[index].kind;
+  return kind == ArgKind::kTensor || (kind == ArgKind::kOptionalTensor && !is_none(args_[index]));
+}
+
 std::vector<OpArgs::TensorRead> OpArgs::tensor_reads() const {
   std::vector<TensorRead> reads;
   for (size_t i = 0; i + 1 < args_.size(); ++i) {
     const ArgDef& arg = op_.args[i];
-    if (arg.kind == ArgKind::kTensor) {
+    if (is_one_tensor(i)) {
       reads.push_back({args_[i], arg.order});
     } else if (arg.kind == ArgKind::kTensors || arg.kind == ArgKind::kOptionalTensors) {
       for (ValueId item : std::get<ValueList>(values_.at(args_[i])).items) {
@@ -304,7 +319,7 @@ void OpArgs::replace_tensor_reads(Values& values,
                                   const std::function<ValueId(const TensorRead&)>& instead) {
   for (size_t i = 0; i + 1 < args_.size(); ++i) {
     const ArgDef& arg = op_.args[i];
-    if (arg.kind == ArgKind::kTensor) {
+    if (is_one_tensor(i)) {
       args_[i] = instead({args_[i], arg.order});
     } else if (arg.kind == ArgKind::kTensors || arg.kind == ArgKind::kOptionalTensors) {
       const std::vector<ValueId> items = std::get<ValueList>(values.at(args_[i])).items;

@@ -24,6 +24,7 @@ class OpArgs {
   // Each asks for an argument of its own kind; another kind, or a name that the signature lacks, is
   // a bug of the implementation (kInternal).
   ValueId tensor(const char* name) const;
+  ValueId optional_tensor(const char* name) const;  // -1 for None
   ValueId constant(const char* name) const;
   ValueId optional_constant(const char* name) const;  // -1 for None
   double number(const char* name) const;
@@ -66,6 +67,7 @@ class OpArgs {
  private:
   size_t index_of(const char* name, ArgKind kind) const;
   ValueId find(const char* name, ArgKind kind) const { return args_[index_of(name, kind)]; }
+  bool is_one_tensor(size_t index) const;
   bool is_none(ValueId id) const;
   double scalar_at(ValueId id) const;
   void check(size_t index) const;

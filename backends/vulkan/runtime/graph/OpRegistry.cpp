@@ -19,6 +19,7 @@ std::map<std::string, Op>& registry() {
 const std::map<std::string, ArgKind>& kinds() {
   static const auto* all = new std::map<std::string, ArgKind>{
       {"tensor", ArgKind::kTensor},
+      {"tensor?", ArgKind::kOptionalTensor},
       {"constant", ArgKind::kConstant},
       {"constant?", ArgKind::kOptionalConstant},
       {"number", ArgKind::kNumber},
@@ -71,9 +72,9 @@ ArgDef parse_argument(const OpRow& row, const std::string& word) {
   ArgDef arg{word.substr(0, colon), kind->second};
   if (at < word.size()) {
     const auto order = order_rules().find(word.substr(at + 1));
-    const bool has_order = arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kTensors ||
-                           arg.kind == ArgKind::kOptionalTensors || arg.kind == ArgKind::kOutput ||
-                           arg.kind == ArgKind::kFirstOutput;
+    const bool has_order = arg.kind == ArgKind::kTensor || arg.kind == ArgKind::kOptionalTensor ||
+                           arg.kind == ArgKind::kTensors || arg.kind == ArgKind::kOptionalTensors ||
+                           arg.kind == ArgKind::kOutput || arg.kind == ArgKind::kFirstOutput;
     if (order == order_rules().end() || !has_order) {
       refuse(row, "'" + word + "' names an order that there is not");
     }

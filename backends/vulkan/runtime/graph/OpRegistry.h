@@ -16,6 +16,7 @@ class Values;
 // What one argument must be. The names in brackets are those of a row's signature.
 enum class ArgKind {
   kTensor,            // tensor: a tensor, perhaps a constant of the program
+  kOptionalTensor,    // tensor?: a tensor, or None
   kConstant,          // constant: a constant of the program
   kOptionalConstant,  // constant?: a constant, or None
   kNumber,            // number: Double or Int

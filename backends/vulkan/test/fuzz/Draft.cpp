@@ -144,6 +144,7 @@ ValueId Draft::by_kind(const ArgDef& argument) {
     case ArgKind::kConstant:
       give_constant(argument.name.c_str(), DType::kFloat32, {random_.integer(1, 8)});
       return given_[argument.name];
+    case ArgKind::kOptionalTensor:
     case ArgKind::kOptionalConstant:
     case ArgKind::kOptionalSymInt:
     case ArgKind::kOptionalScalar:

@@ -377,6 +377,7 @@ std::string change_op(Program& program, Random& random) {
 std::vector<ValueId> fitting(const GraphDef& def, ArgKind kind) {
   switch (kind) {
     case ArgKind::kTensor:
+    case ArgKind::kOptionalTensor:
     case ArgKind::kConstant:
     case ArgKind::kOptionalConstant:
       return values_of<TensorDef>(def);

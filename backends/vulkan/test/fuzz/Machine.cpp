@@ -159,6 +159,10 @@ const ValueDef& Arguments::value(const char* name) const { return machine_.value
 
 const Tensor& Arguments::tensor(const char* name) const { return machine_.tensor(id(name)); }
 
+const Tensor* Arguments::optional_tensor(const char* name) const {
+  return std::holds_alternative<Null>(value(name)) ? nullptr : &tensor(name);
+}
+
 Sizes Arguments::declared_sizes(const char* name) const {
   const auto* tensor = std::get_if<TensorDef>(&value(name));
   if (tensor == nullptr) {

@@ -68,6 +68,7 @@ class Arguments {
       : machine_(machine), call_(call), op_(op) {}
 
   const Tensor& tensor(const char* name) const;
+  const Tensor* optional_tensor(const char* name) const;  // null for None
   // As the program declares them: upper bounds.
   Sizes declared_sizes(const char* name) const;
   // Of the output, as the program declares it.

@@ -95,6 +95,30 @@ CASES: dict[str, tuple[Callable[..., Any], torch.Tensor, str, str]] = {
         "remainder.Scalar",
         "other is 1e-40, a subnormal float32, which devices may take for zero",
     ),
+    "integer_product": (
+        lambda x: x @ x.t(),
+        FLOAT.long(),
+        "mm.default",
+        "is torch.int64, and products run here on float32; convert it before",
+    ),
+    "factor": (
+        lambda x: torch.addmm(x[:, :2], x, x.t(), alpha=0.5),
+        FLOAT,
+        "addmm.default",
+        "alpha is 0.5, of a transposed matrix; multiply the product or addend by it",
+    ),
+    "permuted_to_itself": (
+        lambda x: x[:, :2] @ x.permute(0, 1),
+        FLOAT,
+        "mm.default",
+        "its second matrix is permuted to the order that it has; leave that out",
+    ),
+    "half_product": (
+        lambda x: x @ x.t(),
+        FLOAT.half(),
+        "mm.default",
+        "it computes in torch.float16",
+    ),
     "rank": (torch.exp, torch.zeros((1,) * 9), "exp.default", "it has 9 dimensions, more than 8"),
 }
 

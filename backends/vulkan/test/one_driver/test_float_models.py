@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -109,6 +110,7 @@ def check(
     """Lower the module for the first inputs, and run it on all."""
     pte = pte_of(whole(lowered(module, sets[0], dynamic_shapes)))
     method = load(pte)
+    module = copy.deepcopy(module).double()
     for inputs in (*sets, sets[0]):
         precise = (one.double() if one.is_floating_point() else one for one in inputs)
         wanted = listed(module(*precise))

@@ -37,6 +37,10 @@ _OPS: dict[str, Callable[..., Any]] = {
         custom_ops.dequantize(x, scale, zp)
     ),
     "et_vk.prepack.default": lambda x: x,
+    "aten.mm.default": torch.mm,
+    "aten.bmm.default": torch.bmm,
+    "aten.addmm.default": lambda c, a, b, beta, alpha: torch.addmm(c, a, b, beta=beta, alpha=alpha),
+    "aten.linear.default": torch.nn.functional.linear,
     "aten.permute_copy.default": torch.permute,
     "aten.transpose_copy.int": torch.transpose,
     "aten.slice_copy.Tensor": torch.ops.aten.slice_copy.Tensor,

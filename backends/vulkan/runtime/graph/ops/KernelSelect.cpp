@@ -142,8 +142,9 @@ bool grid_fits(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
 }
 
 Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t N, uint32_t K,
-               uint32_t skinny_m) {
-  const auto groups = static_cast<double>(ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
+               uint64_t batch, uint32_t skinny_m) {
+  const auto groups =
+      static_cast<double>(batch * ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
   const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
                       : uses_coopmat(row)          ? coopmat_cost(row, caps, groups, M)
                       : is_gemv(row.path)          ? gemv_cost(row, groups, K)
@@ -254,9 +255,10 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why)
 
 const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
                                       const char* op, uint32_t M, uint32_t N, uint32_t K,
-                                      std::string* log, const std::string& tuned) {
+                                      std::string* log, const std::string& tuned, uint64_t batch) {
   std::ostringstream lines;
-  lines << op << " M=" << M << " N=" << N << " K=" << K << " on " << caps.name << "\n";
+  lines << op << " M=" << M << " N=" << N << " K=" << K
+        << (batch == 1 ? "" : " batch=" + std::to_string(batch)) << " on " << caps.name << "\n";
   std::vector<const KernelRow*> usable;
   for (const KernelRow* row = rows; row != rows + count; ++row) {
     std::string why;
@@ -273,7 +275,7 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
   const uint32_t skinny_m = skinny_limit(usable);
   std::vector<Candidate> candidates;
   for (const KernelRow* row : usable) {
-    candidates.push_back(rate(*row, caps, M, N, K, skinny_m));
+    candidates.push_back(rate(*row, caps, M, N, K, batch, skinny_m));
   }
   std::stable_sort(candidates.begin(), candidates.end());
   std::stable_partition(candidates.begin(), candidates.end(),
@@ -292,7 +294,7 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
 }
 
 const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
-                                      uint32_t N, uint32_t K) {
+                                      uint32_t N, uint32_t K, uint64_t batch) {
   const KernelRow* forced = forced_kernel(caps, op, M, N);
   if (forced != nullptr) {
     if (log_kernels()) {
@@ -304,7 +306,7 @@ const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, ui
   const KernelRow* rows = kernel_rows(&count);
   std::string log;
   const std::string tuned = tuned_linear_kernel(caps, {op, M, N, K});
-  const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log, tuned);
+  const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log, tuned, batch);
   if (log_kernels()) {
     std::fputs(log.c_str(), stderr);
   }

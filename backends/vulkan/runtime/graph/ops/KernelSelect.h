@@ -20,17 +20,18 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why 
 
 // The row of `op` that should be fastest for y[M, N] = x[M, K] * w[N, K]^T, or null if no row can
 // run it; the one named `tuned` if it can. `log` gets a line for each row of the op: its estimated
-// cost or why it cannot run.
+// cost or why it cannot run. `batch`: how many such products there are.
 const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
                                       const char* op, uint32_t M, uint32_t N, uint32_t K,
-                                      std::string* log = nullptr, const std::string& tuned = "");
+                                      std::string* log = nullptr, const std::string& tuned = "",
+                                      uint64_t batch = 1);
 
 // select_linear_kernel() on the built-in table, under three environment variables: ETVK_KERNEL
 // forces the row of that name where it is one of `op`, ETVK_TUNE=1 prefers what was measured
 // fastest here (TunedKernels.h), ETVK_LOG_KERNELS=1 prints the candidates to stderr. Throws Error
 // if no row can run, or if the forced one does not exist or cannot run.
 const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
-                                      uint32_t N, uint32_t K);
+                                      uint32_t N, uint32_t K, uint64_t batch = 1);
 
 // M, N >= 1; the row has been selected for them.
 WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N);

@@ -414,6 +414,81 @@ def table_elementwise() -> list[Kernel]:
     return rows
 
 
+MATMUL = Op("matmul", binding_count=4, push_constant_bytes=100)
+
+
+def matmul_tiled(m: int, n: int, k: int, thread_m: int) -> Kernel:
+    """matmul_tiled.comp: m x n outputs a workgroup, thread_m x 4 a thread."""
+    for size in (m, n, k, thread_m):
+        divide(size, 4, "matmul tile")
+    return Kernel(
+        op=MATMUL,
+        path="scalar",
+        shader="matmul/matmul_tiled.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=k,
+        workgroup_size=divide(m, thread_m, "tile_m") * divide(n, 4, "tile_n"),
+        macros=(("THREAD_M", thread_m),),
+        shared_bytes=k * (m // 4 + 1 + n // 4 + 1) * 16,
+    )
+
+
+def matmul_gemv(m: int, n: int, threads_k: int) -> Kernel:
+    """matmul_gemv.comp: threads_k threads share the K loop of four columns and m rows."""
+    if threads_k & (threads_k - 1):
+        raise KernelError(f"matmul gemv: threads_k must be a power of two, got {threads_k}")
+    workgroup_size = divide(n, 4, "matmul gemv tile_n") * threads_k
+    return Kernel(
+        op=MATMUL,
+        path="gemv_scalar",
+        shader="matmul/matmul_gemv.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=threads_k * 4,
+        workgroup_size=workgroup_size,
+        macros=(("THREADS_K", threads_k),),
+        shared_bytes=m * workgroup_size * 16,
+        max_m=m,
+    )
+
+
+def matmul_cpu(m: int, threads: int) -> Kernel:
+    """matmul_cpu.comp: no shared memory; m x 4 outputs a thread."""
+    return Kernel(
+        op=MATMUL,
+        path="cpu",
+        shader="matmul/matmul_cpu.comp",
+        tile_m=m,
+        tile_n=4 * threads,
+        tile_k=4,
+        workgroup_size=threads,
+        macros=(),
+    )
+
+
+ATTENTION = Op("attention", binding_count=5, push_constant_bytes=120)
+ATTENTION_GROUPS = 64  # of four elements in a head's vector, at most
+
+
+def attention(path: str, m: int, n: int, workgroup_size: int, block_m: int) -> Kernel:
+    """attention.comp: m rows a workgroup, n positions at a time; a thread sums up block_m rows."""
+    divide(workgroup_size, m, "attention threads by rows")
+    divide(m, block_m, "attention rows by those of a thread")
+    return Kernel(
+        op=ATTENTION,
+        path=path,
+        shader="attention/attention.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(("BLOCK_M", block_m), ("MAX_GROUPS", ATTENTION_GROUPS)),
+        shared_bytes=m * (2 * ATTENTION_GROUPS * 16 + n * 4 + 3 * 4) + workgroup_size * 4,
+        max_m=1 if m == 1 else 0,
+    )
+
+
 # What drivers list for s8 x s8 -> s32.
 NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
 AMD = Matrix(16, 16, 16, subgroup_size=32)  # RDNA 3 and later
@@ -529,6 +604,34 @@ def linear_kernels(op: Op) -> list[Kernel]:
     return rows
 
 
+def matmul_kernels() -> list[Kernel]:
+    """Of float32 matrix products; the order carries no meaning."""
+    return [
+        #             m    n   k  thread_m
+        matmul_tiled(128, 64, 16, 8),
+        matmul_tiled(64, 64, 16, 8),
+        matmul_tiled(32, 32, 32, 4),
+        #            m   n  threads_k
+        matmul_gemv(1, 32, 16),
+        matmul_gemv(1, 8, 64),
+        matmul_gemv(4, 32, 16),
+        matmul_gemv(8, 16, 16),
+        #          m  threads
+        matmul_cpu(1, 8),
+        matmul_cpu(4, 8),
+    ]
+
+
+def attention_kernels() -> list[Kernel]:
+    return [
+        #                        m    n  threads block_m
+        attention("scalar", 8, 128, 128, 2),
+        attention("scalar", 4, 64, 64, 2),
+        attention("gemv_scalar", 1, 256, 64, 1),
+        attention("cpu", 4, 32, 8, 4),
+    ]
+
+
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     *(kernel for op in CONVOLUTION_OPS for kernel in convolution_kernels(op)),
@@ -556,6 +659,8 @@ KERNELS: tuple[Kernel, ...] = (
     ),
     *flat(Op("upsample_bytes", 2, 64, (("ELEMENT_BYTES", 1),)), "resample/upsample.comp"),
     *flat(Op("upsample_words", 2, 64, (("ELEMENT_BYTES", 4),)), "resample/upsample.comp"),
+    *matmul_kernels(),
+    *attention_kernels(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

@@ -1,0 +1,21 @@
+// Push and specialization constants of attention.comp.
+#pragma once
+
+#include <cstdint>
+
+namespace etvk::ops {
+
+constexpr int64_t kMaxHeadSize = 256;
+
+struct AttentionPush {
+  uint32_t heads, heads_of_group;
+  uint32_t L, S, D, DV;
+  uint32_t tiles_l, tiles;
+  uint32_t q[4], k[4], v[4], y[4], mask[4];
+  float scale, fill;
+};
+
+// MASK of the shader.
+enum class MaskForm : uint32_t { kNone, kAdded, kFillTrue, kFillFalse };
+
+}  // namespace etvk::ops

@@ -1,0 +1,169 @@
+// Problems of attention.comp: several heads around the edges of a tile, in each form of the mask.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "graph/ops/impl/attention/Attention.h"
+#include "graph/selfcheck/Problem.h"
+#include "graph/selfcheck/References.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr uint32_t kGroups = 2;
+constexpr uint32_t kBatch = 2;
+constexpr uint32_t kHeads = 4;
+constexpr uint32_t kHeadsOfGroup = 2;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+std::vector<SpecializationConstants> all_constants(const KernelRow&) {
+  // Whole groups, form of the mask, causal, zeros for rows without a score.
+  return {{1, 0, 0, 0}, {0, 1, 1, 1}, {1, 2, 0, 1}, {0, 3, 0, 0}, {1, 0, 1, 0}};
+}
+
+std::vector<float> drawn(size_t count, float most, Random& random) {
+  std::vector<float> values(count);
+  for (float& value : values) {
+    value = random.uniform(-most, most);
+  }
+  return values;
+}
+
+// By batch, head, row and element of a vector, in this order in memory.
+void set_strides(uint32_t (&strides)[4], uint32_t heads, uint32_t rows, uint32_t size) {
+  strides[3] = 1;
+  strides[2] = size;
+  strides[1] = rows * size;
+  strides[0] = heads * rows * size;
+}
+
+struct Operands {
+  AttentionPush push{};
+  MaskForm form = MaskForm::kNone;
+  bool is_causal = false;
+  bool zero_rows = false;
+  std::vector<float> q, k, v;
+  std::vector<float> added;  // masks: one of them, by form
+  std::vector<uint8_t> is_true;
+
+  double score(uint32_t b, uint32_t h, uint32_t l, uint32_t s) const {
+    if (is_causal && s > l) {
+      return -kInfinity;
+    }
+    double sum = 0.0;
+    for (uint32_t d = 0; d < push.D; ++d) {
+      sum += double{q[b * push.q[0] + h * push.q[1] + l * push.q[2] + d]} *
+             k[b * push.k[0] + h / kHeadsOfGroup * push.k[1] + s * push.k[2] + d];
+    }
+    const uint32_t at = b * push.mask[0] + h * push.mask[1] + l * push.mask[2] + s * push.mask[3];
+    if (form == MaskForm::kAdded) {
+      return sum * push.scale + added[at];
+    }
+    const bool fills = form == MaskForm::kFillTrue    ? is_true[at] != 0
+                       : form == MaskForm::kFillFalse ? is_true[at] == 0
+                                                      : false;
+    return fills ? push.fill : sum * push.scale;
+  }
+
+  std::vector<double> row(uint32_t b, uint32_t h, uint32_t l) const {
+    std::vector<double> y(push.DV, 0.0);
+    double most = -kInfinity;
+    for (uint32_t s = 0; s < push.S; ++s) {
+      most = std::max(most, score(b, h, l, s));
+    }
+    if (std::isinf(most)) {
+      std::fill(y.begin(), y.end(), zero_rows ? 0.0 : std::nan(""));
+      return y;
+    }
+    double total = 0.0;
+    for (uint32_t s = 0; s < push.S; ++s) {
+      const double weight = std::exp(score(b, h, l, s) - most);
+      total += weight;
+      for (uint32_t d = 0; d < push.DV; ++d) {
+        y[d] += weight * v[b * push.v[0] + h / kHeadsOfGroup * push.v[1] + s * push.v[2] + d];
+      }
+    }
+    for (double& one : y) {
+      one /= total;
+    }
+    return y;
+  }
+};
+
+Operands drawn_operands(const KernelRow& row, const SpecializationConstants& constants,
+                        Random& random) {
+  Operands own;
+  own.form = static_cast<MaskForm>(constants.at(1));
+  own.is_causal = constants.at(2) != 0;
+  own.zero_rows = constants.at(3) != 0;
+  AttentionPush& push = own.push;
+  const bool whole = constants.at(0) != 0;
+  push.heads = kHeads;
+  push.heads_of_group = kHeadsOfGroup;
+  push.L = row.tile_m + static_cast<uint32_t>(random.integer(1, 3));
+  push.S = row.tile_n + static_cast<uint32_t>(random.integer(1, 9));
+  push.D = whole ? 8 : 5;
+  push.DV = whole ? 12 : 7;
+  push.tiles_l = (push.L + row.tile_m - 1) / row.tile_m;
+  push.tiles = kBatch * kHeads * push.tiles_l;
+  set_strides(push.q, kHeads, push.L, push.D);
+  set_strides(push.k, kHeads / kHeadsOfGroup, push.S, push.D);
+  set_strides(push.v, kHeads / kHeadsOfGroup, push.S, push.DV);
+  set_strides(push.y, kHeads, push.L, push.DV);
+  push.mask[0] = push.L * push.S;  // the same for all heads
+  push.mask[2] = push.S;
+  push.mask[3] = 1;
+  push.scale = random.uniform(0.3f, 0.6f);
+  push.fill = -kInfinity;
+  own.q = drawn(size_t{kBatch} * push.q[0], 2.0f, random);
+  own.k = drawn(size_t{kBatch} * push.k[0], 2.0f, random);
+  own.v = drawn(size_t{kBatch} * push.v[0], 2.0f, random);
+  const size_t mask_count = size_t{kBatch} * push.mask[0];
+  own.added = drawn(mask_count, 1.0f, random);
+  own.is_true.resize(mask_count);
+  for (size_t i = 0; i < mask_count; ++i) {
+    // The first row has no score at all.
+    const bool is_masked = i < push.S || random.chance(30);
+    own.added[i] = is_masked ? -kInfinity : own.added[i];
+    own.is_true[i] = is_masked == (own.form == MaskForm::kFillTrue) ? 1 : 0;
+  }
+  return own;
+}
+
+Problem make(const KernelRow& row, const SpecializationConstants& constants, Random& random) {
+  const Operands own = drawn_operands(row, constants, random);
+  const AttentionPush& push = own.push;
+  Problem problem;
+  std::vector<float> y;
+  for (uint32_t b = 0; b < kBatch; ++b) {
+    for (uint32_t h = 0; h < kHeads; ++h) {
+      for (uint32_t l = 0; l < push.L; ++l) {
+        for (double one : own.row(b, h, l)) {
+          y.push_back(static_cast<float>(one));
+          problem.limits.push_back(float_limit(y.back()));
+        }
+      }
+    }
+  }
+  problem.text = std::to_string(kBatch * kHeads) + " heads of " + std::to_string(push.L) +
+                 " rows, " + std::to_string(push.S) + " positions";
+  problem.bind_output(y);
+  problem.bind(own.q);
+  problem.bind(own.k);
+  problem.bind(own.v);
+  if (own.form == MaskForm::kAdded) {
+    problem.bind(own.added);
+  } else {
+    problem.bind(own.is_true);
+  }
+  problem.set_push(push);
+  problem.groups.x = kGroups;
+  return problem;
+}
+
+const RegisterProblems registered({{"attention", all_constants, make}});
+
+}  // namespace
+
+}  // namespace etvk::ops
