@@ -60,6 +60,10 @@ FLOAT_FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
     "sum_rows_float": lambda x: x.sum(1),
     "sum_columns_float": lambda x: x.sum(0),
     "sum_all_float": lambda x: x.sum(),
+    "softmax_rows": lambda x: x.softmax(1),
+    "softmax_columns": lambda x: x.softmax(0),
+    "layer_norm": lambda x: torch.nn.functional.layer_norm(x, x.shape[1:], x[0], x[1]),
+    "rms_norm": lambda x: torch.nn.functional.rms_norm(x, x.shape[1:], x[0]),
 }
 
 

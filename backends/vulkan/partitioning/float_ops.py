@@ -44,8 +44,8 @@ REDUCTION_OPS = frozenset(_by_op(REDUCTIONS))
 
 def float_op_problem(node: Node) -> str | None:
     """Why our runtime can't run `node`, which calls one of `ROWS`, or None where it can."""
-    arguments = _arguments(node)
-    operands = [value for value in arguments.values() if _is_tensor(value)]
+    arguments = arguments_of(node)
+    operands = [value for value in arguments.values() if is_tensor(value)]
     rows = [row for row in ROWS[node.target] if _has_keywords(row, arguments)]
     if not rows:
         return _keyword_problem(node, arguments)
@@ -60,8 +60,8 @@ def float_op_problem(node: Node) -> str | None:
     )
 
 
-def _arguments(node: Node) -> dict[str, Any]:
-    """By name, with the schema's defaults."""
+def arguments_of(node: Node) -> dict[str, Any]:
+    """What a node gives its op, by name, with the schema's defaults."""
     found = {}
     for index, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
         if not argument.kwarg_only and index < len(node.args):
@@ -71,7 +71,7 @@ def _arguments(node: Node) -> dict[str, Any]:
     return found
 
 
-def _is_tensor(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
     return isinstance(value, Node) and tensor_of(value) is not None
 
 
@@ -129,7 +129,7 @@ def _mixed_problem(operands: Sequence[Node]) -> str | None:
 def _number_problem(node: Node, row: Row, arguments: Mapping[str, Any]) -> str | None:
     """Dimensions and numbers are in the blob, so a program must not compute them."""
     for name, value in arguments.items():
-        if any(isinstance(one, Node) and not _is_tensor(one) for one in _listed(value)):
+        if any(isinstance(one, Node) and not is_tensor(one) for one in _listed(value)):
             return f"{name} is computed at run time; give {op_name(node)} a number or a tensor"
         if _is_of_integers(row) and (problem := _integer_number_problem(name, value)):
             return problem

@@ -151,6 +151,8 @@ class PartitionPlan:
                         self._candidates.add(node)
                 elif node.target == QUANTIZE:
                     self.rejections.append(Rejection(node, problem))
+        # A result without its op, which a list of the user's may have kept off.
+        self._candidates -= {one for one in self._candidates if op_of(one) not in self._candidates}
 
     def _in_float(self, rejection: Rejection) -> Rejection:
         """Of a layer that is not quantized: why it does not run in float, where it could."""

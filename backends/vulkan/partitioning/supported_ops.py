@@ -44,6 +44,7 @@ from ..patterns.vocabulary.expressions import is_pointwise
 from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
 from .matmul_ops import matmul_problem
+from .norm_ops import NORM_OPS, norm_problem
 from .picks import CONVERT_OPS, PICK_OPS, conversion_problem, pick_problem
 from .pool_ops import pool_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
@@ -139,6 +140,7 @@ SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     **dict.fromkeys(LINEAR_OPS, matmul_problem),
+    **dict.fromkeys(NORM_OPS, norm_problem),
     QUANTIZE: _check_quantization,
     DEQUANTIZE: _check_dequantization,
     VIEW: _check_alias,
@@ -161,13 +163,16 @@ SUPPORTED: Mapping[Any, Check] = {
 
 # What does more than to quantize, dequantize, view or move.
 COMPUTING = frozenset(
-    {*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, *LINEAR_OPS, *POOL_OPS, UPSAMPLE_BILINEAR}
+    {
+        *(*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, *LINEAR_OPS, *POOL_OPS, *NORM_OPS),
+        UPSAMPLE_BILINEAR,
+    }
 )
 
 
 def computes(node: Node) -> bool:
-    """True for an op that is worth a delegate, if its amount is; views and moves are not, nor are
-    quantizes and dequantizes."""
+    """True for an op that is worth a delegate, if its amount is, and for its results where they are
+    a list; views and moves are not, nor are quantizes and dequantizes."""
     return op_of(node).target in COMPUTING
 
 

@@ -37,6 +37,7 @@ from ..patterns.vocabulary.edge_ops import (
 from ..patterns.vocabulary.expressions import is_pointwise
 from .creation import CREATION_OPS
 from .float_ops import REDUCTION_OPS, ROWS
+from .norm_ops import NORM_OPS
 from .picks import CONVERT_OPS, PICK_OPS
 
 # Submit and wait on a GPU: 31 us for a small MLP on an H100, 20 of them on the device.
@@ -64,6 +65,8 @@ class Work:
 
 _EACH = Work(_ELEMENT_NS)
 _SUM = Work(_ELEMENT_NS, of_inputs=True)
+# Two walks for statistics of rows, and one for the result.
+_NORM = Work(3 * _ELEMENT_NS, of_inputs=True)
 # A layer always pays. Left out, its weight is dequantized and transposed in every call, for an
 # addmm of 31 ms at 128x384x384; where it is small, so is the loss.
 _LAYER = Work(math.inf)
@@ -75,6 +78,7 @@ _WORK: Mapping[Any, Work] = {
         _EACH,
     ),
     **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS, *POOL_OPS), _SUM),
+    **dict.fromkeys(NORM_OPS, _NORM),
     **dict.fromkeys(MAC_OPS, _LAYER),
 }
 
@@ -153,7 +157,8 @@ def _is_op_outside(node: Node, direction: str, members: Collection[Node]) -> boo
 
 
 def _is_named(node: Node) -> bool:
-    return node.target not in (QUANTIZE, DEQUANTIZE, *ALIAS_OPS, *SPLIT_OPS) and not is_symint(node)
+    moves = (QUANTIZE, DEQUANTIZE, operator.getitem, *ALIAS_OPS, *SPLIT_OPS)
+    return node.target not in moves and not is_symint(node)
 
 
 def _elements(node: Node) -> float:

@@ -86,8 +86,16 @@ ADAPTIVE_MAX_POOL = _aten.adaptive_max_pool2d.default
 AVG_POOL = _aten.avg_pool2d.default
 ADAPTIVE_AVG_POOL = _aten._adaptive_avg_pool2d.default
 POOL_OPS = frozenset({MAX_POOL, ADAPTIVE_MAX_POOL, AVG_POOL, ADAPTIVE_AVG_POOL})
+SOFTMAX, LOG_SOFTMAX = _aten._softmax.default, _aten._log_softmax.default
+LAYER_NORM = _aten.native_layer_norm.default
+GROUP_NORM = _aten.native_group_norm.default
+BATCH_NORM_OF_BATCH = _aten._native_batch_norm_legit.no_stats
+VARIANCE = _aten.var.correction
+ANY_OPS = frozenset({_aten.any.default, _aten.any.dim, _aten.any.dims})
 # Ops of several results, of which kernels make the first.
-FIRST_RESULT_OPS = frozenset({MAX_POOL, ADAPTIVE_MAX_POOL})
+FIRST_RESULT_OPS = frozenset(
+    {MAX_POOL, ADAPTIVE_MAX_POOL, LAYER_NORM, GROUP_NORM, BATCH_NORM_OF_BATCH}
+)
 
 SYM_SIZE = torch.ops.aten.sym_size.int
 

@@ -43,6 +43,7 @@ class OpArgs {
   std::vector<double> optional_numbers(const char* name) const;    // none for None
   const std::vector<ValueId>& tensors(const char* name) const;
   std::vector<ValueId> optional_tensors(const char* name) const;  // -1 for None
+  // What the op writes; of a list of results, the first one.
   ValueId output() const { return args_.back(); }
   // Whether the signature has an argument of this name and kind.
   bool takes(const char* name, ArgKind kind) const;

@@ -463,7 +463,9 @@ ETVK_EXPORT int etvk_test_program(const EtvkTestCall* calls, int64_t call_count,
     for (int64_t i = 0; i < call_count; ++i) {
       def.chain.push_back({calls[i].op, {calls[i].args, calls[i].args + calls[i].arg_count}});
     }
-    const ValueId y = def.chain.back().args.back();
+    const ValueId result = def.chain.back().args.back();
+    const auto* results = std::get_if<etvk::ValueList>(&def.values[static_cast<size_t>(result)]);
+    const ValueId y = results != nullptr ? results->items.at(0) : result;
     etvk::testing::register_order_ops();
     const std::vector<ValueId> ids = def.inputs;
     ComputeGraph graph(context(), std::move(def));

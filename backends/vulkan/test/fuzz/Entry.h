@@ -42,5 +42,6 @@ std::vector<Entry> resample_entries();     // ResampleOps.cpp
 std::vector<Entry> normalize_entries();    // NormalizeOps.cpp
 std::vector<Entry> matmul_entries();       // MatmulOps.cpp
 std::vector<Entry> attention_entries();    // AttentionOps.cpp
+std::vector<Entry> norm_entries();         // NormOps.cpp
 
 }  // namespace etvk::fuzz

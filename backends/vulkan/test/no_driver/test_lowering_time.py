@@ -21,13 +21,14 @@ from executorch_vulkan.partitioning.levels import group_by_level
 from executorch_vulkan.patterns import registration
 from executorch_vulkan.patterns.vocabulary.graph_edits import mark_as_ours
 from executorch_vulkan.program import read_delegates
+from on_cpu import on_cpu
 from quantized_graphs import Grid, QuantizedWeight
 
 OUT = Grid(0.1, 0)
 
 
 class Layers(nn.Module):
-    """Int8 linears, with a softmax, which stays on the CPU, behind each where they are `cut`."""
+    """Int8 linears, with an op that stays on the CPU behind each where they are `cut`."""
 
     def __init__(self, count: int, cut: bool) -> None:
         super().__init__()
@@ -37,7 +38,7 @@ class Layers(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for weight in self.weights:
             x = OUT.round_trip(nn.functional.linear(OUT.round_trip(x), weight()))
-            x = x.softmax(-1) if self.cut else x
+            x = on_cpu(x) if self.cut else x
         return x
 
 

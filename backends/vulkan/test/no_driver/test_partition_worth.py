@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,10 +15,10 @@ from torch import nn
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.partitioning.worth import moved_bytes, work_ns
 from executorch_vulkan.program import read_delegates
+from on_cpu import on_cpu
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program
 
 IN, OUT = Grid(0.0517), Grid(0.0973, -7)
-on_cpu = partial(torch.softmax, dim=-1)
 PERMUTE = "aten.permute_copy.default"
 CONFIG = EdgeCompileConfig(_check_ir_validity=False)
 

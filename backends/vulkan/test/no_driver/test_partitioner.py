@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -19,12 +18,12 @@ from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.partitioning.levels import CyclicUnitError, group_by_level
 from executorch_vulkan.program import read_delegates
 from model_cases import DEQUANTIZE, GEMV, LINEAR, QUANTIZE, VIEW
+from on_cpu import on_cpu
 from quantized_graphs import Grid, Layer, QuantizedWeight
 
 OUT = Grid(0.1, -7)
 CHAIN = (QUANTIZE, LINEAR, DEQUANTIZE)
 # An op that stays on the CPU.
-on_cpu = partial(torch.softmax, dim=-1)
 ADDMM = exir_ops.edge.aten.addmm.default
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -21,10 +20,10 @@ from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
 from executorch_vulkan.runtime.loader import memory_in_use
 from model_cases import LINEAR, quantized_module
+from on_cpu import on_cpu
 from programs import load
 from quantized_graphs import Grid, QuantizedWeight
 
-on_cpu = partial(torch.softmax, dim=-1)
 SIZE = 512
 WEIGHT_BYTES = SIZE * SIZE
 

@@ -16,8 +16,9 @@ from executorch.exir.lowered_backend_module import get_lowered_submodules
 from torch.fx import GraphModule, Interpreter
 
 from executorch_vulkan import custom_ops
+from executorch_vulkan.partitioning.norm_ops import NORM_OPS
 from executorch_vulkan.program import Delegate, SizeValue, TensorValue, read_delegates
-from executorch_vulkan.runtime.graph.ops.glsl.elementwise import ROWS, Row
+from executorch_vulkan.runtime.graph.ops.glsl.elementwise import ROWS
 from float_ops import aten
 
 _DTYPES = {
@@ -70,19 +71,19 @@ _OPS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _float_op(row: Row) -> Callable[..., torch.Tensor]:
-    """The row's op in PyTorch, called as a blob does it, with all arguments by position."""
-    op = aten(row)
+def _by_position(op: Any) -> Callable[..., Any]:
+    """An op of PyTorch, called as a blob does it, with all arguments by position."""
     by_keyword = [argument.name for argument in op._schema.arguments if argument.kwarg_only]
 
-    def call(*args: Any) -> torch.Tensor:
+    def call(*args: Any) -> Any:
         count = len(args) - len(by_keyword)
         return op(*args[:count], **dict(zip(by_keyword, args[count:], strict=True)))
 
     return call
 
 
-_OPS |= {f"aten.{row.aten}": _float_op(row) for row in ROWS}
+_OPS |= {f"aten.{row.aten}": _by_position(aten(row)) for row in ROWS}
+_OPS |= {op.__name__: _by_position(op._op) for op in NORM_OPS}
 
 
 def run_delegate(delegate: Delegate, inputs: tuple[Any, ...]) -> list[Any]:

@@ -22,6 +22,8 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from on_cpu import ON_CPU, on_cpu
+
 QUANTIZE = "quantized_decomposed.quantize_per_tensor.default"
 DEQUANTIZE = "quantized_decomposed.dequantize_per_tensor.default"
 KEPT_DEQUANTIZE = "et_vk.q8ta_dequantize.default"
@@ -262,7 +264,7 @@ class _Between(nn.Module):
         self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(torch.softmax(self.first(x), -1))
+        return self.second(on_cpu(self.first(x)))
 
 
 class _TwoViews(nn.Module):
@@ -286,7 +288,7 @@ class _SizesAcross(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x.shape
-        y = torch.softmax(self.first(x).view(batch, length, 2, 16), -1)
+        y = on_cpu(self.first(x).view(batch, length, 2, 16))
         return self.second(y).view(batch, length, 16)
 
 
@@ -338,7 +340,7 @@ class _MergedViews(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x.shape
-        return self.layer(torch.softmax(x, -1).view(batch, length, 4, 4).view(-1, 8))
+        return self.layer(on_cpu(x).view(batch, length, 4, 4).view(-1, 8))
 
 
 class _ViewChain(nn.Module):
@@ -663,9 +665,7 @@ def _cases() -> Iterator[ModelCase]:
         ((3, 16),),
         ((QUANTIZE, LINEAR, LINEAR, TABLE, RESIDUAL, DEQUANTIZE),),
     )
-    yield ModelCase(
-        "cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({"aten._softmax.default"})
-    )
+    yield ModelCase("cpu_between", _Between, ((3, 16),), (_QLD, _QLD), frozenset({ON_CPU}))
     yield ModelCase(
         "convolution_before",
         _Classifier,
@@ -1012,7 +1012,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
             (QUANTIZE, FIXED_VIEW, LINEAR, FIXED_VIEW, FIXED_VIEW, DEQUANTIZE),
             ("mul", QUANTIZE, FIXED_VIEW, LINEAR, FIXED_VIEW, FIXED_VIEW, DEQUANTIZE),
         ),
-        frozenset({"sym_size.int", "mul", "aten._softmax.default"}),
+        frozenset({"sym_size.int", "mul", ON_CPU}),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )
@@ -1031,7 +1031,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         _MergedViews,
         ((2, 5, 16),),
         ((FIXED_VIEW, VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
-        frozenset({"sym_size.int", "aten._softmax.default"}),
+        frozenset({"sym_size.int", ON_CPU}),
         dynamic_shapes=both,
         other_shapes=tuple(((b, s, 16),) for b, s in ((1, 1), (16, 32), (3, 7))),
     )

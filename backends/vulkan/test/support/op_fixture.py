@@ -198,10 +198,11 @@ class _OutputMemory:
 
 
 def run_chain(
-    calls: Sequence[tuple[str, Sequence[Any], Output]], outputs: Sequence[Output]
+    calls: Sequence[tuple[str, Sequence[Any], Output | list[Output]]], outputs: Sequence[Output]
 ) -> tuple[list[np.ndarray], list[str]]:
     """The `outputs` of a program of (op, arguments, output) calls, and the kernels that it ran.
 
+    The output of an op with several results is their list, of which the first one is written.
     Fails the test if the kernel of a single call wrote behind its output, up to its bounds. Raises
     OpError where the runtime refuses the program.
     """

@@ -384,6 +384,26 @@ def pools() -> list[Kernel]:
     ]
 
 
+def any_of(op: Op, workgroup_size: int, steps: int) -> Kernel:
+    """any.comp; as mean()."""
+    return replace(mean(op, workgroup_size, steps), shader="reduce/any.comp")
+
+
+def normalize(workgroup_size: int, steps: int) -> Kernel:
+    """normalize.comp; as mean(), and tile_n is what a pass reads where one thread has four rows."""
+    return Kernel(
+        op=Op("normalize", 4, 112),
+        path="elementwise",
+        shader="reduce/normalize.comp",
+        tile_m=1,
+        tile_n=workgroup_size * 4,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(("STEPS", steps),),
+        shared_bytes=workgroup_size * 32,
+    )
+
+
 def table_elementwise() -> list[Kernel]:
     """unary.comp and broadcast.comp for each combination of types that elementwise.py has."""
     x_bool, y_bool = ("X_BOOL", 1), ("Y_BOOL", 1)
@@ -679,6 +699,13 @@ KERNELS: tuple[Kernel, ...] = (
     reduce(64, 1, 1),
     reduce(256, 8, 256),
     *pools(),
+    any_of(Op("any", 2, 72), 64, 1),
+    any_of(Op("any", 2, 72), 256, 8),
+    any_of(Op("any_of_float", 2, 72, macros=(("X_FLOAT", 1),)), 64, 1),
+    any_of(Op("any_of_float", 2, 72, macros=(("X_FLOAT", 1),)), 256, 8),
+    #         threads steps
+    normalize(64, 1),
+    normalize(256, 4),
 )
 
 

@@ -44,38 +44,9 @@ layout(push_constant) uniform Params {
 
 #include "elementwise_cases.glsl"
 #include "reduce/reduced_loops.glsl"
+#include "reduce/team.glsl"
 
-// What some elements combine to, and what sums have rounded off.
-struct State {
-  vec4 value;
-  vec4 lost;
-};
-
-shared vec4 values[WORKGROUP_SIZE];
-shared vec4 losses[WORKGROUP_SIZE];
-
-void add(inout State state, vec4 x) {
-  if (COMPENSATED != 0) {
-    vec4 lost;
-    state.value = two_sum(state.value, x, lost);
-    precise vec4 losses_so_far = state.lost + lost;
-    state.lost = losses_so_far;
-  } else {
-    state.value = combine(state.value, x);
-  }
-}
-
-void merge(inout State state, State other) {
-  add(state, other.value);
-  precise vec4 losses_so_far = state.lost + other.lost;
-  state.lost = losses_so_far;
-}
-
-// An infinite sum stays what it is; its losses are NaN.
-vec4 total(State state) {
-  precise vec4 sum = state.value + state.lost;
-  return COMPENSATED != 0 ? mix(sum, state.value, is_inf(state.value)) : state.value;
-}
+const bool IS_SUM = COMPENSATED != 0;
 
 // Along rows, a single element is the first of four.
 vec4 load(uint at) {
@@ -101,25 +72,9 @@ State reduce_lane(uint base, uint first, uint end) {
     }
     [[unroll]] for (uint s = 0; s < STEPS; ++s) {
       if (s == 0 || step + s * LANES < end) {
-        add(state, x[s]);
+        add(state, x[s], IS_SUM);
       }
     }
-  }
-  return state;
-}
-
-// The state of the whole team, in its first lane; all threads of the workgroup take part.
-State reduce_team(State state, uint lane, uint lane_distance) {
-  const uint id = gl_LocalInvocationIndex;
-  for (uint half_size = LANES / 2; half_size > 0; half_size /= 2) {
-    values[id] = state.value;
-    losses[id] = state.lost;
-    barrier();
-    if (lane < half_size) {
-      const uint other = id + half_size * lane_distance;
-      merge(state, State(values[other], losses[other]));
-    }
-    barrier();
   }
   return state;
 }
@@ -131,14 +86,10 @@ vec4 finished(vec4 x) {
 void store(uint unit, State state) {
   const uint at = gl_WorkGroupID.y * p.count;
   if (ALONG_ROWS != 0) {
-    State one = State(state.value.xxxx, state.lost.xxxx);
-    [[unroll]] for (uint i = 1; i < 4; ++i) {
-      merge(one, State(vec4(state.value[i]), vec4(state.lost[i])));
-    }
-    y_out[at + unit] = finished(total(one)).x;
+    y_out[at + unit] = finished(total(across(state, IS_SUM), IS_SUM)).x;
     return;
   }
-  const vec4 y = finished(total(state));
+  const vec4 y = finished(total(state, IS_SUM));
   if (WHOLE_GROUPS == 0) {
     y_out[at + unit] = y.x;
     return;
@@ -165,7 +116,7 @@ void main() {
     const uint base =
         element_at(min(unit, units - 1) * unit_elements, 0, KEPT, p.sizes[KEPT - 1], 1);
     const State state =
-        reduce_team(reduce_lane(base, first_step + lane, end_step), lane, lane_distance);
+        reduce_team(reduce_lane(base, first_step + lane, end_step), lane, lane_distance, IS_SUM);
     if (lane == 0 && unit < units) {
       store(unit, state);
     }

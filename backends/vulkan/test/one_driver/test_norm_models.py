@@ -1,0 +1,126 @@
+"""Models with norms and softmax: one delegate, and right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_float_models import Between, Function, check, drawn, lowered, whole
+from torch import nn
+from torch.export import Dim
+
+from executorch_vulkan.program import read_delegates
+
+
+def every_norm(
+    x: torch.Tensor, image: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor
+) -> list[torch.Tensor]:
+    return [
+        F.softmax(x, -1),
+        F.softmax(image, 1),
+        F.log_softmax(x, 1),
+        F.softmin(x[0, 0], 0),
+        F.softmax(x + mask, -1),
+        F.layer_norm(x, (8,)),
+        F.layer_norm(x, (3, 8), None, x[0]),
+        F.layer_norm(x, (8,), weight, weight + 1),
+        F.rms_norm(x, (8,), weight, 1e-6),
+        F.group_norm(image, 2, weight, weight - 1),
+        F.group_norm(x.transpose(1, 2), 4),
+        F.instance_norm(image),
+        x.var(1),
+        image.std((2, 3), keepdim=True),
+        torch.var(x, None, correction=0),
+        F.normalize(x, dim=-1),
+        x.softmax(0).unsqueeze(-1).log_softmax(-1),
+        (x > 1).any(-1, keepdim=True),
+        (x > 0).all((0, 1)),
+        (x > -9).all(),
+        torch.relu(x - 2).any(1),
+    ]
+
+
+def inputs(batch: int, length: int) -> list[torch.Tensor]:
+    mask = torch.full((length, 8), 0.0).masked_fill(drawn((length, 8), seed=2) > 1, float("-inf"))
+    return [drawn((batch, length, 8)), drawn((batch, 8, 4, 5), seed=1), mask, drawn((8,), seed=3)]
+
+
+def test_every_norm() -> None:
+    check(Function(every_norm), inputs(2, 3))
+
+
+def test_of_a_single_number_and_fully_masked_rows() -> None:
+    x = drawn((4, 6))
+    x[1] = float("-inf")
+    x[2, 3], x[3, 0] = float("inf"), float("nan")
+    check(
+        Function(
+            lambda x, y: [x.softmax(-1), x.log_softmax(0), y.softmax(0), F.layer_norm(x, (6,))]
+        ),
+        [x, drawn(())],
+    )
+
+
+def test_dynamic_sizes() -> None:
+    def function(x: torch.Tensor, image: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            x.softmax(1),
+            x.log_softmax(2),
+            F.layer_norm(x, (8,)),
+            F.group_norm(image, 2),
+            x.var(1, keepdim=True),
+            F.instance_norm(image),
+        ]
+
+    batch, length = Dim("batch", min=1, max=9), Dim("length", min=2, max=40)
+    sizes = ((2, 3), (9, 40), (1, 2), (5, 17))
+    sets = [inputs(m, n)[:2] for m, n in sizes]
+    check(Function(function), *sets, dynamic_shapes=(({0: batch, 1: length}, {0: batch}),))
+
+
+class Mixer(nn.Module):
+    """What stands around the matrix products of a ConvNeXt or Mixer block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.last = nn.LayerNorm(8), nn.GroupNorm(2, 8)
+        self.of_images = nn.InstanceNorm2d(8, affine=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(x.permute(0, 2, 3, 1))
+        y = self.of_images(F.gelu(y).permute(0, 3, 1, 2) + x)
+        return torch.softmax(self.last(y).mean((2, 3)), -1)
+
+
+def test_a_block() -> None:
+    check(Mixer(), [drawn((2, 8, 3, 4))])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: F.layer_norm(x, (8,)), lambda x: torch.softmax(x, -1), lambda x: F.group_norm(x, 2)],
+    ids=["layer_norm", "softmax", "group_norm"],
+)
+def test_between_int8_layers(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    module, x = Between(function), drawn((6, 8))
+    program = whole(lowered(module, [x]))
+    [delegate] = read_delegates(program)
+    assert sum("linear" in name for name in delegate.op_names) == 2
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.native_layer_norm(x, (8,), None, None, 1e-5),
+        lambda x: torch.var_mean(x, -1),
+    ],
+    ids=["statistics", "mean_as_well"],
+)
+def test_other_results_stay_outside(function: Callable[[torch.Tensor], Any]) -> None:
+    program = lowered(Function(lambda x: [torch.exp(one) for one in function(x)]), [drawn((6, 8))])
+    assert not any(
+        "norm" in op or "var" in op for one in read_delegates(program) for op in one.op_names
+    )
