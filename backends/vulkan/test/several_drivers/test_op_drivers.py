@@ -20,6 +20,8 @@ MODULES = tuple(
         "mean",
         "pool",
         "float_ops",
+        "matmul",
+        "attention",
         "orders",
         "upsample",
         "channel_affine",
