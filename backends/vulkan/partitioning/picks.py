@@ -1,4 +1,4 @@
-"""Ops that pick elements by an integer tensor, and conversions: why our runtime refuses one."""
+"""Ops that pick elements or say where they are, and conversions: why our runtime refuses one."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ PICK_OPS = frozenset({EMBEDDING, INDEX_SELECT, INDEX, GATHER})
 CONVERT_OPS = frozenset(
     {exir_ops.edge.dim_order_ops._to_dim_order_copy.default, _aten._to_copy.default}
 )
+ARG_OPS = frozenset({_aten.argmax.default, _aten.argmin.default})
 _INDEX_DTYPES = (torch.int32, torch.int64)
 
 
@@ -61,6 +62,17 @@ def pick_problem(node: Node) -> str | None:
         dtype_problem(x, MOVED_DTYPES)
         or rank_problem(node)
         or next(filter(None, map(layout_problem, (x, index, node))), None)
+    )
+
+
+def arg_problem(node: Node) -> str | None:
+    """Why our runtime can't run one of `ARG_OPS`, or None where it can."""
+    x = node_argument(node, 0)
+    return (
+        dtype_problem(x, (torch.float32, *_INDEX_DTYPES))
+        or rank_problem(node)
+        or layout_problem(x)
+        or layout_problem(node)
     )
 
 

@@ -45,7 +45,14 @@ from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
 from .matmul_ops import matmul_problem
 from .norm_ops import NORM_OPS, norm_problem
-from .picks import CONVERT_OPS, PICK_OPS, conversion_problem, pick_problem
+from .picks import (
+    ARG_OPS,
+    CONVERT_OPS,
+    PICK_OPS,
+    arg_problem,
+    conversion_problem,
+    pick_problem,
+)
 from .pool_ops import pool_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
@@ -137,6 +144,7 @@ def _check_scalars(node: Node) -> str | None:
 SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(ROWS, float_op_problem),
     **dict.fromkeys(PICK_OPS, pick_problem),
+    **dict.fromkeys(ARG_OPS, arg_problem),
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     **dict.fromkeys(LINEAR_OPS, matmul_problem),
@@ -164,7 +172,16 @@ SUPPORTED: Mapping[Any, Check] = {
 # What does more than to quantize, dequantize, view or move.
 COMPUTING = frozenset(
     {
-        *(*ROWS, *CREATION_OPS, *PICK_OPS, *CONVERT_OPS, *LINEAR_OPS, *POOL_OPS, *NORM_OPS),
+        *(
+            *ROWS,
+            *ARG_OPS,
+            *CREATION_OPS,
+            *PICK_OPS,
+            *CONVERT_OPS,
+            *LINEAR_OPS,
+            *POOL_OPS,
+            *NORM_OPS,
+        ),
         UPSAMPLE_BILINEAR,
     }
 )

@@ -38,7 +38,7 @@ from ..patterns.vocabulary.expressions import is_pointwise
 from .creation import CREATION_OPS
 from .float_ops import REDUCTION_OPS, ROWS
 from .norm_ops import NORM_OPS
-from .picks import CONVERT_OPS, PICK_OPS
+from .picks import ARG_OPS, CONVERT_OPS, PICK_OPS
 
 # Submit and wait on a GPU: 31 us for a small MLP on an H100, 20 of them on the device.
 CALL_NS = 30_000.0
@@ -77,7 +77,7 @@ _WORK: Mapping[Any, Work] = {
         (QUANTIZE, UPSAMPLE_BILINEAR, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS, *CREATION_OPS),
         _EACH,
     ),
-    **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS, *POOL_OPS), _SUM),
+    **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS, *ARG_OPS, *POOL_OPS), _SUM),
     **dict.fromkeys(NORM_OPS, _NORM),
     **dict.fromkeys(MAC_OPS, _LAYER),
 }

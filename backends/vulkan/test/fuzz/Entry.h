@@ -37,6 +37,7 @@ std::vector<Entry> symbolic_entries();     // SymbolicOps.cpp
 std::vector<Entry> float_entries();        // FloatOps.cpp
 std::vector<Entry> convert_entries();      // ConvertOps.cpp
 std::vector<Entry> creation_entries();     // CreationOps.cpp
+std::vector<Entry> arg_entries();          // ArgOps.cpp
 std::vector<Entry> gather_entries();       // GatherOps.cpp
 std::vector<Entry> resample_entries();     // ResampleOps.cpp
 std::vector<Entry> normalize_entries();    // NormalizeOps.cpp

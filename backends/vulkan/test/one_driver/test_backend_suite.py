@@ -26,6 +26,7 @@ stages = pytest.importorskip("executorch.backends.test.harness.stages")
 vulkan = pytest.importorskip("executorch.backends.vulkan.test.tester")
 
 COMPUTING = (
+    *("argmax", "argmin", "embedding", "index_select", "masked_fill"),
     *("abs", "add", "amax", "amin", "ceil", "clamp", "div", "elu", "exp", "floor", "floor_divide"),
     *("gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log", "log10", "log1p"),
     *("log2", "logsigmoid", "mean", "mul", "neg", "pow", "prelu", "relu", "round", "rsqrt"),

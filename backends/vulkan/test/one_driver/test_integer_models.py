@@ -186,3 +186,13 @@ def test_comparisons_with_numbers(dtype: torch.dtype) -> None:
         return [x == 1, x != 0, x < 1, x.le(0), x > 0, x.ge(True), torch.logical_xor(x, x)]
 
     exact(Function(model), [torch.randint(0, 2, (3, 7)).to(dtype)])
+
+
+def test_places_of_extremes() -> None:
+    def model(x: torch.Tensor, ids: torch.Tensor) -> list[torch.Tensor]:
+        best = x.argmax(-1)
+        return [best, x.argmin(0, keepdim=True), ids.argmax(1), x.argmax(), ids[:, best]]
+
+    sizes = {0: Dim("rows", max=6)}
+    sets = [[drawn((rows, 6), seed=rows), token_ids(rows, 6)] for rows in (6, 4)]
+    exact(Function(model), *sets, dynamic_shapes=((sizes, sizes),))

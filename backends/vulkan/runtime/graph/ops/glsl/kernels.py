@@ -404,6 +404,21 @@ def normalize(workgroup_size: int, steps: int) -> Kernel:
     )
 
 
+def arg_extreme(workgroup_size: int) -> Kernel:
+    """arg_extreme.comp; a workgroup makes one result at a time."""
+    return Kernel(
+        op=Op("arg_extreme", 2, 72),
+        path="elementwise",
+        shader="reduce/arg_extreme.comp",
+        tile_m=1,
+        tile_n=1,
+        tile_k=1,
+        workgroup_size=workgroup_size,
+        macros=(),
+        shared_bytes=workgroup_size * 8,
+    )
+
+
 def table_elementwise() -> list[Kernel]:
     """unary.comp and broadcast.comp for each combination of types that elementwise.py has."""
     x_bool, y_bool = ("X_BOOL", 1), ("Y_BOOL", 1)
@@ -695,6 +710,8 @@ KERNELS: tuple[Kernel, ...] = (
     mean(Op("q8ta_mean", 2, 100), 64, 1),
     mean(Op("q8ta_mean", 2, 100), 256, 16),
     mean(Op("q8ta_mean", 2, 100), 512, 16),
+    arg_extreme(32),
+    arg_extreme(256),
     #      threads steps parts
     reduce(64, 1, 1),
     reduce(256, 8, 256),
