@@ -20,6 +20,7 @@ MODULES = tuple(
         "mean",
         "pool",
         "float_ops",
+        "norms",
         "matmul",
         "attention",
         "integer_ops",
