@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from torch.fx import Node
 
-from ..patterns.rules.mac_operands import behind_moves
 from ..patterns.vocabulary.edge_ops import (
     ADDMM,
     LINEAR,
-    MM,
     TRANSPOSE_OPS,
     float_problem,
-    is_dequantize,
     named_argument,
     node_argument,
     op_name,
@@ -36,15 +33,6 @@ def matmul_problem(node: Node) -> str | None:
     if node.target == LINEAR:
         return _bias_problem(node)
     return _factor_problem(node) or _transpose_problem(node)
-
-
-def is_quantized_layer(node: Node) -> bool:
-    """True for a linear of quantized input and weight: a layer in int8, here or elsewhere."""
-    if node.target not in (LINEAR, MM, ADDMM):
-        return False
-    first = 1 if node.target == ADDMM else 0
-    operands = (node_argument(node, first), node_argument(node, first + 1))
-    return all(is_dequantize(behind_moves(one)[0]) for one in operands)
 
 
 def _dtype_problem(node: Node) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch.fx import GraphModule, Node
 
 from ..patterns.rules.arithmetic import ARITHMETIC_OPS
+from ..patterns.rules.linear_operands import is_quantized_layer
 from ..patterns.steps import Matches, StepPlan
 from ..patterns.vocabulary.constants import Constants
 from ..patterns.vocabulary.edge_ops import (
@@ -29,7 +30,6 @@ from ..patterns.vocabulary.step import Step
 from .foreign_quantization import foreign_quantization
 from .integers import wide_constant_problem
 from .levels import CyclicUnitError, group_by_level
-from .matmul_ops import is_quantized_layer
 from .op_filter import OpFilter
 from .supported_ops import SUPPORTED, computes, refusal
 from .tensor_problems import layout_problem, rank_problem

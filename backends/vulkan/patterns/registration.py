@@ -37,9 +37,10 @@ from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
 from .quantized_linear import match_quantized_linear
+from .rules.linear_operands import is_quantized_layer
 from .steps import match_steps, rewrite_steps
 from .vocabulary.constants import Constants
-from .vocabulary.edge_ops import LINEAR_OPS, MAC_OPS
+from .vocabulary.edge_ops import CONVOLUTION, LINEAR_OPS
 from .vocabulary.graph_edits import is_ours, mark_as_ours
 from .vocabulary.node_match import NodeMatch
 from .vocabulary.step import Step
@@ -133,12 +134,13 @@ def _rewrite_whole_graph(
     rewrite_uint8(constants, graph_module.graph)
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
-        is_quantized = rejection.node.target in MAC_OPS and rejection.is_static
-        if is_quantized and not constants.is_constant(rejection.node):
+        node = rejection.node
+        is_int8 = node.target == CONVOLUTION or is_quantized_layer(node)
+        if is_int8 and rejection.is_static and not constants.is_constant(node):
             # The partitioner took the layer without seeing its values, and nothing else in our
             # runtime runs it.
             raise ValueError(
-                f"{rejection.node.name}: {rejection.reason}. VulkanPartitioner sees the weights "
+                f"{node.name}: {rejection.reason}. VulkanPartitioner sees the weights "
                 "only in to_edge_transform_and_lower(..., partitioner=[...]); lower with that, or "
                 "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
             )

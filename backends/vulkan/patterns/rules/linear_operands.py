@@ -11,6 +11,7 @@ from ..vocabulary.edge_ops import (
     BMM,
     EXPAND,
     LINEAR,
+    MM,
     float_problem,
     is_alias,
     is_dequantize,
@@ -32,6 +33,15 @@ from .mac_operands import (
     read_input,
     read_weight,
 )
+
+
+def is_quantized_layer(node: Node) -> bool:
+    """True for a linear of quantized input and weight: a layer in int8, here or elsewhere."""
+    if node.target not in (LINEAR, MM, ADDMM):
+        return False
+    first = 1 if node.target == ADDMM else 0
+    operands = (node_argument(node, first), node_argument(node, first + 1))
+    return all(is_dequantize(behind_moves(one)[0]) for one in operands)
 
 
 def read_linear_operands(

@@ -17,7 +17,8 @@ from quantized_graphs import Layer, QuantizedWeight
 def warnings_of(
     caplog: pytest.LogCaptureFixture, module: nn.Module, *shape: int, **options: Any
 ) -> list[str]:
-    exported = torch.export.export(module.eval(), (torch.zeros(shape),))
+    dtype = next((one.dtype for one in module.parameters()), torch.float32)
+    exported = torch.export.export(module.eval(), (torch.zeros(shape, dtype=dtype),))
     with caplog.at_level(logging.WARNING):
         to_edge_transform_and_lower(
             exported,
@@ -37,15 +38,18 @@ def bad() -> Layer:
     return Layer(weight=weight)
 
 
-FLOAT = "it is not quantized; quantize its input and weight to run it on Vulkan"
+DOUBLE = (
+    "it computes in torch.float64, and layers here in int8 and float32; call float() on the model "
+    "before it is quantized, and on its inputs"
+)
 ZEROS = "weight zero points are not all zero; quantize weights symmetrically"
 SEE = "print(executorch_vulkan.explain(program)) says it of each node"
 
 
-def test_nothing_of_a_float_model(caplog: pytest.LogCaptureFixture) -> None:
-    module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.LayerNorm(8))
+def test_nothing_of_a_model_in_float64(caplog: pytest.LogCaptureFixture) -> None:
+    module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.LayerNorm(8)).double()
     assert warnings_of(caplog, module, 4, 8) == [
-        f"nothing of the program was delegated to Vulkan. 2 of its 3 layers: {FLOAT}; {SEE}"
+        f"nothing of the program was delegated to Vulkan. 3 of its 3 layers: {DOUBLE}; {SEE}"
     ]
 
 
@@ -61,9 +65,9 @@ def test_nothing_because_of_a_list(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_fewer_than_half_of_the_linears(caplog: pytest.LogCaptureFixture) -> None:
-    module = nn.Sequential(good(), bad(), bad(), nn.Linear(8, 8))
+    module = nn.Sequential(good(), bad(), bad(), bad())
     assert warnings_of(caplog, module, 4, 8) == [
-        "only 1 of the program's 4 linear layers were delegated to Vulkan. 2 of the others: "
+        "only 1 of the program's 4 linear layers were delegated to Vulkan. 3 of the others: "
         f"{ZEROS}; {SEE}"
     ]
 

@@ -110,19 +110,27 @@ def quantized_bmm(x: torch.Tensor) -> torch.Tensor:
     return Grid().round_trip(torch.bmm(Grid().round_trip(x), Grid(0.1).round_trip(x)))
 
 
+# No int8 layers, so they run in float32.
+IN_FLOAT: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "products": (On(lambda x: torch.bmm(x, x)), (2, 8, 8)),
+    "quantized_bmm": (On(quantized_bmm), (2, 8, 8)),
+    **{name: (REFUSED[name][0](), REFUSED[name][1]) for name in ("bmm", "bmm_of_one")},
+    **{name: (NOT_STATIC[name][0](), (4, 8)) for name in ("weight_only", "float")},
+}
+WHY = {
+    **{name: (build, shape) for name, (build, shape, _) in REFUSED.items() if name not in IN_FLOAT},
+    **{name: (build, (4, 8)) for name, (build, _) in NOT_STATIC.items() if name not in IN_FLOAT},
+}
 OUTSIDE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "norm": (On(lambda x: Grid().round_trip(nn.functional.layer_norm(x, (8,)))), (4, 8)),
     "float_mean": (On(lambda x: on_cpu(x).mean(-1)), (4, 8)),
-    "bmm": (On(lambda x: torch.bmm(x, x)), (2, 8, 8)),
-    "quantized_bmm": (On(quantized_bmm), (2, 8, 8)),
     "foreign": (On(lambda x: Grid().round_trip(on_cpu(Grid(0.1).round_trip(x)))), (4, 8)),
     "cheap": (
         On(lambda x: on_cpu(Grid(0.1).round_trip(torch.sin(Grid().round_trip(on_cpu(x)))))),
         (4, 8),
     ),
     "conv": (nn.Conv1d(4, 4, 3), (4, 8)),
-    **{name: (build(), shape) for name, (build, shape, _) in REFUSED.items()},
-    **{name: (build(), (4, 8)) for name, (build, _) in NOT_STATIC.items()},
+    **{name: (build(), shape) for name, (build, shape) in WHY.items()},
 }
 
 
@@ -151,18 +159,16 @@ def test_layers_are_those_of_the_delegates(case: ModelCase) -> None:
     report = explain(program)
     assert all(bool(row.reason) == (row.delegate is None) for row in report)
     for index, delegate in enumerate(read_delegates(program)):
-        layers = [name for name in delegate.op_names if "linear" in name or "conv2d" in name]
+        # Of float products the blob's names are those of ExecuTorch's passes.
+        names = [name for name in delegate.op_names if not name.startswith("aten.")]
+        layers = [name for name in names if "linear" in name or "conv2d" in name]
         rows = [row for row in report if row.delegate == index and "quantize" not in row.op]
-        assert [row.became for row in rows] == layers
+        assert [row.became for row in rows if not row.became.startswith("aten.")] == layers
         for name in (QUANTIZE, DEQUANTIZE):
             kept = sum(row.became == name and row.delegate == index for row in report)
             assert kept >= delegate.op_names.count(name)
 
 
-WHY = {
-    **{name: (build, shape) for name, (build, shape, _) in REFUSED.items()},
-    **{name: (build, (4, 8)) for name, (build, _) in NOT_STATIC.items()},
-}
 REASONS = {
     "zero_points": "weight zero points are not all zero; quantize weights symmetrically",
     "per_tensor_zero_point": "weight zero points are not all zero; quantize weights symmetrically",
@@ -184,14 +190,8 @@ REASONS = {
     "writes",
     "bias_shape": "bias has the shape [4, 6]; give it one value for each of 6 channels",
     "addmm_alpha": "addmm with alpha = 2; multiply the weight or bias by it",
-    "bmm": "bmm of batch 2: only a 2-D weight runs as an int8 layer; use linear, or leave it out "
-    "of the quantization",
-    "bmm_of_one": "bmm of batch 1: only a 2-D weight runs as an int8 layer; use linear, or leave "
-    "it out of the quantization",
     "dynamic": "activation scale is computed at run time; quantize activations statically "
     "(is_dynamic=False)",
-    "weight_only": "only the weight is quantized; quantize its input statically as well",
-    "float": "it is not quantized; quantize its input and weight to run it on Vulkan",
 }
 
 
@@ -203,13 +203,15 @@ def test_reason_of_a_linear(name: str) -> None:
     assert [(row.became, row.reason) for row in linears] == [(OFF, REASONS[name])]
 
 
+@pytest.mark.parametrize("name", IN_FLOAT)
+def test_products_that_are_no_int8_layers_run_in_float(name: str) -> None:
+    module, shape = IN_FLOAT[name]
+    for report in (explain(edge(module, *shape)), explain(lowered(module, *shape))):
+        [row] = [row for row in report if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
+        assert (row.became, row.delegate, row.reason) == (row.op, 0, "")
+
+
 FLOAT_REASONS: dict[str, tuple[Callable[[torch.Tensor], Any], str, str]] = {
-    "bmm": (
-        lambda x: torch.bmm(on_cpu(x), on_cpu(x)),
-        "aten.bmm.default",
-        "it multiplies two activations, for which there is no kernel here, quantized or not; leave "
-        "it out of the quantization",
-    ),
     "count": (
         lambda x: (x > 0).sum(),
         "aten.sum.dim_IntList",
@@ -359,9 +361,7 @@ def test_a_long_report_is_readable() -> None:
 
 def test_reasons_are_counted_by_kind() -> None:
     module = nn.Sequential(
-        *(Layer(weight=QuantizedWeight(8, 8, seed=1)) for _ in range(2)),
-        nn.Softmax(-1),
-        nn.Linear(8, 8),
+        *(Layer(weight=QuantizedWeight(8, 8, seed=1)) for _ in range(2)), On(on_cpu)
     )
     for layer in module[:2]:
         layer.weight.zeros[0] = 1
@@ -369,7 +369,7 @@ def test_reasons_are_counted_by_kind() -> None:
     # Six nodes a layer.
     assert report.reasons == (
         (REASONS["zero_points"], 12),
-        (REASONS["float"], 1),
+        (NO_KERNEL, 1),
     )
 
 

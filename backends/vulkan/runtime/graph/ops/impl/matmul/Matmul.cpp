@@ -89,6 +89,7 @@ void addmm(ComputeGraph& graph, const OpArgs& args) {
                   args.output()};
   call.beta = static_cast<float>(args.scalar("beta"));
   call.alpha = static_cast<float>(args.scalar("alpha"));
+  check_float(graph, call);
   if (call.beta != 0.0f) {
     add_product(graph, call, 2);
     return;
