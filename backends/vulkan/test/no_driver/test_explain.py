@@ -159,11 +159,9 @@ def test_layers_are_those_of_the_delegates(case: ModelCase) -> None:
     report = explain(program)
     assert all(bool(row.reason) == (row.delegate is None) for row in report)
     for index, delegate in enumerate(read_delegates(program)):
-        # Of float products the blob's names are those of ExecuTorch's passes.
-        names = [name for name in delegate.op_names if not name.startswith("aten.")]
-        layers = [name for name in names if "linear" in name or "conv2d" in name]
+        layers = [name for name in delegate.op_names if "linear" in name or "conv2d" in name]
         rows = [row for row in report if row.delegate == index and "quantize" not in row.op]
-        assert [row.became for row in rows if not row.became.startswith("aten.")] == layers
+        assert [row.became for row in rows] == layers
         for name in (QUANTIZE, DEQUANTIZE):
             kept = sum(row.became == name and row.delegate == index for row in report)
             assert kept >= delegate.op_names.count(name)

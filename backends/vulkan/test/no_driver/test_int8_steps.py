@@ -456,7 +456,7 @@ class TestResiduals:
     )
     def test_near_misses_stay_two_ops(self, module: nn.Module, shape: tuple[int, ...]) -> None:
         steps = {type(step.match).__name__ for step in plan(module, *shape).steps}
-        assert "ResidualMatch" not in steps and "ArithmeticMatch" in steps
+        assert "ResidualMatch" not in steps and "Int8OpMatch" in steps
 
     def test_two_grids_behind_stay_two_ops(self) -> None:
         module = Residual(after=lambda y: (OUT.round_trip(y), OTHER.round_trip(y)))

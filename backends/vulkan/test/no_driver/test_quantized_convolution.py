@@ -461,10 +461,9 @@ class TestRefusals:
         found = refused(build(), *IMAGE)
         assert not found.is_static and reason in found.reason
 
-    def test_not_contiguous(self) -> None:
+    def test_channels_last_is_none(self) -> None:
         x = torch.zeros(IMAGE).contiguous(memory_format=torch.channels_last)
-        found = find(Conv(Weight(8, 3, 3, 3)), inputs=(x,))
-        assert found.reason == "activation is not contiguous; call contiguous() before the layer"
+        assert isinstance(find(Conv(Weight(8, 3, 3, 3)), inputs=(x,)), Step)
 
     def test_another_node_is_an_error(self) -> None:
         program = edge_program(Conv(Weight(8, 3, 3, 3)), *IMAGE)

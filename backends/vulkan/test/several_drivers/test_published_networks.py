@@ -1,8 +1,9 @@
 """The networks of examples/networks.py in int8, on small images: one delegate each, and right.
 
-A network as PyTorch initialises it forgets roundings on the way, so its results are eager mode's.
-One whose batch norms have seen data does not: there eager mode's own CPU implementations are
-several steps apart, and what is compared are the bytes of other kernels and drivers.
+In networks as deep as these a rounding that flips near a tie is seen in the results: eager mode's
+own two CPU implementations, oneDNN's and PyTorch's, are several steps apart. So results may be as
+far from eager mode as these are from each other, and the bytes of other kernels and drivers are the
+same. Layers and small networks are compared with eager mode in test_networks.py, step by step.
 """
 
 from __future__ import annotations
@@ -32,20 +33,19 @@ OTHERS = ("no_dot", "swiftshader")
 
 def _shape(name: str) -> tuple[int, int, int]:
     channels, height, width = NETWORKS[name].shape
-    return channels, min(height, 64), min(width, 64)
+    return channels, min(height, 96), min(width, 96)
 
 
 @cache
-def lowered(name: str, is_settled: bool) -> tuple[ModelCase, nn.Module, bytes]:
+def lowered(name: str) -> tuple[ModelCase, nn.Module, bytes]:
     """The case, the quantized graph and the program; asserts that nothing of it is on the CPU."""
     shape = _shape(name)
     images = torch.randn(8, *shape, generator=torch.Generator().manual_seed(0))
 
-    def build() -> nn.Module:
-        return random_network(name, images) if is_settled else NETWORKS[name].build()
-
     dims = ({0: torch.export.Dim("batch", min=1, max=4)},)
-    case = ModelCase(name, build, ((3, *shape),), (), dynamic_shapes=dims)
+    case = ModelCase(
+        name, lambda: random_network(name, images), ((3, *shape),), (), dynamic_shapes=dims
+    )
     module, exported = export_quantized(case)
     program = to_edge_transform_and_lower(
         copy.deepcopy(exported), partitioner=[VulkanPartitioner()]
@@ -57,16 +57,26 @@ def lowered(name: str, is_settled: bool) -> tuple[ModelCase, nn.Module, bytes]:
     return case, module, bytes(program.to_executorch().buffer)
 
 
+def _without_onednn(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    with torch.backends.mkldnn.flags(enabled=False):
+        return module(*inputs)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_is_one_delegate_and_as_eager(name: str) -> None:
-    case, module, pte = lowered(name, is_settled=False)
+    case, module, pte = lowered(name)
+    apart, apart_in_eager = [], []
     for batch in (3, 1):
         inputs = case.inputs(((batch, *_shape(name)),), seed=11)
         wanted = module(*inputs)
         [result] = run(pte, inputs)
         step = float(wanted.unique().diff().min())
-        steps = ((result - wanted) / step).abs().round()
-        assert int(steps.max()) <= 1 and int(steps.sum()) <= 0.005 * steps.numel()
+        apart.append(((result - wanted) / step).abs().round().flatten())
+        other = _without_onednn(module, inputs)
+        apart_in_eager.append(((other - wanted) / step).abs().round().flatten())
+    steps, limits = torch.cat(apart), torch.cat(apart_in_eager)
+    assert float(steps.mean()) <= 1.5 * float(limits.mean()) + 0.005
+    assert int(steps.max()) <= 1.5 * int(limits.max()) + 1
 
 
 @pytest.fixture(scope="module", params=OTHERS)
@@ -79,7 +89,7 @@ def other(request: pytest.FixtureRequest) -> Iterator[OtherProcess]:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_same_bytes(name: str, other: OtherProcess, tmp_path: Path) -> None:
-    case, _, pte = lowered(name, is_settled=True)
+    case, _, pte = lowered(name)
     inputs = case.inputs(((2, *_shape(name)),), seed=12)
     [expected] = run(pte, inputs)
     assert expected.unique().numel() > 3  # neither vanished nor one value

@@ -674,7 +674,6 @@ def _cases() -> Iterator[ModelCase]:
         frozenset({"aten.convolution.default"}),
         convolutions=False,
     )
-    yield ModelCase("float_model", _two(64, 32, 8), ((4, 64),), (), quantize=False)
     yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
     yield from _activation_cases()
     yield from _move_cases()

@@ -189,8 +189,7 @@ class Conv1D(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.randn(k, n) * 0.1), nn.Parameter(torch.randn(n))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        flat = torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight)
-        return flat.view(*x.shape[:-1], -1)
+        return torch.matmul(x, self.weight) + self.bias
 
 
 class GptLayer(nn.Module):

@@ -1,0 +1,79 @@
+"""Small transformers in float32 and in static int8: one delegate each, and right.
+
+ViT, Mixer and ConvNeXt begin with a convolution, which has a kernel in int8 only.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from executorch.exir import to_edge_transform_and_lower
+from torch import nn
+from torch.export import ExportedProgram
+
+from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
+from model_cases import quantized_module
+from programs import run
+from transformer_networks import TRANSFORMERS, Transformer
+
+FLOAT = ("bert", "distilbert", "sentence_encoder", "gpt2", "llama")
+INT8 = tuple(TRANSFORMERS)
+SIZES = ((3, 11), (1, 24), (4, 2), (2, 7))  # batch and length
+ERROR = 1e-5  # of the largest result: what one op may be off by, which these few layers keep
+
+
+def exported(network: Transformer, module: nn.Module) -> ExportedProgram:
+    inputs = network.inputs(*SIZES[0], torch.Generator().manual_seed(1))
+    return torch.export.export(
+        module, inputs, dynamic_shapes=network.dynamic_shapes(), strict=False
+    )
+
+
+def whole(program: ExportedProgram) -> bytes:
+    """The .pte; asserts that it is one delegate and nothing else."""
+    lowered = to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()])
+    [_] = read_delegates(lowered)
+    nodes = lowered.exported_program().graph.nodes
+    ops = {node.target.__name__ for node in nodes if node.op == "call_function"}
+    assert ops == {"executorch_call_delegate", "getitem"}
+    return bytes(lowered.to_executorch().buffer)
+
+
+def results(network: Transformer, module: nn.Module, pte: bytes) -> list[tuple[torch.Tensor, ...]]:
+    """(actual, expected) for each output of each of `SIZES`."""
+    generator = torch.Generator().manual_seed(2)
+    pairs = []
+    for size in SIZES:
+        inputs = network.inputs(*size, generator)
+        wanted = module(*inputs)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        pairs += list(zip(run(pte, inputs), wanted, strict=True))
+    return pairs
+
+
+@pytest.mark.parametrize("name", FLOAT)
+def test_in_float32(name: str) -> None:
+    torch.manual_seed(0)
+    network = TRANSFORMERS[name]
+    module = network.build().eval()
+    with torch.no_grad():
+        for actual, wanted in results(network, module, whole(exported(network, module))):
+            assert float((actual - wanted).abs().max()) <= ERROR * float(wanted.abs().max())
+
+
+@pytest.mark.all
+@pytest.mark.long
+@pytest.mark.parametrize("name", INT8)
+def test_in_int8(name: str) -> None:
+    torch.manual_seed(0)
+    network = TRANSFORMERS[name]
+    inputs = network.inputs(*SIZES[0], torch.Generator().manual_seed(1))
+    module = quantized_module(network.build().eval(), inputs, network.dynamic_shapes())
+    with torch.no_grad():
+        pairs = results(network, module, whole(exported(network, module)))
+    for actual, wanted in pairs:
+        # Of a result that is not quantized, a step is what int8 would have for its range.
+        step = max(float(wanted.unique().diff().min()), float(wanted.max() - wanted.min()) / 255)
+        steps = ((actual - wanted) / step).abs().round()
+        assert int(steps.max()) <= 1 and int(steps.sum()) <= max(1, 0.01 * steps.numel())
