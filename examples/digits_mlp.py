@@ -22,26 +22,13 @@ warnings.filterwarnings("ignore")
 
 # ruff: noqa: E402
 import torch
-from executorch.runtime import Method
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import executorch_vulkan
+from digits import BATCH, batches, load_data, predict, print_accuracy
 from executorch_vulkan.program import read_delegates
 from steps import load, lower, print_device, quantize, time_us
 
 WIDTHS = (64, 128, 96, 10)
-BATCH = 32  # rows of one inference; the last batch is padded
-
-
-def load_data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Train and test images [rows, 64] in 0..1, and their labels."""
-    digits = load_digits()
-    split = train_test_split(
-        digits.data / 16.0, digits.target, test_size=0.25, random_state=0, stratify=digits.target
-    )
-    train_x, test_x, train_y, test_y = map(torch.as_tensor, split)
-    return train_x.float(), train_y, test_x.float(), test_y
 
 
 def train(images: torch.Tensor, labels: torch.Tensor) -> torch.nn.Module:
@@ -62,24 +49,6 @@ def train(images: torch.Tensor, labels: torch.Tensor) -> torch.nn.Module:
     return model.eval()
 
 
-def batches(images: torch.Tensor) -> list[torch.Tensor]:
-    """Images in batches of BATCH rows, the last one padded with zeros."""
-    padding = -len(images) % BATCH
-    padded = torch.cat([images, torch.zeros(padding, images.shape[1])])
-    return list(padded.split(BATCH))
-
-
-def predict_on_vulkan(method: Method, images: torch.Tensor) -> torch.Tensor:
-    logits = torch.cat([method.execute([batch])[0] for batch in batches(images)])
-    return logits[: len(images)].argmax(dim=1)
-
-
-def predict_eagerly(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        logits = torch.cat([model(batch) for batch in batches(images)])
-    return logits[: len(images)].argmax(dim=1)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("digits_mlp.pte"))
@@ -90,22 +59,20 @@ def main() -> int:
     kernels = {executorch_vulkan.linear_kernel(BATCH, n, k) for k, n in pairwise(WIDTHS)}
     print(f"kernels           {', '.join(sorted(kernels))}")
 
-    train_x, train_y, test_x, test_y = load_data()
+    train_x, train_y, test_x, test_y = load_data(WIDTHS[0])
     model = train(train_x, train_y)
     quantized = quantize(model, batches(train_x)[:-1])
     lowered = lower(quantized, train_x[:BATCH])
     method = load(lowered, args.output)
 
-    eager = predict_eagerly(quantized, test_x)
-    vulkan = predict_on_vulkan(method, test_x)
+    eager = predict(quantized, test_x)
+    vulkan = predict(lambda batch: method.execute([batch])[0], test_x)
     for name, predictions in (
-        ("float32", predict_eagerly(model, test_x)),
+        ("float32", predict(model, test_x)),
         ("int8, eager", eager),
         ("int8, Vulkan", vulkan),
     ):
-        print(
-            f"{name:<17} {(predictions == test_y).float().mean():.2%} of {len(test_y)} test digits"
-        )
+        print_accuracy(name, predictions, test_y)
     for index, delegate in enumerate(read_delegates(lowered)):
         print(f"delegate {index}        {' -> '.join(delegate.op_names)}")
     time = time_us(method, test_x[:BATCH], 200)

@@ -25,30 +25,12 @@ warnings.filterwarnings("ignore")
 # ruff: noqa: E402
 import torch
 from executorch.exir import EdgeProgramManager
-from executorch.runtime import Method
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import nn
 
+from digits import BATCH, batches, load_data, predict, print_accuracy
 from executorch_vulkan.program import read_delegates
 from networks import NETWORKS, BasicBlock, random_network
 from steps import load, lower, print_device, quantize, time_us
-
-BATCH = 32  # images of one inference; the last batch is padded
-
-
-def load_data() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Train and test images [N, 1, 8, 8] in 0..1, and their labels."""
-    digits = load_digits()
-    split = train_test_split(
-        digits.images[:, None] / 16.0,
-        digits.target,
-        test_size=0.25,
-        random_state=0,
-        stratify=digits.target,
-    )
-    train_x, test_x, train_y, test_y = map(torch.as_tensor, split)
-    return train_x.float(), train_y, test_x.float(), test_y
 
 
 def train(images: torch.Tensor, labels: torch.Tensor) -> nn.Module:
@@ -73,23 +55,6 @@ def train(images: torch.Tensor, labels: torch.Tensor) -> nn.Module:
     return model.eval()
 
 
-def padded_batches(images: torch.Tensor) -> list[torch.Tensor]:
-    """Images in batches of BATCH, the last one padded with zeros."""
-    padding = images.new_zeros(-len(images) % BATCH, *images.shape[1:])
-    return list(torch.cat([images, padding]).split(BATCH))
-
-
-def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        logits = torch.cat([model(batch) for batch in padded_batches(images)])
-    return logits[: len(images)].argmax(dim=1)
-
-
-def predict_on_vulkan(method: Method, images: torch.Tensor) -> torch.Tensor:
-    logits = torch.cat([method.execute([batch])[0] for batch in padded_batches(images)])
-    return logits[: len(images)].argmax(dim=1)
-
-
 def what_is_where(lowered: EdgeProgramManager) -> str:
     """How many delegates a program has, and ops that are left for the CPU."""
     nodes = lowered.exported_program().graph.nodes
@@ -101,20 +66,21 @@ def what_is_where(lowered: EdgeProgramManager) -> str:
 
 def classify_digits(folder: Path) -> bool:
     """Whether Vulkan and eager mode agree on all but one digit in 200."""
-    train_x, train_y, test_x, test_y = load_data()
+    train_x, train_y, test_x, test_y = load_data(1, 8, 8)
     start = time.perf_counter()
     model = train(train_x, train_y)
     print(f"training          {time.perf_counter() - start:.0f} s, {len(train_x)} digits")
-    quantized = quantize(model, padded_batches(train_x)[:-1])
+    quantized = quantize(model, batches(train_x)[:-1])
     lowered = lower(quantized, train_x[:BATCH])
     method = load(lowered, folder / "digits.pte")
-    eager, vulkan = predict(quantized, test_x), predict_on_vulkan(method, test_x)
+    eager = predict(quantized, test_x)
+    vulkan = predict(lambda batch: method.execute([batch])[0], test_x)
     for name, found in (
         ("float32", predict(model, test_x)),
         ("int8, eager", eager),
         ("int8, Vulkan", vulkan),
     ):
-        print(f"{name:<17} {(found == test_y).float().mean():.2%} of {len(test_y)} test digits")
+        print_accuracy(name, found, test_y)
     print(f"program           {what_is_where(lowered)}")
     a_digit = time_us(method, test_x[:BATCH], 50) / BATCH
     print(f"time              {a_digit:.0f} us an image, in batches of {BATCH}")

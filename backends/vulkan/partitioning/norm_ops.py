@@ -35,10 +35,6 @@ def _batch_norm_problem(arguments: Mapping[str, Any]) -> str | None:
     return None if arguments["training"] else "it has no statistics of its own; set training"
 
 
-def _no_problem(arguments: Mapping[str, Any]) -> str | None:
-    return None
-
-
 def _operand_problem(operand: Node, op: Any) -> str | None:
     allowed = (torch.float32, torch.bool) if op in ANY_OPS else (torch.float32,)
     return dtype_problem(operand, allowed) or layout_problem(operand)
@@ -47,13 +43,9 @@ def _operand_problem(operand: Node, op: Any) -> str | None:
 _CHECKS: Mapping[Any, Callable[[Mapping[str, Any]], str | None]] = {
     SOFTMAX: _softmax_problem,
     LOG_SOFTMAX: _softmax_problem,
-    LAYER_NORM: _no_problem,
-    GROUP_NORM: _no_problem,
     BATCH_NORM_OF_BATCH: _batch_norm_problem,
-    VARIANCE: _no_problem,
-    **dict.fromkeys(ANY_OPS, _no_problem),
 }
-NORM_OPS = frozenset(_CHECKS)
+NORM_OPS = frozenset({*_CHECKS, LAYER_NORM, GROUP_NORM, VARIANCE, *ANY_OPS})
 
 
 def norm_problem(node: Node) -> str | None:
@@ -63,8 +55,9 @@ def norm_problem(node: Node) -> str | None:
     for name, value in arguments.items():
         if name not in _SIZES and isinstance(value, (Node, torch.SymInt)) and not is_tensor(value):
             return f"{name} is computed at run time; give {op_name(node)} a number"
+    check = _CHECKS.get(node.target)
     return (
-        _CHECKS[node.target](arguments)
+        (check(arguments) if check is not None else None)
         or rank_problem(node)
         or next(filter(None, (_operand_problem(one, node.target) for one in operands)), None)
         or _result_problem(node)

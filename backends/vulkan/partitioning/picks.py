@@ -13,8 +13,8 @@ from ..patterns.vocabulary.edge_ops import (
     node_argument,
     op_name,
     sizes_of,
-    tensor_of,
 )
+from .float_ops import is_tensor
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
 _aten = exir_ops.edge.aten
@@ -48,7 +48,7 @@ def pick_problem(node: Node) -> str | None:
     if len(indices) != 1:
         return f"{op_name(node)} has {len(indices)} indices; index one dimension at a time"
     [index] = indices
-    if not isinstance(index, Node) or tensor_of(index) is None:
+    if not is_tensor(index):
         return f"{op_name(node)} is not indexed by a tensor"
     if problem := dtype_problem(index, _INDEX_DTYPES):
         return problem

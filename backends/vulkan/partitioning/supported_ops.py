@@ -141,7 +141,8 @@ def _check_scalars(node: Node) -> str | None:
     return None if is_symint(node) else "it is not integer arithmetic on sizes"
 
 
-SUPPORTED: Mapping[Any, Check] = {
+# What does more than to quantize, dequantize, view or move.
+_COMPUTING: Mapping[Any, Check] = {
     **dict.fromkeys(ROWS, float_op_problem),
     **dict.fromkeys(PICK_OPS, pick_problem),
     **dict.fromkeys(ARG_OPS, arg_problem),
@@ -149,6 +150,11 @@ SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     **dict.fromkeys(LINEAR_OPS, matmul_problem),
     **dict.fromkeys(NORM_OPS, norm_problem),
+    **dict.fromkeys(POOL_OPS, pool_problem),
+    UPSAMPLE_BILINEAR: _check_bilinear,
+}
+SUPPORTED: Mapping[Any, Check] = {
+    **_COMPUTING,
     QUANTIZE: _check_quantization,
     DEQUANTIZE: _check_dequantization,
     VIEW: _check_alias,
@@ -157,9 +163,7 @@ SUPPORTED: Mapping[Any, Check] = {
     **dict.fromkeys(CLONE_OPS, _check_alias),
     **dict.fromkeys(MOVE_OPS, _check_move),
     UPSAMPLE_NEAREST: _check_nearest,
-    UPSAMPLE_BILINEAR: _check_bilinear,
     **dict.fromkeys(SPLIT_OPS, _check_split),
-    **dict.fromkeys(POOL_OPS, pool_problem),
     operator.getitem: _check_part,
     SYM_SIZE: _check_scalars,
     operator.add: _check_scalars,
@@ -169,28 +173,10 @@ SUPPORTED: Mapping[Any, Check] = {
 }
 
 
-# What does more than to quantize, dequantize, view or move.
-COMPUTING = frozenset(
-    {
-        *(
-            *ROWS,
-            *ARG_OPS,
-            *CREATION_OPS,
-            *PICK_OPS,
-            *CONVERT_OPS,
-            *LINEAR_OPS,
-            *POOL_OPS,
-            *NORM_OPS,
-        ),
-        UPSAMPLE_BILINEAR,
-    }
-)
-
-
 def computes(node: Node) -> bool:
     """True for an op that is worth a delegate, if its amount is, and for its results where they are
     a list; views and moves are not, nor are quantizes and dequantizes."""
-    return op_of(node).target in COMPUTING
+    return op_of(node).target in _COMPUTING
 
 
 def readable_name(node: Node) -> str:

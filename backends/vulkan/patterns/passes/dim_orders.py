@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from executorch.exir.tensor import dim_order_from_stride
 from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 
 from ...custom_ops import FROM_DIM_ORDER, TO_DIM_ORDER
 from ..vocabulary.constants import Constants
-from ..vocabulary.edge_ops import tensor_of
+from ..vocabulary.edge_ops import dim_order_of, tensor_of
 from ..vocabulary.graph_edits import call_after, mark_as_ours
 
 _DIM_ORDER = "dim_order"
@@ -24,7 +23,7 @@ _DIM_ORDER = "dim_order"
 
 def rewrite_dim_orders(constants: Constants, graph: Graph) -> None:
     """Take and give tensors of other dim orders by ops of ours; all else becomes row-major."""
-    orders = {node: _dim_order(node) for node in graph.nodes}
+    orders = {node: dim_order_of(node) for node in graph.nodes}
     inputs = [node for node in graph.find_nodes(op="placeholder") if node.users]
     taken = {
         node: order
@@ -51,7 +50,7 @@ def as_row_major(graph: Graph) -> None:
     """Let every tensor of the graph be row-major, and ops ask for no other order."""
     for node in graph.nodes:
         tensor = tensor_of(node)
-        if tensor is not None and _dim_order(node) is not None:
+        if tensor is not None and dim_order_of(node) is not None:
             node.meta["val"] = torch.empty_like(tensor, memory_format=torch.contiguous_format)
         if _DIM_ORDER in node.kwargs and tensor is not None:
             node.kwargs = {**node.kwargs, _DIM_ORDER: list(range(tensor.dim()))}
@@ -68,12 +67,3 @@ def _take(node: Node, order: tuple[int, ...]) -> None:
     result = call_after(node.graph, last, FROM_DIM_ORDER, (node, list(order)))
     mark_as_ours(result)
     node.replace_all_uses_with(result, delete_user_cb=lambda user: user in readers)
-
-
-def _dim_order(node: Node) -> tuple[int, ...] | None:
-    """The dim order of a tensor as ExecuTorch sees it; None where it is row-major, or no tensor."""
-    tensor = tensor_of(node)
-    if tensor is None or any(isinstance(one, int) and one == 0 for one in tensor.stride()):
-        return None
-    order = cast("tuple[int, ...]", tuple(dim_order_from_stride(tensor.stride())))
-    return None if order == tuple(range(len(order))) else order

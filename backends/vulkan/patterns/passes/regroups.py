@@ -22,6 +22,7 @@ from ..vocabulary.edge_ops import (
     TRANSPOSE,
     VIEW,
     node_argument,
+    permutation_of,
     same_sizes,
     sizes_of,
 )
@@ -64,7 +65,7 @@ def match_regroup(node: Node) -> RegroupMatch | None:
     x = node_argument(view, 0)
     if len(sizes_of(x)) not in _RANKS or len(sizes_of(view)) > _MOST_PIECES:
         return None
-    dims = _permutation(permute)
+    dims = permutation_of(permute)
     pieces = sizes_of(view)
     counts = _counts(sizes_of(x), pieces)
     groups = _counts(sizes_of(node), [pieces[dim] for dim in dims])
@@ -91,16 +92,6 @@ def _source(node: Node, passed: list[Node]) -> Node:
         passed.append(source)
         source = node_argument(source, 0)
     return source
-
-
-def _permutation(permute: Node) -> list[int]:
-    rank = len(sizes_of(permute))
-    if permute.target == PERMUTE:
-        return [int(dim) % rank for dim in permute.args[1]]  # type: ignore[union-attr, arg-type]
-    dims = list(range(rank))
-    first, second = (int(dim) % rank for dim in permute.args[1:3])  # type: ignore[arg-type]
-    dims[first], dims[second] = dims[second], dims[first]
-    return dims
 
 
 def _counts(sizes: Sequence[int], pieces: Sequence[int]) -> list[int] | None:

@@ -16,9 +16,9 @@ from ..vocabulary.edge_ops import (
     TRANSPOSE,
     is_alias,
     is_float32,
-    named_argument,
     node_argument,
     op_name,
+    permutation_of,
     same_sizes,
     sizes_of,
     tensor_of,
@@ -88,7 +88,7 @@ def _step_back(own: Operand, rank: int, constants: Constants | None) -> Operand 
             constants=(*own.constants, *made),
         )
     if node.target in (PERMUTE, TRANSPOSE):
-        moved = _permutation(node)
+        moved = permutation_of(node)
         return _passing(own, node, tuple(moved[dim] for dim in own.dims))
     source = node_argument(node, 0) if node.all_input_nodes else None
     if source is None or tensor_of(source) is None or not is_float32(source):
@@ -114,16 +114,6 @@ def _step_back(own: Operand, rank: int, constants: Constants | None) -> Operand 
 
 def _passing(own: Operand, node: Node, dims: tuple[int, ...]) -> Operand:
     return replace(own, reader=node, index=0, dims=dims, nodes=(*own.nodes, node))
-
-
-def _permutation(node: Node) -> list[int]:
-    rank = len(sizes_of(node))
-    if node.target == PERMUTE:
-        return [dim % rank for dim in named_argument(node, 1, "dims")]
-    dims = list(range(rank))
-    left, right = (int(node.args[index]) for index in (1, 2))  # type: ignore[arg-type]
-    dims[left], dims[right] = dims[right], dims[left]
-    return dims
 
 
 def _keeps_matrices(own: Operand, node: Node, source: Node) -> bool:

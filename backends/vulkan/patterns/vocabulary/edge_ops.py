@@ -167,6 +167,17 @@ def node_argument(node: Node, index: int) -> Node:
     return argument
 
 
+def permutation_of(node: Node) -> list[int]:
+    """What a permute or transpose permutes the dimensions by, none negative."""
+    rank = len(sizes_of(node))
+    if node.target == PERMUTE:
+        return [int(dim) % rank for dim in named_argument(node, 1, "dims")]
+    dims = list(range(rank))
+    first, second = (int(dim) % rank for dim in node.args[1:3])  # type: ignore[arg-type]
+    dims[first], dims[second] = dims[second], dims[first]
+    return dims
+
+
 def second_matrix(product: Node) -> Node:
     """What a mm, bmm or addmm multiplies its first matrix by."""
     return node_argument(product, 2 if product.target == ADDMM else 1)
@@ -210,6 +221,15 @@ def same_sizes(left: Sequence[int], right: Sequence[int]) -> bool:
     )
 
 
+def dim_order_of(node: Node) -> tuple[int, ...] | None:
+    """The dim order of a tensor as ExecuTorch sees it; None where it is row-major, or no tensor."""
+    tensor = tensor_of(node)
+    if tensor is None or any(isinstance(one, int) and one == 0 for one in tensor.stride()):
+        return None
+    order = tuple(int(dim) for dim in dim_order_from_stride(tensor.stride()))
+    return None if order == tuple(range(len(order))) else order
+
+
 def is_contiguous(node: Node) -> bool:
     """True for a tensor without gaps in some order of its dimensions; a delegate takes and gives
     any, and inside of one it makes no difference (`passes/dim_orders.py`)."""
@@ -218,10 +238,8 @@ def is_contiguous(node: Node) -> bool:
         return False
     if is_contiguous_or_false(tensor):
         return True
-    strides = tensor.stride()
-    if any(isinstance(stride, int) and stride == 0 for stride in strides):
-        return False
-    return is_contiguous_or_false(tensor.permute([*map(int, dim_order_from_stride(strides))]))
+    order = dim_order_of(node)
+    return order is not None and is_contiguous_or_false(tensor.permute(order))
 
 
 def is_alias(node: Node) -> bool:

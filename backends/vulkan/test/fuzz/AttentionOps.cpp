@@ -15,14 +15,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // ---- Results.
 
-Sizes in_order(size_t rank) {
-  Sizes dims(rank);
-  for (size_t i = 0; i < rank; ++i) {
-    dims[i] = static_cast<int64_t>(i);
-  }
-  return dims;
-}
-
 // A tensor with its dimensions permuted, as [batch, heads, rows, columns].
 struct Heads {
   Heads(const Tensor& x, const Sizes& dims) : x(x), dims(dims) {
@@ -194,19 +186,6 @@ Tensor evaluate(const Call& call, const Sizes& y_dims) {
     }
   }
   return y;
-}
-
-Sizes permutation(const Arguments& arguments, const char* name, size_t rank) {
-  Sizes dims = arguments.fixed_integers(name);
-  for (int64_t& dim : dims) {
-    dim = static_cast<int64_t>(wrap_dim(dim, rank));
-  }
-  Sizes sorted = dims;
-  std::sort(sorted.begin(), sorted.end());
-  if (sorted != in_order(rank)) {
-    throw Meaningless("no permutation");
-  }
-  return dims;
 }
 
 Result attention(const Arguments& arguments) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "Entry.h"
 
@@ -49,6 +50,25 @@ size_t wrap_dim(int64_t dim, size_t rank) {
     meaningless("dim " + std::to_string(dim) + " of a tensor of rank " + std::to_string(rank));
   }
   return static_cast<size_t>(dim < 0 ? dim + signed_rank : dim);
+}
+
+Sizes in_order(size_t rank) {
+  Sizes dims(rank);
+  std::iota(dims.begin(), dims.end(), 0);
+  return dims;
+}
+
+Sizes permutation(const Arguments& arguments, const char* name, size_t rank) {
+  Sizes dims = arguments.fixed_integers(name);
+  for (int64_t& dim : dims) {
+    dim = static_cast<int64_t>(wrap_dim(dim, rank));
+  }
+  Sizes sorted = dims;
+  std::sort(sorted.begin(), sorted.end());
+  if (sorted != in_order(rank)) {
+    throw Meaningless("no permutation");
+  }
+  return dims;
 }
 
 // ---- Values.

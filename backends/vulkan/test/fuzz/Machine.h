@@ -113,6 +113,9 @@ class Arguments {
 };
 
 size_t wrap_dim(int64_t dim, size_t rank);
+Sizes in_order(size_t rank);  // 0, 1, 2 ...
+// The list `name`, which must be a permutation of `rank` dimensions, none negative in the result.
+Sizes permutation(const Arguments& arguments, const char* name, size_t rank);
 
 class Machine {
  public:

@@ -30,13 +30,6 @@ struct Matrices {
   }
   explicit Matrices(const Tensor& x) : Matrices(x, in_order(x.sizes.size())) {}
 
-  static Sizes in_order(size_t rank) {
-    Sizes dims(rank);
-    for (size_t i = 0; i < rank; ++i) {
-      dims[i] = static_cast<int64_t>(i);
-    }
-    return dims;
-  }
   // An element by its index in the result's batch, a row and a column.
   double at(const Sizes& batch_index, int64_t row, int64_t column) const {
     Sizes index = batch_index;
@@ -175,19 +168,6 @@ Result linear(const Arguments& arguments) {
   return y;
 }
 
-Sizes permutation(const Arguments& arguments, const char* name, size_t rank) {
-  Sizes dims = arguments.fixed_integers(name);
-  for (int64_t& dim : dims) {
-    dim = static_cast<int64_t>(wrap_dim(dim, rank));
-  }
-  Sizes sorted = dims;
-  std::sort(sorted.begin(), sorted.end());
-  if (sorted != Matrices::in_order(rank)) {
-    throw Meaningless("no permutation");
-  }
-  return dims;
-}
-
 Result matmul(const Arguments& arguments) {
   const Tensor& a = arguments.tensor("a");
   const Tensor& b = arguments.tensor("b");
@@ -301,7 +281,7 @@ bool draw_matmul(Draft& draft) {
   const ValueId b =
       second(draft, a, draft.block().linear_shape(random).N, is_transposed, random.chance(40));
   const size_t rank = draft.rank(a);
-  Sizes dims = Matrices::in_order(rank);
+  Sizes dims = in_order(rank);
   draft.give("a", a);
   draft.give_fixed_integers("a_dims", dims);
   if (is_transposed) {

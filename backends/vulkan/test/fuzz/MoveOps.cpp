@@ -70,17 +70,8 @@ Tensor permuted(const Tensor& x, const std::vector<size_t>& dims) {
 
 // The dimensions of x that an argument lists.
 std::vector<size_t> listed_dims(const Arguments& arguments, const Tensor& x, const char* name) {
-  std::vector<size_t> dims;
-  for (int64_t dim : arguments.fixed_integers(name)) {
-    dims.push_back(wrap_dim(dim, x.sizes.size()));
-  }
-  std::vector<size_t> sorted = dims;
-  std::sort(sorted.begin(), sorted.end());
-  if (sorted.size() != x.sizes.size() ||
-      std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    throw Meaningless("dims that are no permutation");
-  }
-  return dims;
+  const Sizes dims = permutation(arguments, name, x.sizes.size());
+  return {dims.begin(), dims.end()};
 }
 
 Result permute(const Arguments& arguments) {

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 import torch.nn.functional as F
-from test_float_models import Function, check, drawn, lowered, pte_of, whole
 from torch import nn
 from torch.export import Dim
 
 from programs import load
+from whole_models import Function, check, drawn, exact, lowered, pte_of, whole
 
 ROWS = {0: Dim("rows", max=6)}
 
@@ -138,16 +136,6 @@ def test_casts_between_floats_and_masks() -> None:
         *((drawn(mask.shape), mask) for mask in masks),
         dynamic_shapes=((sizes, sizes),),
     )
-
-
-def exact(module: nn.Module, *sets: list[torch.Tensor], dynamic_shapes: Any = None) -> None:
-    """One delegate, whose results for each of the inputs are PyTorch's, dtypes too."""
-    method = load(pte := pte_of(whole(lowered(module, sets[0], dynamic_shapes))))
-    for inputs in (*sets, sets[0]):
-        for actual, wanted in zip(method.execute(inputs), module(*inputs), strict=True):
-            assert actual.dtype == wanted.dtype
-            assert torch.equal(actual, wanted)
-    del pte
 
 
 def test_arithmetic_of_integers() -> None:

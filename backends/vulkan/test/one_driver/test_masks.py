@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_float_models import Function, lowered, pte_of
-from test_integer_models import exact
 from torch import nn
 from torch.export import Dim
 
 from programs import load
+from whole_models import Function, exact, lowered, pte_of
 
 LEAST = torch.finfo(torch.float32).min
 

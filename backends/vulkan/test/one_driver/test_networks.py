@@ -15,9 +15,9 @@ from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
 from executorch_vulkan import VulkanPartitioner
-from executorch_vulkan.program import read_delegates
 from model_cases import ModelCase, export_quantized
 from programs import run
+from whole_models import pte_of, whole
 
 
 def _normed(convolution: nn.Module) -> nn.Sequential:
@@ -247,11 +247,7 @@ def test_is_one_delegate_and_right(name: str) -> None:
     program = to_edge_transform_and_lower(
         copy.deepcopy(exported), partitioner=[VulkanPartitioner()]
     )
-    [_] = read_delegates(program)
-    nodes = program.exported_program().graph.nodes
-    ops = {node.target.__name__ for node in nodes if node.op == "call_function"}
-    assert ops == {"executorch_call_delegate", "getitem"}
-    pte = bytes(program.to_executorch().buffer)
+    pte = pte_of(whole(program))
     for batch in (3, 1, 8) if is_dynamic else (3,):
         inputs = case.inputs(((batch, *shape),), seed=11)
         wanted = module(*inputs)

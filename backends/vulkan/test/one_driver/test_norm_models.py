@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from test_float_models import Between, Function, check, drawn, lowered, whole
 from torch import nn
 from torch.export import Dim
 
 from executorch_vulkan.program import read_delegates
+from whole_models import Between, Function, check, drawn, lowered, whole
 
 
 def every_norm(

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from executorch.exir import EdgeProgramManager
-from test_float_models import Function, check, check_close, drawn, lowered, pte_of, whole
 from torch import nn
 from torch.export import Dim
 
 from executorch_vulkan.program import read_delegates
 from programs import load
+from whole_models import Function, check, check_close, drawn, lowered, pte_of, whole
 
 sdpa = F.scaled_dot_product_attention
 

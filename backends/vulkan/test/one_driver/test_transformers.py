@@ -12,10 +12,10 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from executorch_vulkan import VulkanPartitioner
-from executorch_vulkan.program import read_delegates
 from model_cases import quantized_module
 from programs import run
 from transformer_networks import TRANSFORMERS, Transformer
+from whole_models import pte_of, whole
 
 FLOAT = ("bert", "distilbert", "sentence_encoder", "gpt2", "llama")
 INT8 = tuple(TRANSFORMERS)
@@ -30,14 +30,9 @@ def exported(network: Transformer, module: nn.Module) -> ExportedProgram:
     )
 
 
-def whole(program: ExportedProgram) -> bytes:
-    """The .pte; asserts that it is one delegate and nothing else."""
-    lowered = to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()])
-    [_] = read_delegates(lowered)
-    nodes = lowered.exported_program().graph.nodes
-    ops = {node.target.__name__ for node in nodes if node.op == "call_function"}
-    assert ops == {"executorch_call_delegate", "getitem"}
-    return bytes(lowered.to_executorch().buffer)
+def lowered(program: ExportedProgram) -> bytes:
+    """The .pte, which must be one delegate and nothing else."""
+    return pte_of(whole(to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()])))
 
 
 def results(network: Transformer, module: nn.Module, pte: bytes) -> list[tuple[torch.Tensor, ...]]:
@@ -58,7 +53,7 @@ def test_in_float32(name: str) -> None:
     network = TRANSFORMERS[name]
     module = network.build().eval()
     with torch.no_grad():
-        for actual, wanted in results(network, module, whole(exported(network, module))):
+        for actual, wanted in results(network, module, lowered(exported(network, module))):
             assert float((actual - wanted).abs().max()) <= ERROR * float(wanted.abs().max())
 
 
@@ -71,7 +66,7 @@ def test_in_int8(name: str) -> None:
     inputs = network.inputs(*SIZES[0], torch.Generator().manual_seed(1))
     module = quantized_module(network.build().eval(), inputs, network.dynamic_shapes())
     with torch.no_grad():
-        pairs = results(network, module, whole(exported(network, module)))
+        pairs = results(network, module, lowered(exported(network, module)))
     for actual, wanted in pairs:
         # Of a result that is not quantized, a step is what int8 would have for its range.
         step = max(float(wanted.unique().diff().min()), float(wanted.max() - wanted.min()) / 255)

@@ -20,11 +20,11 @@ from torch import nn
 
 from drivers import on_driver
 from executorch_vulkan import VulkanPartitioner
-from executorch_vulkan.program import read_delegates
 from model_cases import ModelCase, export_quantized
 from networks import NETWORKS, random_network
 from other_process import OtherProcess, other_process
 from programs import run
+from whole_models import pte_of, whole
 
 pytestmark = [pytest.mark.all, pytest.mark.long]
 
@@ -50,11 +50,7 @@ def lowered(name: str) -> tuple[ModelCase, nn.Module, bytes]:
     program = to_edge_transform_and_lower(
         copy.deepcopy(exported), partitioner=[VulkanPartitioner()]
     )
-    [_] = read_delegates(program)
-    nodes = program.exported_program().graph.nodes
-    ops = {node.target.__name__ for node in nodes if node.op == "call_function"}
-    assert ops == {"executorch_call_delegate", "getitem"}
-    return case, module, bytes(program.to_executorch().buffer)
+    return case, module, pte_of(whole(program))
 
 
 def _without_onednn(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:

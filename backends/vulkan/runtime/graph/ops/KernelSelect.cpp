@@ -381,6 +381,12 @@ uint32_t reduction_lanes(const KernelRow& row, const DeviceCaps& caps, bool alon
   return lanes;
 }
 
+ReductionTeams reduction_teams(const KernelRow& row, const DeviceCaps& caps, bool along_rows,
+                               uint32_t words, uint32_t steps) {
+  const uint32_t lanes = reduction_lanes(row, caps, along_rows, words, steps);
+  return {lanes, static_cast<uint32_t>(ceil_div(words, row.workgroup_size / lanes))};
+}
+
 uint32_t reduction_parts(const KernelRow& row, const DeviceCaps& caps, uint32_t groups,
                          uint32_t lanes, uint32_t steps, uint32_t most) {
   constexpr uint64_t kLeastSteps = 16;  // of a lane

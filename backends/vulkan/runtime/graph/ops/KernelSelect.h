@@ -64,6 +64,15 @@ bool has_kernel(const DeviceCaps& caps, const char* op);
 uint32_t reduction_lanes(const KernelRow& row, const DeviceCaps& caps, bool along_rows,
                          uint32_t words, uint32_t steps);
 
+// The same with the workgroups that all teams take.
+struct ReductionTeams {
+  uint32_t lanes;
+  uint32_t groups;
+};
+
+ReductionTeams reduction_teams(const KernelRow& row, const DeviceCaps& caps, bool along_rows,
+                               uint32_t words, uint32_t steps);
+
 // How many workgroups share the `steps` of each result, where `groups` of them would have one each:
 // so many that the device is full, and that each lane still has some steps; at most `most`, and
 // what the row can.

@@ -83,6 +83,13 @@ Binding bind_groups(const ComputeGraph& graph, ValueId id, uint64_t count) {
   return bind_units(graph, id, count, 16);
 }
 
+void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DType x_dtype,
+                 ValueId y, DType y_dtype) {
+  ETVK_CHECK(graph.dtype(x) == x_dtype && graph.dtype(y) == y_dtype, kInvalidProgram,
+             op << ": expected " << dtype_name(x_dtype) << " to " << dtype_name(y_dtype) << ", got "
+                << dtype_name(graph.dtype(x)) << " to " << dtype_name(graph.dtype(y)));
+}
+
 uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id) {
   const int64_t count = graph.numel(id);
   ETVK_CHECK(count <= kMaxElements, kNotSupported,

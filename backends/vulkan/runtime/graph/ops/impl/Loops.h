@@ -38,6 +38,10 @@ Binding bind_elements(const ComputeGraph& graph, ValueId id, uint64_t count);
 // The same up to whole groups of four words, for kernels that read the last one as a whole.
 Binding bind_groups(const ComputeGraph& graph, ValueId id, uint64_t count);
 
+// Throws kInvalidProgram naming `op` unless x and y are of these types.
+void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DType x_dtype,
+                 ValueId y, DType y_dtype);
+
 // Elements of a tensor; throws kNotSupported naming `op` for more than kernels can count.
 uint32_t element_count(const ComputeGraph& graph, const std::string& op, ValueId id);
 

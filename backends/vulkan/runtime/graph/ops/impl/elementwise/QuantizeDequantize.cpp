@@ -14,19 +14,12 @@ namespace etvk::ops {
 
 namespace {
 
-void check_types(const ComputeGraph& graph, const std::string& op, ValueId x, DType x_dtype,
-                 ValueId y, DType y_dtype) {
-  ETVK_CHECK(graph.dtype(x) == x_dtype && graph.dtype(y) == y_dtype, kInvalidProgram,
-             op << ": expected " << dtype_name(x_dtype) << " to " << dtype_name(y_dtype) << ", got "
-                << dtype_name(graph.dtype(x)) << " to " << dtype_name(graph.dtype(y)));
-  ETVK_CHECK(graph.dims(x).size() == graph.dims(y).size(), kInvalidProgram,
-             op << ": input and output differ in rank");
-}
-
 // Element by element, as they lie in memory. `kernels` is the op of the kernel table.
 template <typename Push>
 void add_elementwise_node(ComputeGraph& graph, const std::string& op, ValueId x, ValueId y,
                           const char* kernels, Push push) {
+  ETVK_CHECK(graph.dims(x).size() == graph.dims(y).size(), kInvalidProgram,
+             op << ": input and output differ in rank");
   const auto record = [&graph, op, x, y, kernels, push](Commands& commands) mutable {
     graph.set_sizes(y, graph.sizes(x));
     push.count = element_count(graph, op, y);

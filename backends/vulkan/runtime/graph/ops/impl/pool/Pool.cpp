@@ -70,10 +70,7 @@ PoolArgs read_arguments(const OpArgs& args, bool is_mean) {
 
 void check(const ComputeGraph& graph, const PoolArgs& args) {
   const DType dtype = args.is_quantized ? DType::kInt8 : DType::kFloat32;
-  ETVK_CHECK(graph.dtype(args.x) == dtype && graph.dtype(args.y) == dtype, kInvalidProgram,
-             args.op << ": expected " << dtype_name(dtype) << " to " << dtype_name(dtype)
-                     << ", got " << dtype_name(graph.dtype(args.x)) << " to "
-                     << dtype_name(graph.dtype(args.y)));
+  check_types(graph, args.op, args.x, dtype, args.y, dtype);
   const size_t rank = graph.dims(args.x).size();
   ETVK_CHECK(rank == 3 || rank == 4, kInvalidProgram,
              args.op << ": x must have 3 or 4 dimensions, got " << rank);

@@ -39,17 +39,14 @@ void dispatch(ComputeGraph& graph, Commands& commands, const AnyArgs& args) {
   const KernelRow& row =
       choose_elementwise_kernel(graph.caps(), {{of_float ? "any_of_float" : "any", elements}});
   const uint32_t words = push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
-  const uint32_t lanes = reduction_lanes(row, graph.caps(), along_rows, words, push.steps);
-  const uint32_t teams = row.workgroup_size / lanes;
-  const uint32_t groups =
-      std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
-  const uint64_t x_end = element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1;
-  commands.dispatch(
-      graph.context().pipelines.get(row, {static_cast<uint32_t>(loops.kept.sizes.size()),
-                                          static_cast<uint32_t>(loops.reduced.sizes.size()), lanes,
-                                          along_rows ? 1u : 0u, whole_words ? 1u : 0u}),
-      {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)}, push,
-      {groups, 1, 1});
+  const ReductionTeams teams = reduction_teams(row, graph.caps(), along_rows, words, push.steps);
+  commands.dispatch(graph.context().pipelines.get(
+                        row, {static_cast<uint32_t>(loops.kept.sizes.size()),
+                              static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes,
+                              along_rows ? 1u : 0u, whole_words ? 1u : 0u}),
+                    {bind_elements(graph, args.y, push.count),
+                     bind_elements(graph, args.x, element_end(loops, 0))},
+                    push, {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
 }
 
 void any_over(ComputeGraph& graph, const OpArgs& call, const Sizes& dims, bool keepdim) {

@@ -78,10 +78,6 @@ void fill_push(NormalizePush& push, const ReducedLoops& loops) {
   }
 }
 
-uint64_t end_of(const ReducedLoops& loops, size_t operand) {
-  return element_end(loops.kept, operand) + element_end(loops.reduced, operand) - 1;
-}
-
 // A weight that there is not is bound as x, of which nothing is touched there.
 Binding bind_weight(const ComputeGraph& graph, const NormArgs& args, ValueId weight, uint64_t end) {
   return weight < 0 ? graph.bind(args.x, 0) : bind_elements(graph, weight, end);
@@ -104,22 +100,19 @@ void dispatch(ComputeGraph& graph, Commands& commands, const NormArgs& args, con
 
   const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{"normalize", elements}});
   const uint32_t units = along_rows ? push.count : push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
-  const uint32_t lanes = reduction_lanes(row, graph.caps(), along_rows, units, push.steps);
-  const uint32_t teams = row.workgroup_size / lanes;
-  const uint32_t groups =
-      std::min(units / teams + (units % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
-  const uint64_t x_end = end_of(loops, 0);
-  const uint64_t weight_end = end_of(loops, 1);
+  const ReductionTeams teams = reduction_teams(row, graph.caps(), along_rows, units, push.steps);
+  const uint64_t x_end = element_end(loops, 0);
+  const uint64_t weight_end = element_end(loops, 1);
   commands.dispatch(
       graph.context().pipelines.get(
           row, {static_cast<uint32_t>(loops.kept.sizes.size()),
-                static_cast<uint32_t>(loops.reduced.sizes.size()), lanes, along_rows ? 1u : 0u,
-                whole_groups ? 1u : 0u, static_cast<uint32_t>(args.function),
+                static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes,
+                along_rows ? 1u : 0u, whole_groups ? 1u : 0u, static_cast<uint32_t>(args.function),
                 args.weight >= 0 ? 1u : 0u, args.bias >= 0 ? 1u : 0u}),
       {bind_elements(graph, args.y, is_variance ? push.count : x_end),
        bind_elements(graph, args.x, x_end), bind_weight(graph, args, args.weight, weight_end),
        bind_weight(graph, args, args.bias, weight_end)},
-      push, {groups, 1, 1});
+      push, {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
 }
 
 void check_types(const ComputeGraph& graph, const NormArgs& args) {

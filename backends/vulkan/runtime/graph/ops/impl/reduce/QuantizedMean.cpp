@@ -50,10 +50,7 @@ MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
 }
 
 void check(const ComputeGraph& graph, const MeanArgs& args) {
-  ETVK_CHECK(graph.dtype(args.x) == DType::kInt8 && graph.dtype(args.y) == DType::kInt8,
-             kInvalidProgram,
-             args.op << ": expected int8 to int8, got " << dtype_name(graph.dtype(args.x)) << " to "
-                     << dtype_name(graph.dtype(args.y)));
+  check_types(graph, args.op, args.x, DType::kInt8, args.y, DType::kInt8);
   check_int8_range(args.op, args.input_zero_point, -128, 127);
   check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
   inverse_scale(args.op, args.input_scale);
@@ -97,19 +94,15 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   const KernelRow& row = choose_elementwise_kernel(
       graph.caps(), {{"q8ta_mean", static_cast<uint64_t>(graph.numel(args.x))}});
   const uint32_t words = push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
-  const uint32_t lanes = reduction_lanes(row, graph.caps(), along_rows, words, push.steps);
-  const uint32_t teams = row.workgroup_size / lanes;
-  const uint32_t groups =
-      std::min(words / teams + (words % teams != 0 ? 1 : 0), graph.caps().max_workgroup_count);
+  const ReductionTeams teams = reduction_teams(row, graph.caps(), along_rows, words, push.steps);
   // The last element of the last sum, or what last_word lets a lane read behind it.
-  const uint64_t x_end = std::max<uint64_t>(
-      element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1, graph.numel(args.x));
+  const uint64_t x_end = std::max<uint64_t>(element_end(loops, 0), graph.numel(args.x));
   commands.dispatch(
       graph.context().pipelines.get(
-          row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()), lanes,
+          row, {static_cast<uint32_t>(kept), static_cast<uint32_t>(summed.size()), teams.lanes,
                 along_rows ? 1u : 0u, takes_whole_groups(loops, along_rows) ? 1u : 0u}),
       {bind_elements(graph, args.y, push.count), bind_elements(graph, args.x, x_end)}, push,
-      {groups, 1, 1});
+      {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
 }
 
 void q8ta_mean(ComputeGraph& graph, const OpArgs& call) {

@@ -54,35 +54,24 @@ Reduction reduction_of(ValueId x, const ReducedLoops& loops, uint32_t count) {
   return made;
 }
 
-struct Team {
-  uint32_t lanes = 1;
-  uint32_t groups = 1;  // workgroups for all results
-};
-
-Team team_of(const KernelRow& row, const DeviceCaps& caps, const Reduction& reduction) {
-  Team team;
-  team.lanes =
-      reduction_lanes(row, caps, reduction.along_rows, reduction.units, reduction.push.steps);
-  const uint32_t teams = row.workgroup_size / team.lanes;
-  team.groups = reduction.units / teams + (reduction.units % teams != 0 ? 1 : 0);
-  return team;
+ReductionTeams teams_of(const KernelRow& row, const DeviceCaps& caps, const Reduction& reduction) {
+  return reduction_teams(row, caps, reduction.along_rows, reduction.units, reduction.push.steps);
 }
 
 void dispatch(ComputeGraph& graph, Commands& commands, const ReduceArgs& args, const KernelRow& row,
               Reduction reduction, ValueId y, uint32_t parts, bool finishes) {
-  const Team team = team_of(row, graph.caps(), reduction);
+  const ReductionTeams teams = teams_of(row, graph.caps(), reduction);
   ReducePush& push = reduction.push;
   push.part_steps = push.steps / parts + (push.steps % parts != 0 ? 1 : 0);
   const ReducedLoops& loops = reduction.loops;
-  const uint64_t x_end = element_end(loops.kept, 0) + element_end(loops.reduced, 0) - 1;
   commands.dispatch(graph.context().pipelines.get(
                         row, {static_cast<uint32_t>(loops.kept.sizes.size()),
-                              static_cast<uint32_t>(loops.reduced.sizes.size()), team.lanes,
+                              static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes,
                               reduction.along_rows ? 1u : 0u, reduction.whole_groups ? 1u : 0u,
                               args.code, args.is_compensated ? 1u : 0u, finishes ? 1u : 0u}),
                     {bind_elements(graph, y, uint64_t{push.count} * parts),
-                     bind_elements(graph, reduction.x, x_end)},
-                    push, {std::min(team.groups, graph.caps().max_workgroup_count), parts, 1});
+                     bind_elements(graph, reduction.x, element_end(loops, 0))},
+                    push, {std::min(teams.groups, graph.caps().max_workgroup_count), parts, 1});
 }
 
 const KernelRow& row_for(ComputeGraph& graph, uint64_t elements) {
@@ -106,8 +95,8 @@ void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs&
   reduction.push.elements = reduced;
   uint32_t parts = 1;
   if (args.partial >= 0 && elements >= kLeastParted) {
-    const Team team = team_of(row, graph.caps(), reduction);
-    parts = reduction_parts(row, graph.caps(), team.groups, team.lanes, reduction.push.steps,
+    const ReductionTeams teams = teams_of(row, graph.caps(), reduction);
+    parts = reduction_parts(row, graph.caps(), teams.groups, teams.lanes, reduction.push.steps,
                             kMostPartial / count);
   }
   if (parts == 1) {
@@ -136,11 +125,7 @@ void reduce(ComputeGraph& graph, const OpArgs& call) {
   args.keepdim = row->has_dim && call.boolean("keepdim");
   args.reduced = reduced_dims(args.op, row->has_dim ? call.optional_integers("dim") : Sizes{},
                               graph.dims(args.x).size());
-  for (ValueId id : {args.x, args.y}) {
-    ETVK_CHECK(graph.dtype(id) == DType::kFloat32, kInvalidProgram,
-               args.op << ": expected float32 to float32, got " << dtype_name(graph.dtype(args.x))
-                       << " to " << dtype_name(graph.dtype(args.y)));
-  }
+  check_types(graph, args.op, args.x, DType::kFloat32, args.y, DType::kFloat32);
   std::vector<ValueId> writes = {args.y};
   if (element_count(graph, args.op, args.x) >= kLeastParted) {
     args.partial = graph.add_scratch(DType::kFloat32, {kMostPartial});

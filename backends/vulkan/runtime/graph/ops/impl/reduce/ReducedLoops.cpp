@@ -64,6 +64,10 @@ ReducedLoops reduced_loops(const ComputeGraph& graph, const std::string& op,
   return reduced_loops(op, is_reduced, graph.sizes(x), graph.strides(x), graph.memory_dims(x));
 }
 
+uint64_t element_end(const ReducedLoops& loops, size_t operand) {
+  return element_end(loops.kept, operand) + element_end(loops.reduced, operand) - 1;
+}
+
 bool takes_whole_groups(const ReducedLoops& loops, bool along_rows) {
   const Loops& inner = along_rows ? loops.reduced : loops.kept;
   const Loops& other = along_rows ? loops.kept : loops.reduced;

@@ -34,6 +34,9 @@ ReducedLoops reduced_loops(const std::string& op, const std::vector<bool>& is_re
 ReducedLoops reduced_loops(const ComputeGraph& graph, const std::string& op,
                            const std::vector<bool>& is_reduced, ValueId x);
 
+// One past the furthest element that both nests together reach in an operand.
+uint64_t element_end(const ReducedLoops& loops, size_t operand);
+
 // Whether the loop of stride 1, the last reduced one or the last kept one, takes whole groups of
 // four elements.
 bool takes_whole_groups(const ReducedLoops& loops, bool along_rows);
