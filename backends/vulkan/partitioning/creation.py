@@ -38,7 +38,7 @@ def creation_problem(node: Node) -> str | None:
         problem = dtype_problem(node, MOVED_DTYPES)
         if node.target in _FULL_OPS:
             value = named_argument(node, 1, "fill_value")
-            problem = problem or _fill_problem(node, value)
+            problem = problem or fill_problem(node, "fill_value", value)
     return problem or rank_problem(node) or layout_problem(node)
 
 
@@ -50,13 +50,14 @@ def _bound_problem(name: str, value: Any) -> str | None:
     return integer_problem(name, int(value))
 
 
-def _fill_problem(node: Node, value: Any) -> str | None:
+def fill_problem(node: Node, name: str, value: Any) -> str | None:
+    """Why the argument `name` can't be elements of the node's tensor, or None."""
     if not isinstance(value, (int, float)):
-        return f"fill_value is computed at run time; give {op_name(node)} a number"
+        return f"{name} is computed at run time; give {op_name(node)} a number"
     tensor = tensor_of(node)
     assert tensor is not None
     if tensor.is_floating_point() or tensor.dtype == torch.bool:
         return None
     if value != value or abs(value) == float("inf"):
-        return f"fill_value is {value} and the result {tensor.dtype}"
-    return integer_problem("fill_value", int(value))
+        return f"{name} is {value} and the result {tensor.dtype}"
+    return integer_problem(name, int(value))

@@ -15,12 +15,16 @@ from torch.fx import Node
 
 from ..patterns.vocabulary.edge_ops import (
     CLONE_OPS,
+    COPY,
     DEQUANTIZE,
     FIRST_RESULT_OPS,
     LINEAR_OPS,
     MOVE_OPS,
+    PAD,
     POOL_OPS,
     QUANTIZE,
+    REPEAT,
+    SLICE_SCATTER,
     SPLIT_OPS,
     SQUEEZE,
     SYM_SIZE,
@@ -43,6 +47,7 @@ from ..patterns.vocabulary.edge_ops import (
 from ..patterns.vocabulary.expressions import is_pointwise
 from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
+from .inset_ops import pad_problem, repeat_problem, two_tensors_problem
 from .matmul_ops import matmul_problem
 from .norm_ops import NORM_OPS, norm_problem
 from .picks import (
@@ -54,6 +59,7 @@ from .picks import (
     pick_problem,
 )
 from .pool_ops import pool_problem
+from .scatter_ops import WRITE_OPS, write_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
 # What becomes of an op without a kernel where no other backend takes it.
@@ -145,6 +151,7 @@ def _check_scalars(node: Node) -> str | None:
 _COMPUTING: Mapping[Any, Check] = {
     **dict.fromkeys(ROWS, float_op_problem),
     **dict.fromkeys(PICK_OPS, pick_problem),
+    **dict.fromkeys(WRITE_OPS, write_problem),
     **dict.fromkeys(ARG_OPS, arg_problem),
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
@@ -162,6 +169,10 @@ SUPPORTED: Mapping[Any, Check] = {
     UNSQUEEZE: _check_alias,
     **dict.fromkeys(CLONE_OPS, _check_alias),
     **dict.fromkeys(MOVE_OPS, _check_move),
+    REPEAT: repeat_problem,
+    PAD: pad_problem,
+    SLICE_SCATTER: two_tensors_problem,
+    COPY: two_tensors_problem,
     UPSAMPLE_NEAREST: _check_nearest,
     **dict.fromkeys(SPLIT_OPS, _check_split),
     operator.getitem: _check_part,

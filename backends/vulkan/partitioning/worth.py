@@ -18,11 +18,14 @@ from ..patterns.vocabulary.edge_ops import (
     ALIAS_OPS,
     BATCH_NORM,
     BMM,
+    COPY,
     DEQUANTIZE,
     MAC_OPS,
     MOVE_OPS,
+    PAD,
     POOL_OPS,
     QUANTIZE,
+    SLICE_SCATTER,
     SPLIT_OPS,
     UPSAMPLE_BILINEAR,
     is_part,
@@ -39,6 +42,7 @@ from .creation import CREATION_OPS
 from .float_ops import REDUCTION_OPS, ROWS
 from .norm_ops import NORM_OPS
 from .picks import ARG_OPS, CONVERT_OPS, PICK_OPS
+from .scatter_ops import WRITE_OPS
 
 # Submit and wait on a GPU: 31 us for a small MLP on an H100, 20 of them on the device.
 CALL_NS = 30_000.0
@@ -74,7 +78,19 @@ _LAYER = Work(math.inf)
 # A dequantize is not here: it is part of the op that reads it. Elementwise ops are `_EACH` too.
 _WORK: Mapping[Any, Work] = {
     **dict.fromkeys(
-        (QUANTIZE, UPSAMPLE_BILINEAR, *MOVE_OPS, *ROWS, *PICK_OPS, *CONVERT_OPS, *CREATION_OPS),
+        (
+            QUANTIZE,
+            UPSAMPLE_BILINEAR,
+            PAD,
+            SLICE_SCATTER,
+            COPY,
+            *MOVE_OPS,
+            *ROWS,
+            *PICK_OPS,
+            *WRITE_OPS,
+            *CONVERT_OPS,
+            *CREATION_OPS,
+        ),
         _EACH,
     ),
     **dict.fromkeys((BATCH_NORM, *REDUCTION_OPS, *ARG_OPS, *POOL_OPS), _SUM),

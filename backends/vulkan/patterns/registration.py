@@ -30,6 +30,7 @@ from torch.fx import GraphModule, Node
 from .passes.constant_operands import fold_constants
 from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
+from .passes.joined_indices import join_indices
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
 from .passes.regroups import match_regroup, rewrite_regroup
 from .passes.split_slices import match_part, rewrite_part
@@ -145,6 +146,7 @@ def _rewrite_whole_graph(
                 "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
             )
     rewrite_steps(constants, plan.steps)
+    join_indices(graph_module.graph)
     fold_constants(Constants(program), graph_module.graph)
 
 

@@ -15,11 +15,12 @@ from .quantized_linear import match_quantized_linear
 from .rules.arithmetic import match_arithmetic
 from .rules.attention import match_attention
 from .rules.batch_norm import match_batch_norm
+from .rules.padding import match_padding
 from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
 from .rules.unary_table import match_unary
 from .vocabulary.constants import Constants
-from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS, POOL_OPS
+from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS, PAD, POOL_OPS
 from .vocabulary.forms import Form, find_forms
 from .vocabulary.graph_edits import standing_for
 from .vocabulary.rejection import Rejection
@@ -87,6 +88,8 @@ def _match_layer(
         return match_batch_norm(node, forms, constants)
     if node.target in POOL_OPS:
         return match_pooling(node, forms, constants)
+    if node.target == PAD:
+        return match_padding(node, forms, constants)
     return match_arithmetic(node, forms, constants)
 
 

@@ -18,6 +18,7 @@ from ...custom_ops import INT8_MAX, INT8_MIN
 from ..vocabulary.constants import Constants
 from ..vocabulary.edge_ops import (
     DEQUANTIZE,
+    PAD,
     QUANTIZE,
     SPLIT_OPS,
     QuantParams,
@@ -90,7 +91,7 @@ def _step(match: UnaryMatch) -> Step:
 
 def _can_run(node: Node) -> bool:
     """True for an op that our runtime runs by itself."""
-    return node.target == DEQUANTIZE or node.target in SPLIT_OPS or moves_elements(node)
+    return node.target in (DEQUANTIZE, PAD, *SPLIT_OPS) or moves_elements(node)
 
 
 def rewrite_unary(constants: Constants, match: UnaryMatch) -> None:

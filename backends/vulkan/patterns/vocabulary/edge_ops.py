@@ -60,19 +60,34 @@ SLICE = _aten.slice_copy.Tensor
 SELECT = _aten.select_copy.int
 EXPAND = _aten.expand_copy.default
 CAT = _aten.cat.default
+FLIP = _aten.flip.default
+REPEAT = _aten.repeat.default
 UPSAMPLE_NEAREST = _aten.upsample_nearest2d.vec
 # Ops that move elements and compute nothing, apart from the aliases.
 MOVE_OPS = frozenset(
     {
         *(PERMUTE, TRANSPOSE, _aten.t_copy.default, SLICE, SELECT, EXPAND, CAT),
-        UPSAMPLE_NEAREST,
+        *(FLIP, REPEAT, UPSAMPLE_NEAREST),
     }
 )
+# Moves by tensors of integers.
+INDEX = _aten.index.Tensor
+INDEX_SELECT = _aten.index_select.default
+INDEX_OPS = frozenset({INDEX, INDEX_SELECT})
+# Sets a tensor into numbers.
+PAD = _aten.constant_pad_nd.default
+SLICE_SCATTER = _aten.slice_scatter.default
+COPY = _aten.copy.default  # of the second tensor, in the first one's shape
+# Writes to places that tensors of integers give.
+INDEX_PUT = _aten.index_put.default
+SCATTER_OPS = frozenset({_aten.scatter.src, _aten.scatter.value})
 SPLIT = _aten.split_copy.Tensor
 SPLIT_SIZES = _aten.split_with_sizes_copy.default
 UNBIND = _aten.unbind_copy.int
 # Ops of several results, whose getitem is a slice or select.
 SPLIT_OPS = frozenset({SPLIT, SPLIT_SIZES, UNBIND})
+
+INDEX_DTYPES = (torch.int32, torch.int64)
 
 ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
 UPSAMPLE_BILINEAR = _aten.upsample_bilinear2d.vec
@@ -272,10 +287,53 @@ def is_part(node: Node) -> bool:
     return part_as_slice(node) is not None
 
 
+def index_tensors(node: Node) -> list[Any]:
+    """For each dimension that one of INDEX_OPS or INDEX_PUT goes by, the index or None."""
+    if node.target in (INDEX, INDEX_PUT):
+        listed = node.args[1]
+        assert isinstance(listed, (list, tuple))
+        return list(listed)
+    dim = named_argument(node, 1, "dim")
+    return [None] * (dim % len(sizes_of(node_argument(node, 0)))) + [
+        named_argument(node, 2, "index")
+    ]
+
+
+def index_problem(node: Node) -> str | None:
+    """Why our runtime can't go by the indices of one of INDEX_OPS or INDEX_PUT, or None."""
+    x = node_argument(node, 0)
+    if not sizes_of(x):
+        return f"{x.name} has no dimensions to pick from"
+    for index in index_tensors(node):
+        tensor = tensor_of(index) if isinstance(index, Node) else None
+        if index is not None and (tensor is None or tensor.dtype not in INDEX_DTYPES):
+            dtype = None if tensor is None else str(tensor.dtype).removeprefix("torch.")
+            return f"its index {index} is {dtype}; index by int32 or int64"
+        if node.target == INDEX_SELECT and index is not None and len(sizes_of(index)) != 1:
+            return f"{index.name} has {len(sizes_of(index))} dimensions; give it one"
+    return several_indices_problem(x, index_tensors(node))
+
+
+def several_indices_problem(x: Node, indices: Sequence[Any]) -> str | None:
+    """Why tensors that index several dimensions of `x` can't be joined to one index, or None."""
+    sizes = sizes_of(x)
+    given = [dim for dim, index in enumerate(indices) if index is not None]
+    for dim in given[1:]:
+        if not isinstance(sizes[dim], int):
+            return (
+                f"dimension {dim} of {x.name} is of dynamic size, and not the first that is "
+                "indexed; index one dimension at a time"
+            )
+    rows = math.prod(largest_size(sizes[dim]) for dim in given)
+    return None if rows < 2**31 else f"it picks from {rows} places, more than 2^31 - 1"
+
+
 def moves_elements(node: Node) -> bool:
     """True where each element of the result is an element of an input, of the same dtype."""
     if node.target in MOVE_OPS or is_part(node):
         return is_contiguous(node)
+    if node.target in INDEX_OPS:
+        return is_contiguous(node) and index_problem(node) is None
     return is_alias(node)
 
 

@@ -1,8 +1,9 @@
 """Float tensors that are int8 tensors seen through a dequantize, a move and a function.
 
 A form says what a float node is of int8 values: which ones (a tree of moves: views, permutes,
-slices, concatenations) and which elementwise function of their real values. Moves and elementwise
-functions commute, so any mixture of them has a form; on int8 it becomes the moves and one table.
+slices, concatenations, pads) and which elementwise function of their real values. Moves and
+elementwise functions commute, so any mixture of them has a form; on int8 it becomes the moves and
+one table.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import torch
 from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 
-from .constants import Constants
+from ...custom_ops import INT8_MIN
+from .constants import Constants, UnknownValueError
 from .edge_ops import (
     CAT,
+    PAD,
     QuantParams,
     activation_dequantize_params,
     is_contiguous,
@@ -25,10 +28,12 @@ from .edge_ops import (
     is_part,
     moved_inputs,
     moves_elements,
+    named_argument,
     node_argument,
     tensor_of,
 )
 from .expressions import INPUT, Expression, apply_pointwise, constant_ops, is_pointwise, is_uniform
+from .table_values import table_values
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,13 @@ class Moved:
     Attributes:
         key: what the op does, apart from its tensors.
         op: the node in the float graph, to be redone on int8.
+        fill: of a pad, its number as the int8 value that stands for it; None of other ops.
     """
 
     key: tuple[Any, ...]
     inputs: tuple[Tree, ...]
     op: Node = field(compare=False)
+    fill: int | None = None
 
 
 Tree: TypeAlias = "Source | Moved"
@@ -126,6 +133,8 @@ def _form(node: Node, forms: dict[Node, Form], constants: Constants | None) -> F
         return Form(Source(x, params, node), INPUT, (node,))
     if moves_elements(node):
         return _moved(node, forms)
+    if node.target == PAD:
+        return _padded(node, forms, constants)
     return _computed(node, forms, constants) if is_pointwise(node) else None
 
 
@@ -140,6 +149,22 @@ def _moved(node: Node, forms: dict[Node, Form]) -> Form | None:
     tree = Moved(_key(node), tuple(form.tree for form in found), node)
     nodes = _in_order([*(n for form in found for n in form.nodes), *split, node])
     return Form(tree, found[0].expression, nodes)
+
+
+def _padded(node: Node, forms: dict[Node, Form], constants: Constants | None) -> Form | None:
+    """A pad, where one of the int8 values stands for its number, as 0 always has one to."""
+    form, value = forms.get(node_argument(node, 0)), named_argument(node, 2, "value", 0)
+    if form is None or form.params is None or not isinstance(value, (int, float)):
+        return None
+    try:
+        values = table_values(form.expression, form.params, None, constants)
+    except UnknownValueError:
+        return None
+    found = torch.nonzero(values == torch.tensor(float(value))).flatten()
+    if found.numel() == 0 or not is_contiguous(node):
+        return None
+    tree = Moved(_key(node), (form.tree,), node, int(found[0]) + INT8_MIN)
+    return Form(tree, form.expression, _in_order([*form.nodes, node]))
 
 
 def _computed(node: Node, forms: dict[Node, Form], constants: Constants | None) -> Form | None:

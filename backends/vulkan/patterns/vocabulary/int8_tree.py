@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch.fx import Node
 
-from ...custom_ops import INT8_MAX, INT8_MIN, Q8TA_TABLE
+from ...custom_ops import Q8TA_TABLE
 from .constants import Constants
-from .edge_ops import QUANTIZE, QuantParams, node_argument
-from .expressions import INPUT, Expression, evaluate
-from .forms import Source, Tree
+from .edge_ops import PAD, QUANTIZE, QuantParams, node_argument
+from .expressions import Expression
+from .forms import Source, Tree, sources
 from .graph_edits import call_after, redo_on
+from .table_values import table_values
 
 
 class Int8Builder:
@@ -38,8 +38,17 @@ class Int8Builder:
             if x.target == QUANTIZE and self._constants.is_constant(x):
                 x = self._constants.as_placeholder(x.graph, "q8ta_constant", x)
             return x if leaf is None else leaf(tree, x)
+        if tree.fill is not None:
+            # Its number is on the grid of what it pads.
+            padded = self.pad(self.tree(tree.inputs[0]), tree.op, tree.fill)
+            return padded if leaf is None else leaf(next(sources(tree)), padded)
         inputs = [self.tree(one, leaf) for one in tree.inputs]
         self.place = redo_on(tree.op, inputs, self.place)
+        return self.place
+
+    def pad(self, x: Node, op: Node, fill: int) -> Node:
+        """The int8 tensor `x` padded as the float op `op` does, with another number."""
+        self.place = call_after(self.place.graph, self.place, PAD, (x, op.args[1], fill))
         return self.place
 
     def table(
@@ -50,25 +59,3 @@ class Int8Builder:
         table = self._constants.add(x.graph, "q8ta_table", values)
         self.place = call_after(self.place.graph, self.place, Q8TA_TABLE, (x, table))
         return self.place
-
-
-def table_values(
-    expression: Expression, params: QuantParams, target: QuantParams | None, constants: Constants
-) -> torch.Tensor:
-    """The result for each int8 value from -128 on, by the graph's own ops: int8 or float32 [256].
-
-    Raises:
-        UnknownValueError: where the expression has a constant whose value is not at hand.
-    """
-    ops = torch.ops.quantized_decomposed
-    ints = torch.arange(INT8_MIN, INT8_MAX + 1, dtype=torch.int8)
-    # Bounds do not count here: dequantizing does not clamp.
-    grid = (params.scale, params.zero_point, INT8_MIN, INT8_MAX, torch.int8)
-    values = ops.dequantize_per_tensor.default(ints, *grid)
-    if expression is not INPUT:
-        values = evaluate(expression, values, constants.value)
-    if target is not None:
-        bounds = (target.quant_min, target.quant_max, target.dtype)
-        values = ops.quantize_per_tensor.default(values, target.scale, target.zero_point, *bounds)
-    result: torch.Tensor = values.contiguous()
-    return result

@@ -40,6 +40,8 @@ std::vector<Entry> creation_entries();     // CreationOps.cpp
 std::vector<Entry> arg_entries();          // ArgOps.cpp
 std::vector<Entry> gather_entries();       // GatherOps.cpp
 std::vector<Entry> resample_entries();     // ResampleOps.cpp
+std::vector<Entry> inset_entries();        // InsetOps.cpp
+std::vector<Entry> scatter_entries();      // ScatterOps.cpp
 std::vector<Entry> normalize_entries();    // NormalizeOps.cpp
 std::vector<Entry> matmul_entries();       // MatmulOps.cpp
 std::vector<Entry> attention_entries();    // AttentionOps.cpp

@@ -321,6 +321,16 @@ def gather(op: Op, workgroup_size: int, per_thread: int) -> Kernel:
     return elementwise(op, "moves/gather.comp", workgroup_size, per_thread)
 
 
+def put(name: str, element_bytes: int) -> Op:
+    """The op of gather.comp with a tensor to write to."""
+    return Op(name, 4, 104, macros=(("ELEMENT_BYTES", element_bytes), ("WITH_BASE", 1)))
+
+
+def inset(op: Op, workgroup_size: int, per_thread: int) -> Kernel:
+    """inset.comp; what one pass covers is counted in its units, or in bytes."""
+    return elementwise(op, "moves/inset.comp", workgroup_size, per_thread)
+
+
 def transpose(op: Op, element_bytes: int, m: int, n: int, workgroup_size: int) -> Kernel:
     """transpose.comp: tiles of m rows and n columns of y."""
     divide(m * n, workgroup_size, f"{op.name} elements of a tile")
@@ -705,6 +715,17 @@ KERNELS: tuple[Kernel, ...] = (
     gather(Op("gather_words", 3, 104, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
     gather(Op("gather_groups", 3, 104, macros=(("ELEMENT_BYTES", 16),)), 64, 1),
     gather(Op("gather_groups", 3, 104, macros=(("ELEMENT_BYTES", 16),)), 128, 4),
+    gather(put("scatter_bytes", 1), 64, 4),
+    gather(put("scatter_words", 4), 64, 1),
+    gather(put("scatter_words", 4), 128, 4),
+    gather(put("scatter_groups", 16), 64, 1),
+    gather(put("scatter_groups", 16), 128, 4),
+    elementwise(Op("scatter_map", 2, 104), "moves/scatter_map.comp", 64, 1),
+    inset(Op("inset_bytes", 3, 124, macros=(("ELEMENT_BYTES", 1),)), 64, 4),
+    inset(Op("inset_words", 3, 124, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
+    inset(Op("inset_words", 3, 124, macros=(("ELEMENT_BYTES", 4),)), 128, 4),
+    inset(Op("inset_groups", 3, 124, macros=(("ELEMENT_BYTES", 16),)), 64, 1),
+    inset(Op("inset_groups", 3, 124, macros=(("ELEMENT_BYTES", 16),)), 128, 4),
     transpose(Op("transpose_bytes", 2, 104, macros=(("ELEMENT_BYTES", 1),)), 1, 128, 64, 256),
     transpose(Op("transpose_words", 2, 104, macros=(("ELEMENT_BYTES", 4),)), 4, 32, 32, 256),
     mean(Op("q8ta_mean", 2, 100), 64, 1),

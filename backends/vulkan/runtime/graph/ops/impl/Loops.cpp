@@ -1,5 +1,7 @@
 #include "graph/ops/impl/Loops.h"
 
+#include <algorithm>
+
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -70,7 +72,8 @@ Loops merge_loops(const std::string& op, const Loops& loops) {
 uint64_t element_end(const Loops& loops, size_t operand) {
   uint64_t last = 0;
   for (size_t i = 0; i < loops.sizes.size(); ++i) {
-    last += static_cast<uint64_t>((loops.sizes[i] - 1) * loops.strides[operand][i]);
+    const int64_t stride = std::max<int64_t>(loops.strides[operand][i], 0);
+    last += static_cast<uint64_t>((loops.sizes[i] - 1) * stride);
   }
   return last + 1;
 }

@@ -15,7 +15,7 @@ using Sizes = std::vector<int64_t>;
 constexpr size_t kMaxLoops = 8;  // that the shaders have room for
 
 // Sizes of a nest of loops, outermost first, and the strides of each operand: how many elements one
-// step of a loop is. A stride of 0 repeats the operand.
+// step of a loop is. A stride of 0 repeats the operand; in a copy it may be negative.
 struct Loops {
   Sizes sizes;
   std::vector<Sizes> strides;  // by operand, then by loop
@@ -29,7 +29,8 @@ Sizes contiguous_strides(const Sizes& sizes);
 // `op` where more than kMaxLoops remain.
 Loops merge_loops(const std::string& op, const Loops& loops);
 
-// One past the furthest element that the nest reaches in an operand; every loop has a step.
+// One past the furthest element that the nest reaches in an operand; every loop has a step. With
+// negative strides the nest starts at its furthest element in these loops.
 uint64_t element_end(const Loops& loops, size_t operand);
 
 // Binds a tensor of which a kernel touches elements 0 to count - 1, and the rest of their words.

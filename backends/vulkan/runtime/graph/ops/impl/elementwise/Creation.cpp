@@ -16,6 +16,25 @@
 
 namespace etvk::ops {
 
+uint32_t fill_bits(const OpArgs& args, const char* name, double value, DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return number_bits(value, dtype);
+    case DType::kBool:
+      return value != 0.0 ? 1 : 0;
+    case DType::kInt32:
+    case DType::kInt8:
+    case DType::kUint8: {
+      // PyTorch cuts a fraction off, and keeps the lowest bits of what a byte does not have.
+      const double whole = std::trunc(value);
+      return number_bits(args, name, whole, DType::kInt32);
+    }
+    default:
+      ETVK_FAIL(kInvalidProgram, args.op() << ": expected float32, int32, int8, uint8 or bool, got "
+                                           << dtype_name(dtype));
+  }
+}
+
 namespace {
 
 void dispatch_progression(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId y,
@@ -30,40 +49,30 @@ void dispatch_progression(ComputeGraph& graph, Commands& commands, const std::st
                     elementwise_grid(row, graph.caps(), push.count));
 }
 
-// ---- The same number everywhere.
+}  // namespace
 
-uint32_t fill_bits(const OpArgs& args, DType dtype, double value) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return number_bits(value, dtype);
-    case DType::kBool:
-      return value != 0.0 ? 1 : 0;
-    case DType::kInt32:
-    case DType::kInt8:
-    case DType::kUint8: {
-      // PyTorch cuts a fraction off, and keeps the lowest bits of what a byte does not have.
-      const double whole = std::trunc(value);
-      return number_bits(args, "fill_value", whole, DType::kInt32);
-    }
-    default:
-      ETVK_FAIL(kInvalidProgram, args.op() << ": expected float32, int32, int8, uint8 or bool, got "
-                                           << dtype_name(dtype));
-  }
+void dispatch_fill(ComputeGraph& graph, Commands& commands, const std::string& op, ValueId y,
+                   uint32_t bits) {
+  const Progression kind =
+      dtype_bytes(graph.dtype(y)) == 4 ? Progression::kSameWord : Progression::kSameByte;
+  dispatch_progression(graph, commands, op, y, kind, bits, 0);
 }
+
+namespace {
+
+// ---- The same number everywhere.
 
 void add_fill(ComputeGraph& graph, const OpArgs& args, double value,
               const std::vector<ValueId>& reads, const std::function<Sizes()>& sizes) {
   const std::string op = args.op();
   const ValueId y = args.output();
-  const uint32_t bits = fill_bits(args, graph.dtype(y), value);
-  const Progression kind =
-      dtype_bytes(graph.dtype(y)) == 4 ? Progression::kSameWord : Progression::kSameByte;
-  const auto record = [&graph, op, y, kind, bits, sizes](Commands& commands) {
+  const uint32_t bits = fill_bits(args, "fill_value", value, graph.dtype(y));
+  const auto record = [&graph, op, y, bits, sizes](Commands& commands) {
     const Sizes now = sizes();
     ETVK_CHECK(std::all_of(now.begin(), now.end(), [](int64_t size) { return size >= 0; }),
                kInvalidProgram, op << ": shape " << shape_text(now));
     graph.set_sizes(y, now);
-    dispatch_progression(graph, commands, op, y, kind, bits, 0);
+    dispatch_fill(graph, commands, op, y, bits);
   };
   graph.add_node({op, reads, {y}, record});
 }

@@ -16,24 +16,6 @@ namespace etvk::ops {
 
 namespace {
 
-// For the dimensions of y: what one step is in x and in the index, and the dimension of x that the
-// index is of.
-struct Places {
-  Sizes sizes;
-  Sizes x_strides;
-  Sizes index_strides;
-  int64_t x_size = 0;
-  int64_t x_step = 0;
-};
-
-struct GatherCall {
-  std::string op;
-  ValueId x = -1;
-  ValueId index = -1;
-  ValueId y = -1;
-  bool counts_back = false;
-};
-
 // Whether y's neighbours are x's, `by` at a time.
 bool divides(const Loops& loops, int64_t x_step, int64_t by) {
   const Sizes& x = loops.strides[0];
@@ -44,9 +26,10 @@ bool divides(const Loops& loops, int64_t x_step, int64_t by) {
   return x.back() == 1 && loops.strides[1].back() == 0 && all % by == 0;  // `by` is a power of two
 }
 
-void record_gather(ComputeGraph& graph, Commands& commands, const GatherCall& call,
-                   const Places& places) {
-  graph.set_sizes(call.y, places.sizes);
+}  // namespace
+
+void dispatch_gather(ComputeGraph& graph, Commands& commands, const GatherCall& call,
+                     const Places& places) {
   const uint32_t count = element_count(graph, call.op, call.y);
   if (count == 0) {
     return;
@@ -62,11 +45,13 @@ void record_gather(ComputeGraph& graph, Commands& commands, const GatherCall& ca
   const uint64_t index_end = element_end(loops, 1);
 
   const auto element_bytes = static_cast<int64_t>(dtype_bytes(graph.dtype(call.y)));
-  const char* kernels = element_bytes == 4 ? "gather_words" : "gather_bytes";
+  const bool has_base = call.base >= 0;
+  const char* groups = has_base ? "scatter_groups" : "gather_groups";
+  const char* kernels = element_bytes == 4 ? (has_base ? "scatter_words" : "gather_words")
+                                           : (has_base ? "scatter_bytes" : "gather_bytes");
   int64_t by = 1;
-  if (divides(loops, places.x_step, 16 / element_bytes) &&
-      has_kernel(graph.caps(), "gather_groups")) {
-    kernels = "gather_groups";
+  if (divides(loops, places.x_step, 16 / element_bytes) && has_kernel(graph.caps(), groups)) {
+    kernels = groups;
     by = 16 / element_bytes;
   }
   loops.sizes.back() /= by;
@@ -82,10 +67,27 @@ void record_gather(ComputeGraph& graph, Commands& commands, const GatherCall& ca
   }
   const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{kernels, push.count}});
   const auto rank = static_cast<uint32_t>(loops.sizes.size());
+  std::vector<Binding> bindings = {bind_elements(graph, call.y, count),
+                                   bind_elements(graph, call.x, x_end),
+                                   bind_elements(graph, call.index, index_end)};
+  if (has_base) {
+    bindings.push_back(bind_elements(graph, call.base, count));
+  }
   commands.dispatch(graph.context().pipelines.get(row, {rank, call.counts_back ? 1u : 0u}),
-                    {bind_elements(graph, call.y, count), bind_elements(graph, call.x, x_end),
-                     bind_elements(graph, call.index, index_end)},
-                    push, elementwise_grid(row, graph.caps(), push.count));
+                    bindings, push, elementwise_grid(row, graph.caps(), push.count));
+}
+
+namespace {
+
+// The dimensions as they are nested in y.
+Places nested_as(const ComputeGraph& graph, ValueId y, const Places& places) {
+  Places nested{{}, {}, {}, places.x_size, places.x_step};
+  for (size_t dim : graph.memory_dims(y)) {
+    nested.sizes.push_back(places.sizes[dim]);
+    nested.x_strides.push_back(places.x_strides[dim]);
+    nested.index_strides.push_back(places.index_strides[dim]);
+  }
+  return nested;
 }
 
 void add_gather(ComputeGraph& graph, const GatherCall& call,
@@ -94,14 +96,15 @@ void add_gather(ComputeGraph& graph, const GatherCall& call,
   ETVK_CHECK(graph.dtype(call.index) == DType::kInt32, kInvalidProgram,
              call.op << ": the index must be int32, got " << dtype_name(graph.dtype(call.index)));
   const auto record = [&graph, call, describe](Commands& commands) {
-    record_gather(graph, commands, call, describe());
+    const Places places = describe();
+    graph.set_sizes(call.y, places.sizes);
+    dispatch_gather(graph, commands, call, nested_as(graph, call.y, places));
   };
   graph.add_node({call.op, {call.x, call.index}, {call.y}, record});
 }
 
 // Of x, dimension `dim` becomes the dimensions of the index.
-Places replace_dim(const Sizes& x, size_t dim, const Sizes& index) {
-  const Sizes x_strides = contiguous_strides(x);
+Places replace_dim(const Sizes& x, const Sizes& x_strides, size_t dim, const Sizes& index) {
   const Sizes index_strides = contiguous_strides(index);
   Places places{x, x_strides, Sizes(x.size(), 0), x[dim], x_strides[dim]};
   const auto replace = [dim](Sizes& list, const Sizes& by) {
@@ -116,7 +119,7 @@ Places replace_dim(const Sizes& x, size_t dim, const Sizes& index) {
 
 void add_replaced_dim(ComputeGraph& graph, const GatherCall& call, size_t dim) {
   add_gather(graph, call, [&graph, call, dim] {
-    return replace_dim(graph.sizes(call.x), dim, graph.sizes(call.index));
+    return replace_dim(graph.sizes(call.x), graph.strides(call.x), dim, graph.sizes(call.index));
   });
 }
 
@@ -179,8 +182,9 @@ const RegisterOps registered({
     {"aten.embedding.default",
      "weight:tensor indices:tensor padding_idx:any scale_grad_by_freq:any sparse:any y:out",
      embedding},
-    {"aten.index_select.default", "self:tensor dim:integer index:tensor y:out", index_select},
-    {"aten.index.Tensor", "self:tensor indices:tensors? y:out", index},
+    {"aten.index_select.default", "self:tensor@either dim:integer index:tensor y:out@either",
+     index_select},
+    {"aten.index.Tensor", "self:tensor@either indices:tensors? y:out@either", index},
     {"aten.gather.default", "self:tensor dim:integer index:tensor sparse_grad:any y:out", gather},
 });
 

@@ -1,4 +1,5 @@
-// Problems of gather.comp: bytes, words and groups of words, with places beyond both ends.
+// Problems of gather.comp: bytes, words and groups of words, with places beyond both ends, or with
+// a base and places within.
 #include <algorithm>
 #include <string>
 
@@ -13,13 +14,17 @@ namespace {
 
 uint32_t unit_bytes(const KernelRow& row) {
   const std::string op = row.op;
-  return op == "gather_bytes" ? 1 : op == "gather_words" ? 4 : 16;
+  return op == "gather_bytes" || op == "scatter_bytes"   ? 1
+         : op == "gather_words" || op == "scatter_words" ? 4
+                                                         : 16;
 }
 
-std::vector<SpecializationConstants> all_constants(const KernelRow&) {
+bool has_base(const KernelRow& row) { return std::string(row.op).rfind("scatter_", 0) == 0; }
+
+std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all;
   for (uint32_t rank = 1; rank <= kMaxLoops; ++rank) {
-    all.push_back({rank, rank % 2});
+    all.push_back({rank, has_base(row) ? 0 : rank % 2});
   }
   return all;
 }
@@ -42,14 +47,20 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   const auto size = static_cast<int32_t>(push.x_size);
   std::vector<int32_t> index(end_of(sizes, index_strides));
   for (int32_t& place : index) {
-    place = random.chance(5) ? static_cast<int32_t>(random.bits())
-                             : random.integer(-size - 1, size + 1);
+    place = has_base(row)      ? random.integer(-1, size - 1)
+            : random.chance(5) ? static_cast<int32_t>(random.bits())
+                               : random.integer(-size - 1, size + 1);
   }
   std::vector<uint8_t> x((end_of(sizes, x_strides) + (push.x_size - 1) * push.x_step) * bytes);
   random.fill(x);
-  std::vector<uint8_t> y(size_t{push.count} * bytes);
+  std::vector<uint8_t> base(size_t{push.count} * bytes);
+  random.fill(base);
+  std::vector<uint8_t> y = base;
   for (uint32_t i = 0; i < push.count; ++i) {
     const int32_t given = index[element_of_step(i, sizes, index_strides)];
+    if (has_base(row) && given < 0) {
+      continue;
+    }
     const int32_t place = std::clamp(counts_back && given < 0 ? given + size : given, 0, size - 1);
     const uint64_t from = element_of_step(i, sizes, x_strides) + uint64_t{push.x_step} * place;
     std::copy_n(&x[from * bytes], bytes, &y[size_t{i} * bytes]);
@@ -59,6 +70,9 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   problem.bind_output(y);
   problem.bind(x);
   problem.bind(index);
+  if (has_base(row)) {
+    problem.bind(base);
+  }
   problem.set_push(push);
   problem.groups.x = kFlatGroups;
   return problem;
@@ -68,6 +82,9 @@ const RegisterProblems registered({
     {"gather_bytes", all_constants, make},
     {"gather_words", all_constants, make},
     {"gather_groups", all_constants, make},
+    {"scatter_bytes", all_constants, make},
+    {"scatter_words", all_constants, make},
+    {"scatter_groups", all_constants, make},
 });
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Ops whose result is a region of one tensor, or regions of several: slice, select, expand and cat.
+// Ops whose result is a region of one tensor, or regions of several: slice, select, expand, copy,
+// flip, repeat and cat.
 // Sizes and symbolic arguments are read when the program is recorded.
 #include <algorithm>
 #include <utility>
@@ -56,30 +57,106 @@ void select(ComputeGraph& graph, const OpArgs& args) {
   });
 }
 
+// All of x, repeated to these sizes, of which -1 is x's.
+Region repeated(const ComputeGraph& graph, const std::string& op, ValueId x, const Sizes& sizes) {
+  const Region from = whole(graph, x);
+  Region region;
+  region.sizes = sizes;
+  const size_t added = region.sizes.size() - from.sizes.size();
+  ETVK_CHECK(region.sizes.size() >= from.sizes.size(), kInvalidProgram,
+             op << ": " << shape_text(from.sizes) << " cannot become " << shape_text(region.sizes));
+  region.strides.assign(region.sizes.size(), 0);
+  for (size_t i = 0; i < from.sizes.size(); ++i) {
+    int64_t& wanted = region.sizes[added + i];
+    wanted = wanted == -1 ? from.sizes[i] : wanted;
+    ETVK_CHECK(wanted == from.sizes[i] || from.sizes[i] == 1, kInvalidProgram,
+               op << ": size " << from.sizes[i] << " of dim " << i << " cannot become " << wanted);
+    region.strides[added + i] = from.sizes[i] == 1 ? 0 : from.strides[i];
+  }
+  return region;
+}
+
 void expand(ComputeGraph& graph, const OpArgs& args) {
   const std::string op = args.op();
   const ValueId x = args.tensor("self");
   const ValueId size = args.symints("size");
+  add_copy(graph, op, x, args.output(),
+           [&graph, op, x, size] { return repeated(graph, op, x, graph.integers(size)); });
+}
+
+// src in the shape of self, of which nothing else counts.
+void copy(ComputeGraph& graph, const OpArgs& args) {
+  const std::string op = args.op();
+  const ValueId shape = args.tensor("self");
+  const ValueId x = args.tensor("src");
   const ValueId y = args.output();
-  add_copy(graph, op, x, y, [&graph, op, x, size] {
-    const Region from = whole(graph, x);
-    Region region;
-    region.sizes = graph.integers(size);
-    const size_t added = region.sizes.size() - from.sizes.size();
-    ETVK_CHECK(
-        region.sizes.size() >= from.sizes.size(), kInvalidProgram,
-        op << ": " << shape_text(from.sizes) << " cannot become " << shape_text(region.sizes));
-    region.strides.assign(region.sizes.size(), 0);
-    for (size_t i = 0; i < from.sizes.size(); ++i) {
-      int64_t& wanted = region.sizes[added + i];
-      wanted = wanted == -1 ? from.sizes[i] : wanted;
-      ETVK_CHECK(
-          wanted == from.sizes[i] || from.sizes[i] == 1, kInvalidProgram,
-          op << ": size " << from.sizes[i] << " of dim " << i << " cannot become " << wanted);
-      region.strides[added + i] = from.sizes[i] == 1 ? 0 : from.strides[i];
+  check_movable(graph, op, shape, y);
+  check_movable(graph, op, x, y);
+  const auto record = [&graph, op, x, shape, y](Commands& commands) {
+    const Region region = repeated(graph, op, x, graph.sizes(shape));
+    graph.set_sizes(y, region.sizes);
+    const int64_t count = graph.numel(y);
+    dispatch_copy(graph, commands, op, x, y, region, {count, count, 0});
+  };
+  graph.add_node({op, {x, shape}, {y}, record});
+}
+
+// The dimensions listed are walked through from their ends.
+void flip(ComputeGraph& graph, const OpArgs& args) {
+  const std::string op = args.op();
+  const ValueId x = args.tensor("self");
+  std::vector<size_t> dims;
+  for (int64_t dim : args.integers("dims")) {
+    dims.push_back(wrap_dim(op, dim, graph.dims(x).size()));
+    ETVK_CHECK(std::count(dims.begin(), dims.end(), dims.back()) == 1, kInvalidProgram,
+               op << ": dim " << dim << " is listed twice");
+  }
+  add_copy(graph, op, x, args.output(), [&graph, x, dims] {
+    Region region = whole(graph, x);
+    for (size_t dim : dims) {
+      region.offset += std::max<int64_t>(region.sizes[dim] - 1, 0) * region.strides[dim];
+      region.strides[dim] *= -1;
     }
     return region;
   });
+}
+
+// Each dimension of y is two loops, over repetitions and over x.
+void repeat(ComputeGraph& graph, const OpArgs& args) {
+  const std::string op = args.op();
+  const ValueId x = args.tensor("self");
+  const ValueId repeats = args.symints("repeats");
+  const ValueId y = args.output();
+  check_movable(graph, op, x, y);
+  const auto record = [&graph, op, x, repeats, y](Commands& commands) {
+    const Sizes times = graph.integers(repeats);
+    const Sizes& from = graph.sizes(x);
+    ETVK_CHECK(
+        times.size() >= from.size() &&
+            std::all_of(times.begin(), times.end(), [](int64_t one) { return one >= 0; }),
+        kInvalidProgram,
+        op << ": " << shape_text(from) << " cannot be repeated " << shape_text(times) << " times");
+    const size_t added = times.size() - from.size();
+    Sizes inner(added, 1);
+    Sizes strides(added, 0);
+    const Sizes x_strides = graph.strides(x);
+    inner.insert(inner.end(), from.begin(), from.end());
+    strides.insert(strides.end(), x_strides.begin(), x_strides.end());
+    Sizes sizes = inner;
+    for (size_t dim = 0; dim < sizes.size(); ++dim) {
+      ETVK_CHECK(!__builtin_mul_overflow(inner[dim], times[dim], &sizes[dim]), kInvalidProgram,
+                 op << ": " << inner[dim] << " cannot be repeated " << times[dim] << " times");
+    }
+    graph.set_sizes(y, sizes);
+    Loops loops{{}, {{}}};
+    for (size_t dim : graph.memory_dims(y)) {
+      loops.sizes.insert(loops.sizes.end(), {times[dim], inner[dim]});
+      loops.strides[0].insert(loops.strides[0].end(), {0, strides[dim]});
+    }
+    const int64_t count = graph.numel(y);
+    dispatch_nest(graph, commands, op, x, y, loops, 0, {count, count, 0});
+  };
+  graph.add_node({op, args.reads(), {y}, record});
 }
 
 // Each part is copied into rows of y, one behind the other.
@@ -125,6 +202,9 @@ const RegisterOps registered({
     {"aten.select_copy.int", "self:tensor@either dim:integer index:symint y:out@either", select},
     {"aten.expand_copy.default", "self:tensor@either size:symints implicit:any y:out@either",
      expand},
+    {"aten.copy.default", "self:tensor src:tensor@either non_blocking:any y:out@either", copy},
+    {"aten.flip.default", "self:tensor@either dims:integers y:out@either", flip},
+    {"aten.repeat.default", "self:tensor@either repeats:symints y:out@either", repeat},
     {"aten.cat.default", "tensors:tensors@either dim:integer y:out@either", cat},
 });
 

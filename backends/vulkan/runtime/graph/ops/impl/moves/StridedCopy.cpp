@@ -96,7 +96,9 @@ size_t transposed_loop(const StridedCopy& copy) {
   const Sizes& strides = copy.loops.strides[0];
   const Sizes& sizes = copy.loops.sizes;
   const bool fills = copy.target.run == copy.count && copy.target.offset == 0;
-  if (!fills || strides.back() == 1 || sizes.back() < kLeastTransposed) {
+  const auto is_backwards = [](int64_t stride) { return stride < 0; };
+  if (!fills || std::any_of(strides.begin(), strides.end(), is_backwards) || strides.back() == 1 ||
+      sizes.back() < kLeastTransposed) {
     return kNoLoop;
   }
   for (size_t i = 0; i + 1 < strides.size(); ++i) {
