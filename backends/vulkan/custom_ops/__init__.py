@@ -18,6 +18,7 @@ from .convolution import (
     q8ta_conv2d_residual,
 )
 from .definition import REFERENCES
+from .dynamic_linear import LINEAR_DYNAMIC, linear_dq8ca_q8csw
 from .elementwise import Q8TA_BINARY, Q8TA_DEQUANTIZE, Q8TA_TABLE, q8ta_binary, q8ta_table
 from .formulas import (
     INT8_MAX,
@@ -67,6 +68,7 @@ __all__ = [
     "FROM_DIM_ORDER",
     "INT8_MAX",
     "INT8_MIN",
+    "LINEAR_DYNAMIC",
     "LINEAR_FLOAT_OUT",
     "MATMUL",
     "Q8TA_ADAPTIVE_AVG_POOL2D",
@@ -100,6 +102,7 @@ __all__ = [
     "fixed_view",
     "fl32",
     "inverse_scale",
+    "linear_dq8ca_q8csw",
     "linear_q8ta_q8csw",
     "matmul",
     "q8ta_adaptive_avg_pool2d",

@@ -37,7 +37,7 @@ from .passes.split_slices import match_part, rewrite_part
 from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
-from .quantized_linear import match_quantized_linear
+from .quantized_linear import is_dynamic_layer, match_quantized_linear
 from .rules.linear_operands import is_quantized_layer
 from .steps import match_steps, rewrite_steps
 from .vocabulary.constants import Constants
@@ -159,6 +159,8 @@ def _register_linear() -> None:
         if node.target not in LINEAR_OPS:
             return None
         found = match_quantized_linear(node)
+        if isinstance(found, Step) and is_dynamic_layer(found):
+            return stock_detect(node)
         if isinstance(found, Step):
             return PatternMatch(
                 list(found.reads), list(found.outputs), list(found.nodes), found.anchor
@@ -172,9 +174,9 @@ def _register_linear() -> None:
         # The detector saw neither values nor which placeholders are constants.
         constants = Constants(program)
         found = match_quantized_linear(match.anchor_node, constants)
-        if isinstance(found, Step):
+        if isinstance(found, Step) and not is_dynamic_layer(found):
             found.family.rewrite(constants, found.match)
-        elif not found.is_static:
+        elif isinstance(found, Step) or not found.is_static:
             stock_replace(program, graph_module, match)
         else:
             logger.debug("%s is not fused: %s", match.anchor_node.name, found.reason)

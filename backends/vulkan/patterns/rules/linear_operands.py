@@ -1,4 +1,4 @@
-"""Read the operands of a statically quantized linear, mm, addmm or bmm."""
+"""Read the operands of a quantized linear, mm, addmm or bmm."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ..vocabulary.edge_ops import (
     transposes_nothing,
 )
 from ..vocabulary.rejection import NotInt8Error
+from .dynamic_input import DynamicInput, is_dynamic, read_dynamic_input
 from .mac_operands import (
     Int8Input,
     Weight,
@@ -46,7 +47,7 @@ def is_quantized_layer(node: Node) -> bool:
 
 def read_linear_operands(
     linear: Node, constants: Constants | None
-) -> tuple[Int8Input, Weight, Node | None]:
+) -> tuple[Int8Input | DynamicInput, Weight, Node | None]:
     """(input, weight, bias) of a linear, mm, addmm or bmm.
 
     Args:
@@ -72,8 +73,13 @@ def read_linear_operands(
     for node in (x_arg, weight_arg, linear):
         if problem := float_problem(node):
             raise NotInt8Error(problem, is_static)
-    x = read_input(dequantize, moves)
-    weight = _weight(linear, weight_arg, constants)
+    x: Int8Input | DynamicInput
+    if is_dynamic(dequantize):
+        x = read_dynamic_input(dequantize, moves)
+        weight = _weight_of_dynamic(linear, weight_arg, constants)
+    else:
+        x = read_input(dequantize, moves)
+        weight = _weight(linear, weight_arg, constants)
     if bias is not None and (problem := bias_problem(bias, weight.shape[0], constants)):
         raise NotInt8Error(problem)
     for name in ("alpha", "beta"):
@@ -111,6 +117,14 @@ def _check_quantized(dequantize_x: Node, weight_arg: Node, constants: Constants 
             is_static=False,
         )
     return check_quantized(dequantize_x, dequantize_weight)
+
+
+def _weight_of_dynamic(linear: Node, argument: Node, constants: Constants | None) -> Weight:
+    """As `_weight`; the stock rules know others, such as those of 4 bits."""
+    try:
+        return _weight(linear, argument, constants)
+    except NotInt8Error as error:
+        raise NotInt8Error(str(error), is_static=False) from None
 
 
 def _weight(linear: Node, argument: Node, constants: Constants | None) -> Weight:

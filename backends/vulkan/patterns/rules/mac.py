@@ -18,6 +18,7 @@ from torch.fx.node import Argument
 from ..vocabulary.constants import Constants, ops_behind
 from ..vocabulary.edge_ops import is_alias
 from ..vocabulary.step import Family, Step
+from .dynamic_input import DynamicInput
 from .epilogue import Epilogue, FloatTail
 from .mac_moves import Moves
 from .mac_operands import Arrange, Int8Input, Weight
@@ -65,7 +66,7 @@ class MacMatch:
     Attributes:
         op: the node, such as an addmm.
         ops: the int8 ops to choose from.
-        x: the int8 input.
+        x: the int8 input, or the float32 one that is quantized at run time.
         weight: the constant weight; its zero points are zero, as far as their values are known.
         bias: constant float32 with one value for each of N channels, or one for all; or None.
         tail: what follows, for an int8 or a float32 result.
@@ -76,7 +77,7 @@ class MacMatch:
 
     op: Node
     ops: MacOps
-    x: Int8Input
+    x: Int8Input | DynamicInput
     weight: Weight
     bias: Node | None
     tail: Epilogue | FloatTail
@@ -110,7 +111,11 @@ def mac_step(family: Family, match: MacMatch) -> Step:
         nodes=_each((*match.x.nodes, *constants, match.op, *tail.absorbed, *outputs)),
         reads=(match.x.node,),
         outputs=outputs,
-        float_only=(*constants, *(node for node in own if node not in tail.moves)),
+        float_only=(
+            *match.x.float_only,
+            *constants,
+            *(node for node in own if node not in tail.moves),
+        ),
         listed=(match.op, *(node for node in tail.absorbed if not is_alias(node))),
         claims=tail.absorbed,
         constants=constants,
@@ -135,10 +140,8 @@ def value_problem(match: MacMatch, constants: Constants) -> str | None:
     k = match.weight.shape[1]
     if k <= SAFE_K:
         return None
-    zero_point = match.x.params.zero_point
-    reach = max(abs(-128 - zero_point), abs(127 - zero_point))
     weights = [match.weight.rows(one) for one in constants.values(constant.integers)]
-    if weights and all(_largest_row_sum(one) * reach < 2**31 for one in weights):
+    if weights and all(_largest_row_sum(one) * match.x.reach < 2**31 for one in weights):
         return None
     return (
         f"K = {k} is above {SAFE_K} and the weights do not rule out an int32 overflow; split the "

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from executorch.backends.vulkan.utils import is_choose_qparams_node
 from torch.fx import Node
+from torch.fx.node import Argument
 
+from ...custom_ops import INT8_MAX, INT8_MIN
 from ..vocabulary.constants import Constants, is_computed_from, ops_behind
 from ..vocabulary.edge_ops import (
     ADD,
@@ -31,6 +32,7 @@ from ..vocabulary.edge_ops import (
 )
 from ..vocabulary.quantized_constant import QuantizedConstant, read_quantized_constant
 from ..vocabulary.rejection import NotInt8Error
+from .dynamic_input import is_dynamic
 
 Arrange = Callable[[torch.Tensor], torch.Tensor]
 
@@ -58,6 +60,21 @@ class Int8Input:
     def nodes(self) -> tuple[Node, ...]:
         parts = [node_argument(move, 0) for move in self.moves if is_part(move)]
         return (self.dequantize, *parts, *self.moves)
+
+    @property
+    def float_only(self) -> tuple[Node, ...]:
+        """Those of `nodes` that our runtime can't run as they are."""
+        return ()
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Of the op, between x and the weights."""
+        return (self.params.scale, self.params.zero_point)
+
+    @property
+    def reach(self) -> int:
+        """The largest distance of an integer from the zero point."""
+        return max(self.params.zero_point - INT8_MIN, INT8_MAX - self.params.zero_point)
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,8 @@ class Weight:
 
 
 def check_quantized(dequantize_x: Node, dequantize_weight: Node) -> bool:
-    """True where both operands are dequantized and the activation's scale is static.
+    """True where both operands are dequantized and the activation's scale is static, or computed of
+    its values.
 
     Raises:
         NotInt8Error: where one of them is not.
@@ -102,7 +120,7 @@ def check_quantized(dequantize_x: Node, dequantize_weight: Node) -> bool:
             else "it is not quantized; quantize its input and weight to run it on Vulkan"
         )
         raise NotInt8Error(what, is_static=False)
-    is_static = activation_dequantize_params(dequantize_x) is not None
+    is_static = activation_dequantize_params(dequantize_x) is not None or is_dynamic(dequantize_x)
     if not w_is:
         is_param = dequantize_weight.op == "placeholder"
         what = (
@@ -118,7 +136,7 @@ def read_input(dequantize: Node, moves: list[Node]) -> Int8Input:
     """The int8 tensor that `dequantize` reads; NotInt8Error where it is none."""
     params = activation_dequantize_params(dequantize)
     if params is None:
-        if _is_dynamic(dequantize):
+        if is_dynamic(dequantize):
             found = "is computed at run time; quantize activations statically (is_dynamic=False)"
         else:
             found = f"is not one for the tensor ({op_name(dequantize)}); quantize it per tensor"
@@ -240,15 +258,6 @@ def behind_moves(node: Node) -> tuple[Node, list[Node]]:
         moves.insert(0, node)
         node = moved_inputs(node)[0]
     return node, moves
-
-
-def _is_dynamic(dequantize: Node) -> bool:
-    scale = dequantize.args[1]
-    while isinstance(scale, Node) and scale.op == "call_function":
-        if is_choose_qparams_node(scale):
-            return True
-        scale = scale.args[0] if scale.args else None
-    return False
 
 
 def is_constant(node: Node, constants: Constants | None) -> bool:

@@ -68,9 +68,7 @@ def mac_inputs(
     x = match.x.node
     for move in match.moves.before:
         x = place = redo_on(move, (x,), place)
-    params = match.x.params
-    head: tuple[Argument, ...] = (x, params.scale, params.zero_point)
-    return place, (*head, integers, weight_sums, weight_scales)
+    return place, (x, *match.x.arguments, integers, weight_sums, weight_scales)
 
 
 def padded_bias(constants: Constants, match: MacMatch) -> Node | None:

@@ -116,6 +116,10 @@ class ComputeGraph {
   ValueId add_scratch(DType dtype, std::vector<int64_t> dims) {
     return values_.add_tensor(dtype, std::move(dims));
   }
+  // What ops that name the same `key` share; -1 until the first of them puts its scratch there.
+  ValueId& shared_scratch(const std::string& key) {
+    return shared_scratch_.emplace(key, -1).first->second;
+  }
   // The op's output `alias` is in the memory of `source`, which it reads; both hold the same bytes.
   void add_alias(ValueId source, ValueId alias) { memory_.add_alias(source, alias); }
 
@@ -154,6 +158,7 @@ class ComputeGraph {
   std::vector<Node> nodes_;
   std::unique_ptr<HostBuffers> host_;
   std::map<ValueId, std::vector<size_t>> dim_orders_;
+  std::map<std::string, ValueId> shared_scratch_;
   bool built_ = false;      // what goes wrong from now on is an input
   bool dirty_ = true;       // sizes changed since the last recording
   bool timed_ops_ = false;  // in the last recording

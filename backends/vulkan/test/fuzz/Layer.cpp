@@ -102,8 +102,9 @@ LayerEnd::LayerEnd(const Arguments& arguments, float input_scale, int64_t channe
   }
 }
 
-void LayerEnd::set(Tensor& y, size_t at, int64_t acc, size_t channel, const Finish& finish) const {
-  float f = static_cast<float>(acc) * scales_[channel];
+void LayerEnd::set(Tensor& y, size_t at, int64_t acc, size_t channel, const Finish& finish,
+                   float row_scale) const {
+  float f = static_cast<float>(acc) * (row_scale * scales_[channel]);
   f = f + bias_[channel];
   const Activated activated = activate(activation_, f, alpha_, beta_);
   y.accuracy = std::max(y.accuracy, !std::isfinite(f)    ? Accuracy::kUnknown

@@ -29,8 +29,10 @@ class LayerEnd {
   // Of `channels` output channels, whose scales repeat after `scale_count`. Throws Meaningless.
   LayerEnd(const Arguments& arguments, float input_scale, int64_t channels, int64_t scale_count);
 
-  // y[at] = finish(activation(acc * scale + bias)); y.accuracy follows.
-  void set(Tensor& y, size_t at, int64_t acc, size_t channel, const Finish& finish) const;
+  // y[at] = finish(activation(acc * scale + bias)); y.accuracy follows. `row_scale`: a factor of
+  // the channel's scale.
+  void set(Tensor& y, size_t at, int64_t acc, size_t channel, const Finish& finish,
+           float row_scale = 1.0f) const;
 
  private:
   std::string activation_;

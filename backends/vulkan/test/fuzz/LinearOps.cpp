@@ -1,9 +1,11 @@
-// Linear layers on int8, in all of their forms: q8ta_linear, with bounds, with a residual, and with
-// a float32 result.
+// Linear layers on int8, in all of their forms: q8ta_linear, with bounds, with a residual, with a
+// float32 result, and of an x that is quantized at run time.
 #include <algorithm>
+#include <map>
 
 #include "Entry.h"
 #include "Layer.h"
+#include "graph/selfcheck/RowGridReference.h"
 
 namespace etvk::fuzz {
 
@@ -11,14 +13,20 @@ namespace {
 
 // ---- Results.
 
-Tensor linear(const Arguments& arguments, DType dtype, const Finish& finish) {
-  const Int8Grid input = read_input_grid(arguments);
+const Tensor& read_weights(const Arguments& arguments) {
   const Tensor& weights = arguments.constant("weights");
   arguments.constant("weight_sums");  // follow from the weights
   const Sizes& w = weights.sizes;
   if (weights.dtype != DType::kInt8 || w.size() != 2 || w[0] < 1 || w[1] < 1) {
     throw Meaningless("weights that are not int8 [N, K]");
   }
+  return weights;
+}
+
+Tensor linear(const Arguments& arguments, DType dtype, const Finish& finish) {
+  const Int8Grid input = read_input_grid(arguments);
+  const Tensor& weights = read_weights(arguments);
+  const Sizes& w = weights.sizes;
   const LayerEnd end(arguments, input.scale, w[0], w[0]);
   const Tensor x = read_int8_x(arguments, input);
   if (x.sizes.empty() || x.sizes.back() != w[1]) {
@@ -51,25 +59,91 @@ Result q8ta_linear_residual(const Arguments& arguments) {
 
 Result linear_q8ta_q8csw(const Arguments& arguments) { return float_layer(arguments, linear); }
 
+ops::RowGrids read_grids(const Arguments& arguments) {
+  static const std::map<std::string, ops::RowRule> rules{{"affine", ops::RowRule::kAffine},
+                                                         {"xnnpack", ops::RowRule::kXnnpack},
+                                                         {"symmetric", ops::RowRule::kSymmetric}};
+  const std::string granularity = arguments.string("granularity");
+  const auto rule = rules.find(arguments.string("rule"));
+  if (rule == rules.end() || (granularity != "per_row" && granularity != "per_tensor")) {
+    throw Meaningless("no such grids");
+  }
+  ops::RowGrids grids;
+  grids.per_row = granularity == "per_row";
+  grids.rule = rule->second;
+  const int64_t low = arguments.integer("quant_min");
+  const int64_t high = arguments.integer("quant_max");
+  const bool is_full = low == -128 && high == 127;
+  if (low < -128 || high > 127 || low >= high ||
+      (grids.rule == ops::RowRule::kXnnpack && !is_full)) {
+    throw Meaningless("a range that is not int8, or not of the rule");
+  }
+  grids.quant_min = static_cast<int32_t>(low);
+  grids.quant_max = static_cast<int32_t>(high);
+  grids.eps = static_cast<float>(arguments.number("eps"));
+  const float least = grids.rule == ops::RowRule::kXnnpack ? 0x1p-90f : 0x1p-126f;
+  if (!(least <= grids.eps && grids.eps <= 0x1p100f)) {
+    throw Meaningless("an eps that is too small or too large");
+  }
+  return grids;
+}
+
+Tensor dynamic_linear(const Arguments& arguments, DType dtype, const Finish& finish) {
+  const ops::RowGrids grids = read_grids(arguments);
+  const Tensor& weights = read_weights(arguments);
+  const Sizes& w = weights.sizes;
+  const LayerEnd end(arguments, 1.0f, w[0], w[0]);
+  const Tensor& x = arguments.tensor("x");
+  if (x.dtype != DType::kFloat32 || x.sizes.empty() || x.sizes.back() != w[1]) {
+    throw Meaningless("x that is not float32 [..., K]");
+  }
+  Sizes sizes = x.sizes;
+  sizes.back() = w[0];
+  Tensor y = zeros(dtype, sizes);
+  y.accuracy = x.accuracy == Accuracy::kExact ? Accuracy::kExact : Accuracy::kUnknown;
+  const auto channels = static_cast<size_t>(w[0]);
+  const auto products = static_cast<size_t>(w[1]);
+  std::vector<float> values(x.count());
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = x.float_at(i);
+  }
+  for (size_t m = 0; m < y.count() / channels; ++m) {
+    const float* row = &values[m * products];
+    const RowGrid grid = grids.per_row ? row_grid(grids, row, products)
+                                       : row_grid(grids, values.data(), values.size());
+    for (size_t n = 0; n < channels; ++n) {
+      int64_t acc = 0;
+      for (size_t k = 0; k < products; ++k) {
+        acc += (quantized_on(grids, grid, row[k]) - grid.zero_point) *
+               weights.int8_at(n * products + k);
+      }
+      end.set(y, m * channels + n, acc, n, finish, grid.scale);
+    }
+  }
+  return y;
+}
+
+Result linear_dq8ca_q8csw(const Arguments& arguments) {
+  return float_layer(arguments, dynamic_linear);
+}
+
 // ---- Draws.
 
-// x, weights, scales and bias of a layer; its result's sizes, empty where there is none.
-ByExecution<Sizes> draw_operands(Draft& draft, const LinearShape& shape) {
-  testing::Random& random = draft.random();
-  const DType dtype = random.chance(20) ? DType::kFloat32 : DType::kInt8;
+// x of this type, weights, scales and bias of a layer; its result's sizes, empty where there is
+// none.
+ByExecution<Sizes> draw_layer(Draft& draft, const LinearShape& shape, DType dtype) {
   ValueId x = draft.find_tensor({dtype}, [&](ValueId id) {
     const auto sizes = draft.all_sizes(id);
     return std::all_of(sizes.begin(), sizes.end(),
                        [&](const Sizes& own) { return !own.empty() && own.back() == shape.K; });
   });
-  if (x < 0 || random.chance(40)) {
+  if (x < 0 || draft.random().chance(40)) {
     x = draft.new_input(dtype, 1, shape.K);
   }
   if (x < 0) {
     return {};
   }
   draft.give("x", x);
-  draft.give_grid("input_", draft.some_scale());
   draft.give_constant("weights", DType::kInt8, {shape.N, shape.K});
   give_channels(draft, shape.N);
   ByExecution<Sizes> sizes = draft.all_sizes(x);
@@ -77,6 +151,13 @@ ByExecution<Sizes> draw_operands(Draft& draft, const LinearShape& shape) {
     own.back() = shape.N;
   }
   return sizes;
+}
+
+// The same with the grid of x, which may be float32.
+ByExecution<Sizes> draw_operands(Draft& draft, const LinearShape& shape) {
+  const DType dtype = draft.random().chance(20) ? DType::kFloat32 : DType::kInt8;
+  draft.give_grid("input_", draft.some_scale());
+  return draw_layer(draft, shape, dtype);
 }
 
 bool draw_linear(Draft& draft) {
@@ -111,6 +192,20 @@ bool draw_float_linear(Draft& draft) {
   return !draw_operands(draft, shape)[0].empty();
 }
 
+bool draw_dynamic_linear(Draft& draft) {
+  const LinearShape& shape = draft.block().linear_shape(draft.random());
+  static const std::vector<const char*> rules{"affine", "xnnpack", "symmetric"};
+  const char* rule = draft.random().pick(rules);
+  draft.give_string("granularity", draft.random().chance(60) ? "per_row" : "per_tensor");
+  draft.give_string("rule", rule);
+  const bool is_narrow = rule != rules[1] && draft.random().chance(20);
+  draft.give_integer("quant_min", is_narrow ? -127 : -128);
+  draft.give_integer("quant_max", 127);
+  draft.give_number("eps", draft.random().chance(50) ? 0x1p-12 : 0x1p-23);
+  give_activation(draft, shape.activation);
+  return !draw_layer(draft, shape, DType::kFloat32)[0].empty();
+}
+
 }  // namespace
 
 std::vector<Entry> linear_entries() {
@@ -121,6 +216,7 @@ std::vector<Entry> linear_entries() {
       {"et_vk.q8ta_linear.residual", draw_linear_residual, q8ta_linear_residual, true},
       {"et_vk.linear_q8ta_q8csw.default", draw_stock_float_linear, linear_q8ta_q8csw, true},
       {"et_vk.linear_q8ta_q8csw.int8", draw_float_linear, linear_q8ta_q8csw, true},
+      {"et_vk.linear_dq8ca_q8csw.default", draw_dynamic_linear, linear_dq8ca_q8csw, true},
   };
 }
 

@@ -394,6 +394,17 @@ def pools() -> list[Kernel]:
     ]
 
 
+def quantize_rows() -> list[Kernel]:
+    """quantize_rows.comp: a row of x a workgroup; tile_n is what it reads of it at a time."""
+    return [
+        replace(
+            elementwise(Op(name, 3, 24), "linear/quantize_rows.comp", workgroup_size, 4),
+            shared_bytes=workgroup_size * 8,
+        )
+        for name, workgroup_size in (("quantize_rows", 64), ("quantize_long_rows", 256))
+    ]
+
+
 def any_of(op: Op, workgroup_size: int, steps: int) -> Kernel:
     """any.comp; as mean()."""
     return replace(mean(op, workgroup_size, steps), shader="reduce/any.comp")
@@ -547,7 +558,7 @@ LAVAPIPE_XE2 = replace(INTEL_XE2, subgroup_size=8)
 
 LINEAR_OPS = (
     Op("q8ta_linear", binding_count=7, push_constant_bytes=72),
-    Op("linear_q8ta_q8csw", 6, 72, macros=(("OUTPUT_FLOAT", 1),)),
+    Op("linear_q8ta_q8csw", 7, 72, macros=(("OUTPUT_FLOAT", 1),)),
 )
 
 
@@ -679,6 +690,7 @@ def attention_kernels() -> list[Kernel]:
 
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
+    *quantize_rows(),
     *(kernel for op in CONVOLUTION_OPS for kernel in convolution_kernels(op)),
     *(kernel for op in DEPTHWISE_OPS for kernel in depthwise_kernels(op)),
     *flat(Op("quantize_per_tensor", 2, 20), "elementwise/quantize_per_tensor.comp"),

@@ -1,6 +1,7 @@
 // From int32 sums to stored outputs, the order of float operations that every kernel shares:
 //   f = float(acc - input_zero_point * weight_sum[n]) * scale[n];  f = f + bias[n];
 //   f = activation(f);  f = f + residual;  q = quantize(f)
+// With ROW_GRIDS the zero point is that of the row, and the scale is the row's times scale[n].
 // For an int8 y, relu and clamp arrive as quant_min and quant_max (exact: quantize is monotonic).
 // Needs linear_io.glsl and quantize_and_pack.glsl.
 #ifndef LINEAR_EPILOGUE_GLSL
@@ -14,22 +15,22 @@
 // What the epilogue needs of four columns n .. n + 3, loaded once per group. Columns beyond N
 // repeat the last one; their results are not stored.
 struct Columns {
-  ivec4 correction;  // input_zero_point * weight_sum
+  ivec4 correction;  // input_zero_point * weight_sum, or with ROW_GRIDS weight_sum
   vec4 scale;
   vec4 bias;
 };
 
 Columns load_columns(uint n) {
   const uint last = first_channel() + p.N - 1;
+  const int zero_point = ROW_GRIDS != 0 ? 1 : p.input_zero_point;
   n += first_channel();
   if (N_ALIGNED != 0) {
     const uint group = min(n, last) >> 2;
-    return Columns(
-        p.input_zero_point * weight_sums4[group], weight_scales4[group], bias4[group]);
+    return Columns(zero_point * weight_sums4[group], weight_scales4[group], bias4[group]);
   }
   const uvec4 at = min(uvec4(n, n + 1, n + 2, n + 3), uvec4(last));
   Columns c;
-  c.correction = p.input_zero_point *
+  c.correction = zero_point *
       ivec4(weight_sums[at.x], weight_sums[at.y], weight_sums[at.z], weight_sums[at.w]);
   c.scale =
       vec4(weight_scales[at.x], weight_scales[at.y], weight_scales[at.z], weight_scales[at.w]);
@@ -37,7 +38,13 @@ Columns load_columns(uint n) {
   return c;
 }
 
-vec4 dequantize_acc(ivec4 acc, Columns c) {
+vec4 dequantize_acc(uint m, ivec4 acc, Columns c) {
+  if (ROW_GRIDS != 0) {
+    const uvec2 grid = row_grid(m);
+    precise vec4 scale = uintBitsToFloat(grid.x) * c.scale;
+    c.scale = scale;
+    c.correction *= int(grid.y);
+  }
   precise vec4 f = vec4(acc - c.correction) * c.scale;
   f = f + c.bias;
   return ACTIVATION == ACTIVATION_NONE ? f : activate(f, p.alpha, p.beta);
@@ -47,7 +54,7 @@ vec4 dequantize_acc(ivec4 acc, Columns c) {
 
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N.
 void store_columns(uint m, uint n, ivec4 acc, Columns c) {
-  const vec4 f = dequantize_acc(acc, c);
+  const vec4 f = dequantize_acc(m, acc, c);
   const uint at = m * y_channels() + first_channel() + n;
   // Tests instead of a loop: a loop here makes lavapipe (LLVM 15) compile for minutes.
   [[unroll]] for (uint j = 0; j < 4; ++j) {
@@ -87,7 +94,7 @@ vec4 add_residual(vec4 f, ivec4 residual) {
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
 void store_columns(uint m, uint n, ivec4 acc, Columns c) {
   const uint byte_at = m * y_channels() + first_channel() + n;
-  vec4 f = dequantize_acc(acc, c);
+  vec4 f = dequantize_acc(m, acc, c);
   if (RESIDUAL != 0) {
     f = add_residual(f, unpack_bytes(load_residual(byte_at)));
   }

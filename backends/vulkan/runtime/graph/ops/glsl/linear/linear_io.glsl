@@ -86,6 +86,23 @@ uint k_quads() {
   return K_QUADS != 0 ? K_QUADS : p.w_stride_words >> 2;
 }
 
+#if defined(OUTPUT_FLOAT) && !defined(CONVOLUTION)
+// 1: each row of x has a grid of its own, found at run time (quantize_rows.comp).
+layout(constant_id = 6) const uint ROW_GRIDS = 0;
+// Then x again: the bits of each row's scale and its zero point, behind the M rows.
+layout(set = 0, binding = 6) readonly buffer RowGrids { uvec2 row_grids[]; };
+
+uvec2 row_grid(uint m) {
+  return row_grids[p.M * k_quads() * 2 + m];
+}
+#else
+const uint ROW_GRIDS = 0;
+
+uvec2 row_grid(uint m) {
+  return uvec2(0);
+}
+#endif
+
 #ifdef CONVOLUTION
 #include "convolution/window.glsl"
 #else

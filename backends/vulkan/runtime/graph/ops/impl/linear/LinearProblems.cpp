@@ -16,6 +16,20 @@ constexpr uint32_t kManyQuads = 72;  // a K that pipelines on matrices are made 
 
 // ---- Constants.
 
+// With a float32 y, rows of x may have grids of their own: then they are whole quads.
+std::vector<SpecializationConstants> with_row_grids(std::vector<SpecializationConstants> all) {
+  std::vector<SpecializationConstants> grids;
+  for (SpecializationConstants& constants : all) {
+    if (constants.at(0) == 16) {
+      grids.push_back(constants);
+      grids.back().push_back(1);
+    }
+    constants.push_back(0);
+  }
+  all.insert(all.end(), grids.begin(), grids.end());
+  return all;
+}
+
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all = with_epilogues(row, {16, 1, 0, 0, 0, 0});
   const uint32_t residuals = gives_float(row) ? 1 : 3;
@@ -34,7 +48,7 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
     }
     all.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16});
   }
-  return all;
+  return gives_float(row) ? with_row_grids(all) : all;
 }
 
 // ---- Sizes.
@@ -70,6 +84,12 @@ uint32_t drawn_n(const KernelRow& row, const MacSpecialization& constants, Rando
 }
 
 // ---- Operands.
+
+// Of a row of x; with ROW_GRIDS they lie behind x.
+struct Grid {
+  float scale;
+  int32_t zero_point;
+};
 
 // Rows of `size` elements: all least ones, all largest ones, and drawn ones.
 std::vector<std::vector<int8_t>> distinct_rows(uint32_t size, Random& random) {
@@ -125,10 +145,17 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   const auto w_rows = distinct_rows(K, random);
   const std::vector<uint32_t> x = drawn_rows(M, random);
   const std::vector<uint32_t> w = drawn_rows(N, random);
+  std::vector<Grid> grids(kDistinctRows, {1.0f, push.input_zero_point});
+  const bool row_grids = gives_float(row) && values.at(6) != 0;
+  if (row_grids) {
+    std::generate(grids.begin(), grids.end(), [&random] {
+      return Grid{random.uniform(0.25f, 4.0f), random.integer(-128, 127)};
+    });
+  }
   int32_t dots[kDistinctRows][kDistinctRows];
   for (size_t m = 0; m < kDistinctRows; ++m) {
     for (size_t n = 0; n < kDistinctRows; ++n) {
-      dots[m][n] = dot(x_rows[m], w_rows[n], push.input_zero_point);
+      dots[m][n] = dot(x_rows[m], w_rows[n], grids[m].zero_point);
     }
   }
   std::vector<int32_t> sums;
@@ -138,13 +165,22 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   }
   for (uint32_t m = 0; m < M; ++m) {
     for (uint32_t n = 0; n < N; ++n) {
-      layer.add(dots[x[m]][w[n]]);
+      layer.add(dots[x[m]][w[n]], grids[x[m]].scale);
+    }
+  }
+  std::vector<int8_t> x_bytes = laid_out(x_rows, x, K);
+  if (row_grids) {
+    for (uint32_t one : x) {
+      const auto* bytes = reinterpret_cast<const int8_t*>(&grids[one]);
+      x_bytes.insert(x_bytes.end(), bytes, bytes + sizeof(Grid));
     }
   }
   Problem problem;
   problem.text = "M=" + std::to_string(M) + " N=" + std::to_string(N) + " K=" + std::to_string(K);
-  layer.bind_to(problem, laid_out(x_rows, x, K),
-                laid_out(w_rows, w, size_t{push.w_stride_words} * 4), sums);
+  layer.bind_to(problem, x_bytes, laid_out(w_rows, w, size_t{push.w_stride_words} * 4), sums);
+  if (gives_float(row)) {
+    problem.bind(x_bytes);
+  }
   problem.set_push(push);
   problem.groups = linear_grid(row, M, N);
   return problem;

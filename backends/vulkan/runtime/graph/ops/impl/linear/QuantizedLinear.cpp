@@ -6,6 +6,8 @@
 //   q8ta_linear.residual:  y = quantize(g + (residual - zero_point) * fl32(scale), output) int8
 //       g = f, or with round_linear dequantize(quantize(f, linear), linear)
 //   linear_q8ta_q8csw:     y = f                                                           float32
+//   linear_dq8ca_q8csw:    y = f of a float32 x, which is quantized here, each row on a grid of its
+//       own: input_zero_point and input_scale are the row's (QuantizedRows.h)
 // A relu before the quantize only narrows quant_min, since quantizing is monotone; other clamps
 // come as quant_min and quant_max already.
 #include <cstdint>
@@ -13,6 +15,7 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/impl/linear/LinearDispatch.h"
+#include "graph/ops/impl/linear/QuantizedRows.h"
 #include "graph/ops/impl/mac/MacArgs.h"
 #include "graph/ops/impl/mac/MacChecks.h"
 #include "graph/ops/impl/mac/MacConstants.h"
@@ -52,24 +55,29 @@ MacWeights weights_of(const ComputeGraph& graph, ValueId id) {
   return weights;
 }
 
-void add_linear(ComputeGraph& graph, MacArgs args) {
+// With `grids`, x is float32 and quantized at run time.
+void add_linear(ComputeGraph& graph, MacArgs args, const RowGrids* grids = nullptr) {
   check_shapes(graph, args);
+  args.row_grids = grids != nullptr;
   const MacWeights weights = weights_of(graph, args.weights);
   check_numbers(graph, args);
   check_accumulator(args, weights);
   fold_relu(args);
-  args.x = add_int8_input(graph, args);
+  const ValueId x = args.x;
+  args.x = grids == nullptr ? add_int8_input(graph, args)
+                            : add_quantized_rows(graph, args.op, x, *grids);
 
   const MacConstants constants =
       add_mac_constants(graph, args, weights, packed_rows(weights, weights.K, weights.K));
   MacPush push = mac_push(args, constants);
   push.N = static_cast<uint32_t>(weights.N);
-  push.K = static_cast<uint32_t>(weights.K);
-  const auto record = [&graph, args, constants, push](Commands& commands) {
-    std::vector<int64_t> sizes = graph.sizes(args.x);
-    ETVK_CHECK(
-        sizes.back() == push.K, kInvalidProgram,
-        args.op << ": x is " << shape_text(sizes) << ", its last size must be K = " << push.K);
+  const auto k = static_cast<int64_t>(weights.K);
+  // Both operands' rows are padded to the same size, so that the padding counts as products.
+  push.K = static_cast<uint32_t>(args.row_grids ? padded_row(k) : k);
+  const auto record = [&graph, args, x, k, constants, push](Commands& commands) {
+    std::vector<int64_t> sizes = graph.sizes(x);
+    ETVK_CHECK(sizes.back() == k, kInvalidProgram,
+               args.op << ": x is " << shape_text(sizes) << ", its last size must be K = " << k);
     sizes.back() = push.N;
     check_residual_sizes(graph, args, sizes);
     graph.set_sizes(args.y, sizes);
@@ -78,7 +86,7 @@ void add_linear(ComputeGraph& graph, MacArgs args) {
       dispatch_linear(graph, commands, args, constants, push, m);
     }
   };
-  graph.add_node({args.op, {args.x, residual_or_x(args)}, {args.y}, record});
+  graph.add_node({args.op, {x, args.x, residual_or_x(args)}, {args.y}, record});
 }
 
 void q8ta_linear(ComputeGraph& graph, const OpArgs& args) {
@@ -116,6 +124,13 @@ void linear_q8ta_q8csw_int8(ComputeGraph& graph, const OpArgs& args) {
   add_linear(graph, mac);
 }
 
+void linear_dq8ca_q8csw(ComputeGraph& graph, const OpArgs& args) {
+  const RowGrids grids = read_row_grids(args);
+  MacArgs mac = read_layer(args);
+  read_activation(args, mac, true);
+  add_linear(graph, mac, &grids);
+}
+
 constexpr const char* kLinear =
     "x:tensor " ETVK_MAC_OPERANDS ETVK_MAC_OUTPUT "bias:constant? activation:string y:out";
 
@@ -137,6 +152,10 @@ const RegisterOps registered({
     {"et_vk.linear_q8ta_q8csw.int8",
      "x:tensor " ETVK_MAC_OPERANDS "bias:constant? " ETVK_MAC_ACTIVATION "y:out",
      linear_q8ta_q8csw_int8},
+    {"et_vk.linear_dq8ca_q8csw.default",
+     "x:tensor granularity:string rule:string quant_min:integer quant_max:integer "
+     "eps:number " ETVK_MAC_WEIGHTS "bias:constant? " ETVK_MAC_ACTIVATION "y:out",
+     linear_dq8ca_q8csw},
 });
 
 }  // namespace

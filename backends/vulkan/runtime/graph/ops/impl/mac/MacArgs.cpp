@@ -27,17 +27,22 @@ Activation activation_of(const OpArgs& args, const std::string& name) {
 
 }  // namespace
 
-MacArgs read_operands(const OpArgs& args) {
+MacArgs read_layer(const OpArgs& args) {
   MacArgs mac;
   mac.op = args.op();
   mac.x = args.tensor("x");
-  mac.input_scale = args.number("input_scale");
-  mac.input_zero_point = args.integer("input_zero_point");
   mac.weights = args.constant("weights");
   // Not weight_sums: they are computed here, so that they agree with the weights.
   mac.weight_scales = args.constant("weight_scales");
   mac.bias = args.optional_constant("bias");
   mac.y = args.output();
+  return mac;
+}
+
+MacArgs read_operands(const OpArgs& args) {
+  MacArgs mac = read_layer(args);
+  mac.input_scale = args.number("input_scale");
+  mac.input_zero_point = args.integer("input_zero_point");
   return mac;
 }
 

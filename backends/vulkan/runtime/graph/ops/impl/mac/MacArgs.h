@@ -24,7 +24,8 @@ struct ResidualArgs {
 
 struct MacArgs {
   std::string op;
-  ValueId x = -1;  // int8
+  ValueId x = -1;          // int8
+  bool row_grids = false;  // x is that of add_quantized_rows() (linear/QuantizedRows.h)
   double input_scale = 1.0;
   int64_t input_zero_point = 0;
   ValueId weights = -1;        // int8
@@ -42,7 +43,9 @@ struct MacArgs {
   ValueId y = -1;
 };
 
-// x, weights, scales, bias and y; what else an op has is read by the functions below.
+// x, weights, scales, bias and y, and with read_operands() the grid of x; what else an op has is
+// read by the functions below.
+MacArgs read_layer(const OpArgs& args);
 MacArgs read_operands(const OpArgs& args);
 void read_output(const OpArgs& args, MacArgs& mac);
 void read_range(const OpArgs& args, MacArgs& mac);

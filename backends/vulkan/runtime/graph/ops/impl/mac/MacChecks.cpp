@@ -12,7 +12,8 @@ namespace {
 constexpr uint64_t kSafeK = 65536;  // 65,536 * 255 * 128 < 2^31
 
 // Largest |acc|: each channel's sum of |w| times the largest |x - zero_point|.
-uint64_t accumulator_bound(const MacWeights& weights, int64_t zero_point) {
+uint64_t accumulator_bound(const MacArgs& args, const MacWeights& weights) {
+  const int64_t zero_point = args.row_grids ? 127 : args.input_zero_point;
   const auto largest_x = static_cast<uint64_t>(std::max(zero_point + 128, 127 - zero_point));
   uint64_t largest_sum = 0;
   for (uint64_t n = 0; n < weights.N; ++n) {
@@ -71,7 +72,7 @@ void check_accumulator(const MacArgs& args, const MacWeights& weights) {
   if (weights.K <= kSafeK) {
     return;
   }
-  const uint64_t bound = accumulator_bound(weights, args.input_zero_point);
+  const uint64_t bound = accumulator_bound(args, weights);
   ETVK_CHECK(bound <= INT32_MAX, kNotSupported,
              args.op << ": K = " << weights.K << " could overflow the 32-bit sum (|sum| up to "
                      << bound << "); K up to " << kSafeK << " is always safe");

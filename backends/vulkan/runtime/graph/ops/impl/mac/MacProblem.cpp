@@ -99,10 +99,10 @@ float MacProblem::with_residual(float f, int8_t residual) const {
   return f + addend;
 }
 
-void MacProblem::add(int32_t sum) {
+void MacProblem::add(int32_t sum, float row_scale) {
   const size_t at = limits_.size();
   const size_t n = at % channels_;
-  const float product = static_cast<float>(sum) * scales_[n];
+  const float product = static_cast<float>(sum) * (row_scale * scales_[n]);
   const Activated result = activated(activation_, product + bias_[n], push_.alpha, push_.beta);
   if (gives_float_) {
     real_.push_back(result.value);

@@ -41,8 +41,9 @@ class MacProblem {
 
   // All but M, N, K and w_stride_words.
   const MacPush& push() const { return push_; }
-  // The next element, row by row; `sum` is exact, the zero point taken off x.
-  void add(int32_t sum);
+  // The next element, row by row; `sum` is exact, the zero point taken off x. `row_scale`: of a row
+  // with a grid of its own.
+  void add(int32_t sum, float row_scale = 1.0f);
   // All bindings; the weights as the kernel reads them, and their sums by channel.
   void bind_to(Problem& problem, const std::vector<int8_t>& x, const std::vector<int8_t>& weights,
                const std::vector<int32_t>& weight_sums) const;

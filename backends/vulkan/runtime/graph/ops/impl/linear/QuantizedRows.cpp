@@ -1,0 +1,141 @@
+#include "graph/ops/impl/linear/QuantizedRows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <sstream>
+#include <vector>
+
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Loops.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr const char* kRules[] = {"affine", "xnnpack", "symmetric"};  // by RowRule
+constexpr int64_t kLongRow = 1024;     // from this K on, more threads have something to do
+constexpr uint32_t kMostRanges = 256;  // of a tensor's parts
+
+struct Quantization {
+  std::string op;
+  ValueId x = -1;
+  ValueId ranges = -1;  // int32 [kMostRanges, 2]; with one grid for several rows only
+  ValueId y = -1;
+  RowGrids grids;
+};
+
+void check_grids(const std::string& op, const RowGrids& grids) {
+  ETVK_CHECK(-128 <= grids.quant_min && grids.quant_min < grids.quant_max && grids.quant_max <= 127,
+             kInvalidProgram,
+             op << ": range " << grids.quant_min << " to " << grids.quant_max
+                << " is not within int8, or empty");
+  const bool is_full = grids.quant_min == -128 && grids.quant_max == 127;
+  ETVK_CHECK(is_full || grids.rule != RowRule::kXnnpack, kInvalidProgram,
+             op << ": rule xnnpack is for the range -128 to 127, got " << grids.quant_min << " to "
+                << grids.quant_max);
+  // Xnnpack's rounding is decided by remainders, which must not be subnormal numbers either.
+  const float least = grids.rule == RowRule::kXnnpack ? 0x1p-90f : 0x1p-126f;
+  ETVK_CHECK(least <= grids.eps && grids.eps <= 0x1p100f, kNotSupported,
+             op << ": eps " << grids.eps << " is not within " << least << " to 2^100");
+}
+
+const KernelRow& choose_row(const DeviceCaps& caps, uint32_t elements, int64_t k) {
+  return choose_elementwise_kernel(
+      caps, {{"quantize_rows", elements}, {"quantize_long_rows", k >= kLongRow ? UINT64_MAX : 0}});
+}
+
+void dispatch_stage(ComputeGraph& graph, Commands& commands, const KernelRow& row,
+                    const Quantization& args, const QuantizeRowsPush& push, RowStage stage,
+                    uint32_t groups) {
+  const uint64_t x_elements = uint64_t{push.M} * push.K;
+  const uint64_t y_bytes = push.M * (static_cast<uint64_t>(padded_row(push.K)) + kGridBytes);
+  const uint64_t range_words = uint64_t{push.range_count} * 2;
+  const bool makes_ranges = stage == RowStage::kRanges;
+  const bool reads_ranges = stage == RowStage::kOfAllRows;
+  commands.dispatch(graph.context().pipelines.get(
+                        row, {static_cast<uint32_t>(stage), static_cast<uint32_t>(args.grids.rule),
+                              push.K % 4 == 0 ? 1u : 0u}),
+                    {makes_ranges ? bind_elements(graph, args.ranges, range_words)
+                                  : bind_elements(graph, args.y, y_bytes),
+                     bind_elements(graph, args.x, x_elements),
+                     reads_ranges ? bind_elements(graph, args.ranges, range_words)
+                                  : bind_elements(graph, args.x, 0)},
+                    push, {groups, 1, 1});
+}
+
+void record(ComputeGraph& graph, Commands& commands, const Quantization& args) {
+  std::vector<int64_t> sizes = graph.sizes(args.x);
+  const int64_t k = sizes.back();
+  sizes.back() = padded_row(k) + kGridBytes;
+  graph.set_sizes(args.y, sizes);
+  // The larger of both tensors, so that no index overflows.
+  element_count(graph, args.op, args.y);
+  const uint32_t elements = element_count(graph, args.op, args.x);
+  if (elements == 0) {
+    return;
+  }
+  const auto rows = static_cast<uint32_t>(elements / k);
+  QuantizeRowsPush push{
+      rows,          static_cast<uint32_t>(k), 0, args.grids.quant_min, args.grids.quant_max,
+      args.grids.eps};
+  const KernelRow& row = choose_row(graph.caps(), elements, k);
+  const uint32_t groups = std::min(rows, graph.caps().max_workgroup_count);
+  if (args.grids.per_row || rows == 1) {
+    dispatch_stage(graph, commands, row, args, push, RowStage::kOfEachRow, groups);
+    return;
+  }
+  push.range_count = std::min(rows, kMostRanges);
+  dispatch_stage(graph, commands, row, args, push, RowStage::kRanges, push.range_count);
+  dispatch_stage(graph, commands, row, args, push, RowStage::kOfAllRows, groups);
+}
+
+}  // namespace
+
+RowGrids read_row_grids(const OpArgs& args) {
+  RowGrids grids;
+  const std::string granularity = args.string("granularity");
+  ETVK_CHECK(
+      granularity == "per_row" || granularity == "per_tensor", kInvalidProgram,
+      args.op() << ": granularity '" << granularity << "' is neither per_row nor per_tensor");
+  grids.per_row = granularity == "per_row";
+  const std::string rule = args.string("rule");
+  const auto* found = std::find(std::begin(kRules), std::end(kRules), rule);
+  ETVK_CHECK(found != std::end(kRules), kInvalidProgram,
+             args.op() << ": rule '" << rule << "' is none of affine, xnnpack, symmetric");
+  grids.rule = static_cast<RowRule>(found - std::begin(kRules));
+  grids.quant_min = static_cast<int32_t>(args.integer("quant_min"));
+  grids.quant_max = static_cast<int32_t>(args.integer("quant_max"));
+  grids.eps = static_cast<float>(args.number("eps"));
+  check_grids(args.op(), grids);
+  return grids;
+}
+
+ValueId add_quantized_rows(ComputeGraph& graph, const std::string& op, ValueId x,
+                           const RowGrids& grids) {
+  ETVK_CHECK(graph.dtype(x) == DType::kFloat32 && !graph.dims(x).empty(), kInvalidProgram,
+             op << ": x must be float32 [..., K], got " << dtype_name(graph.dtype(x)) << " of rank "
+                << graph.dims(x).size());
+  std::ostringstream key;
+  key << "quantized rows of " << x << " " << grids.per_row << " " << static_cast<int>(grids.rule)
+      << " " << grids.quant_min << " " << grids.quant_max << " " << std::hexfloat << grids.eps;
+  ValueId& shared = graph.shared_scratch(key.str());
+  if (shared >= 0) {
+    return shared;
+  }
+  std::vector<int64_t> dims = graph.dims(x);
+  dims.back() = padded_row(dims.back()) + kGridBytes;
+  Quantization args{op, x, -1, graph.add_scratch(DType::kInt8, dims), grids};
+  std::vector<ValueId> writes{args.y};
+  if (!grids.per_row) {
+    args.ranges = graph.add_scratch(DType::kInt32, {kMostRanges, 2});
+    writes.push_back(args.ranges);
+  }
+  graph.add_node(
+      {op, {x}, writes, [&graph, args](Commands& commands) { record(graph, commands, args); }});
+  shared = args.y;
+  return shared;
+}
+
+}  // namespace etvk::ops

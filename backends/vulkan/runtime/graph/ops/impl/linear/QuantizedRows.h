@@ -1,0 +1,44 @@
+// Rows of a float32 tensor as int8, on grids that are found at run time of their own values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "graph/ComputeGraph.h"
+
+namespace etvk::ops {
+
+// How a grid follows from the smallest and the largest value, and values are rounded to it: STAGE
+// and RULE of quantize_rows.comp, which has the formulas.
+enum class RowStage : uint32_t { kOfEachRow, kRanges, kOfAllRows };
+enum class RowRule : uint32_t { kAffine, kXnnpack, kSymmetric };
+
+struct RowGrids {
+  bool per_row = true;  // else one grid for the tensor
+  RowRule rule = RowRule::kAffine;
+  int32_t quant_min = -128;
+  int32_t quant_max = 127;
+  float eps = 0.0f;  // the least scale
+};
+
+struct QuantizeRowsPush {
+  uint32_t M, K, range_count;
+  int32_t quant_min, quant_max;
+  float eps;
+};
+
+constexpr uint32_t kGridBytes = 8;  // of a row: the bits of its scale, its zero point
+
+// Bytes of a row of K elements.
+inline int64_t padded_row(int64_t k) { return (k + 15) / 16 * 16; }
+
+// Reads `grids`: "granularity", "rule", "quant_min", "quant_max" and "eps".
+RowGrids read_row_grids(const OpArgs& args);
+
+// x, float32 [..., K], as int8: M rows padded with zeros to padded_row(K) bytes, and behind all of
+// them the M grids. The result is a tensor of [..., padded_row(K) + kGridBytes]; calls for the same
+// x and grids share one. Throws kInvalidProgram where x is no such tensor.
+ValueId add_quantized_rows(ComputeGraph& graph, const std::string& op, ValueId x,
+                           const RowGrids& grids);
+
+}  // namespace etvk::ops
