@@ -257,10 +257,11 @@ size_t bound_bytes(const ComputeGraph& graph, ValueId y) {
   return (static_cast<size_t>(count) * etvk::dtype_bytes(graph.dtype(y)) + 15) / 16 * 16;
 }
 
-// Whether y is where an input was: one that was copied to another order is dead when y is written.
-bool shares_memory(const ComputeGraph& graph, ValueId y, const std::vector<ValueId>& inputs) {
+// Whether y is where one of these tensors was: an input that was copied to another order, or what
+// the op has made on the way, is dead when y is written.
+bool shares_memory(const ComputeGraph& graph, ValueId y, const std::vector<ValueId>& others) {
   const etvk::BufferRange own = graph.range(y);
-  return std::any_of(inputs.begin(), inputs.end(), [&](ValueId id) {
+  return std::any_of(others.begin(), others.end(), [&](ValueId id) {
     if (!graph.is_tensor(id)) {
       return false;
     }
@@ -271,10 +272,13 @@ bool shares_memory(const ComputeGraph& graph, ValueId y, const std::vector<Value
   });
 }
 
-// Of a program of one op: runs it, y filled with a pattern before. Returns how many bytes behind y
-// have changed; -1 where that cannot be seen.
-int32_t run_guarded(ComputeGraph& graph, ValueId y, const std::vector<ValueId>& ids,
-                    const std::vector<const EtvkTestValue*>& inputs) {
+// Of a program of one op and `value_count` values: runs it, y filled with a pattern before. Returns
+// how many bytes behind y have changed; -1 where that cannot be seen.
+int32_t run_guarded(ComputeGraph& graph, ValueId y, std::vector<ValueId> ids,
+                    const std::vector<const EtvkTestValue*>& inputs, int64_t value_count) {
+  for (auto id = static_cast<size_t>(value_count); id < graph.values().count(); ++id) {
+    ids.push_back(static_cast<ValueId>(id));
+  }
   const bool is_own = !shares_memory(graph, y, ids);
   uint8_t* memory = is_own ? mapped(graph, y) : nullptr;
   const size_t bound = bound_bytes(graph, y);
@@ -471,7 +475,7 @@ ETVK_EXPORT int etvk_test_program(const EtvkTestCall* calls, int64_t call_count,
     ComputeGraph graph(context(), std::move(def));
     *changed_guard_bytes = -1;
     if (call_count == 1) {
-      *changed_guard_bytes = run_guarded(graph, y, ids, inputs);
+      *changed_guard_bytes = run_guarded(graph, y, ids, inputs, value_count);
     } else {
       set_test_inputs(graph, inputs);
       graph.run();

@@ -188,8 +188,6 @@ REASONS = {
     "writes",
     "bias_shape": "bias has the shape [4, 6]; give it one value for each of 6 channels",
     "addmm_alpha": "addmm with alpha = 2; multiply the weight or bias by it",
-    "dynamic": "activation scale is computed at run time; quantize activations statically "
-    "(is_dynamic=False)",
 }
 
 

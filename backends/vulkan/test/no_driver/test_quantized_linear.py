@@ -268,21 +268,6 @@ class WeightFromInput(nn.Module):
         return OUT.round_trip(nn.functional.linear(x, Grid(0.01, 0).round_trip(x)))
 
 
-def dynamic_activation(x: torch.Tensor) -> torch.Tensor:
-    scale, zero_point = _ops.choose_qparams(x, -128, 127, 1e-5, torch.int8)
-    q = _ops.quantize_per_tensor(x, scale, zero_point, -128, 127, torch.int8)
-    return _ops.dequantize_per_tensor(q, scale, zero_point, -128, 127, torch.int8)
-
-
-class DynamicActivation(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = QuantizedWeight()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.linear(dynamic_activation(x), self.weight())
-
-
 class WeightOnly(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -347,7 +332,6 @@ REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
 }
 # Left to the stock rules.
 NOT_STATIC: dict[str, tuple[Any, str]] = {
-    "dynamic": (DynamicActivation, "activation scale is computed at run time"),
     "weight_only": (WeightOnly, "only the weight is quantized"),
     "float": (lambda: nn.Linear(8, 6), "it is not quantized"),
 }

@@ -11,6 +11,7 @@ MODULES = tuple(
     f"test_{family}.py"
     for family in (
         "linear_exact",
+        "dynamic_linear",
         "activations",
         "residual",
         "convolution",

@@ -32,6 +32,7 @@ GEMV = "et_vk.q8ta_linear_gemv.default"
 BOUNDED = "et_vk.q8ta_linear.bounded"
 FLOAT_OUT = "et_vk.linear_q8ta_q8csw.int8"
 RESIDUAL = "et_vk.q8ta_linear.residual"
+DYNAMIC = "et_vk.linear_dq8ca_q8csw.default"
 CONV = "et_vk.q8ta_conv2d.default"
 CONV_POINTWISE = "et_vk.q8ta_conv2d_pw.default"
 CONV_DEPTHWISE = "et_vk.q8ta_conv2d_dw.default"
@@ -153,9 +154,16 @@ def export_quantized(case: ModelCase) -> tuple[nn.Module, ExportedProgram]:
     return quantized, torch.export.export(quantized, inputs, dynamic_shapes=dims, strict=False)
 
 
-def quantized_module(module: nn.Module, inputs: Inputs, dynamic_shapes: Any = None) -> nn.Module:
-    """`module` quantized with PT2E, statically and per channel, calibrated on `inputs`."""
-    quantizer = _Quantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+def quantized_module(
+    module: nn.Module,
+    inputs: Inputs,
+    dynamic_shapes: Any = None,
+    is_dynamic: bool = False,
+    per_channel: bool = True,
+) -> nn.Module:
+    """`module` quantized with PT2E, calibrated on `inputs` unless it is dynamic."""
+    config = get_symmetric_quantization_config(per_channel, is_dynamic=is_dynamic)
+    quantizer = _Quantizer().set_global(config)
     exported = torch.export.export(module, inputs, dynamic_shapes=dynamic_shapes, strict=False)
     prepared = prepare_pt2e(exported.module(), quantizer)
     prepared(*inputs)
@@ -674,7 +682,9 @@ def _cases() -> Iterator[ModelCase]:
         frozenset({"aten.convolution.default"}),
         convolutions=False,
     )
-    yield ModelCase("dynamic_quantization", _two(64, 32, 8), ((4, 64),), (), is_dynamic=True)
+    yield ModelCase(
+        "dynamic_quantization", _two(64, 32, 8), ((4, 64),), ((DYNAMIC, DYNAMIC),), is_dynamic=True
+    )
     yield from _activation_cases()
     yield from _move_cases()
     yield from _arithmetic_cases()

@@ -1,0 +1,198 @@
+"""Activations that are quantized at run time: what is matched, what is refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from executorch_vulkan import explain
+from executorch_vulkan.custom_ops import REFERENCES, linear_dq8ca_q8csw
+from executorch_vulkan.patterns.quantized_linear import match_quantized_linear
+from executorch_vulkan.patterns.rules.dynamic_input import DynamicInput, RowGrids
+from executorch_vulkan.patterns.rules.mac import MacMatch
+from executorch_vulkan.patterns.rules.mac_moves import Moves
+from executorch_vulkan.patterns.vocabulary.constants import Constants
+from executorch_vulkan.patterns.vocabulary.rejection import Rejection
+from executorch_vulkan.patterns.vocabulary.step import Step
+from quantized_graphs import Grid, QuantizedWeight, edge_program, linears
+
+OUT = Grid(0.1, -7)
+EPS = 2.0**-12
+_ops = torch.ops.quantized_decomposed
+
+Rounding = Callable[[torch.Tensor], torch.Tensor]
+
+
+def per_tensor(
+    low: int = -128, high: int = 127, dtype: torch.dtype = torch.int8, choose: Any = None
+) -> Rounding:
+    def rounded(x: torch.Tensor) -> torch.Tensor:
+        scale, zero_point = (choose or _ops.choose_qparams.tensor)(x, low, high, EPS, dtype)
+        q = _ops.quantize_per_tensor(x, scale, zero_point, low, high, dtype)
+        return _ops.dequantize_per_tensor(q, scale, zero_point, low, high, dtype)
+
+    return rounded
+
+
+def per_token(x: torch.Tensor) -> torch.Tensor:
+    scale, zero_point = _ops.choose_qparams_per_token_asymmetric(x, torch.int8)
+    q = _ops.quantize_per_token(x, scale, zero_point, -128, 127, torch.int8)
+    return _ops.dequantize_per_token(q, scale, zero_point, -128, 127, torch.int8, torch.float32)
+
+
+class Layer(nn.Module):
+    """What `rounded` and `before` make of x, times a quantized weight of [6, 8]."""
+
+    def __init__(
+        self,
+        rounded: Rounding,
+        before: Rounding = lambda x: x,
+        after: Rounding = lambda y: y,
+        weight: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = weight or QuantizedWeight()
+        self.rounded, self.before, self.after = rounded, before, after
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(nn.functional.linear(self.before(self.rounded(x)), self.weight()))
+
+
+def find(module: nn.Module, *shape: int, **kw: Any) -> Step | Rejection:
+    program = edge_program(module, *shape, **kw)
+    return match_quantized_linear(linears(program)[0], Constants(program))
+
+
+def match(module: nn.Module, *shape: int, **kw: Any) -> MacMatch:
+    found = find(module, *shape, **kw)
+    assert isinstance(found, Step), found
+    assert isinstance(found.match, MacMatch) and isinstance(found.match.x, DynamicInput)
+    return found.match
+
+
+@pytest.mark.parametrize(
+    ("rounded", "grids"),
+    [
+        (per_tensor(), RowGrids("per_tensor", "affine", -128, 127, EPS)),
+        (per_tensor(-127), RowGrids("per_tensor", "affine", -127, 127, EPS)),
+        (
+            per_tensor(choose=_ops.choose_qparams_symmetric.tensor),
+            RowGrids("per_tensor", "symmetric", -128, 127, EPS),
+        ),
+        (per_token, RowGrids("per_row", "xnnpack", -128, 127, 2.0**-23)),
+    ],
+)
+@pytest.mark.parametrize("shape", [(4, 8), (8,), (2, 3, 8), (2, 1, 3, 8)])
+def test_matched(rounded: Rounding, grids: RowGrids, shape: tuple[int, ...]) -> None:
+    found = match(Layer(rounded), *shape)
+    assert isinstance(found.x, DynamicInput) and found.x.grids == grids
+    assert found.moves == Moves(float_output=found.moves.float_output)
+    assert found.x.node.op == "placeholder"
+
+
+def test_an_int8_result_is_quantized_behind_the_layer() -> None:
+    found = match(Layer(per_token, after=lambda y: OUT.round_trip(torch.relu(y))), 4, 8)
+    assert found.epilogue is None and found.tail.activation.name == "clamp"  # type: ignore[union-attr]
+
+
+def test_dynamic_sizes() -> None:
+    dims = ({0: torch.export.Dim("a", max=9), 1: torch.export.Dim("b", max=9)},)
+    assert not match(Layer(per_token), 2, 3, 8, dynamic_shapes=dims).moves.before
+
+
+@pytest.mark.parametrize(
+    ("before", "k"), [(lambda x: x.reshape(3, 8), 8), (lambda x: x.reshape(4, 6).t(), 4)]
+)
+def test_moves_of_a_whole_tensor_are_redone_in_float(before: Rounding, k: int) -> None:
+    layer = Layer(per_tensor(), before, weight=QuantizedWeight(6, k))
+    assert match(layer, 6, 4).moves.before
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
+    "uint8": (lambda: Layer(per_tensor(0, 255, torch.uint8)), (4, 8), "its range is 0 to 255"),
+    "moved_rows": (
+        lambda: Layer(per_token, lambda x: x.reshape(3, 8)),
+        (6, 4),
+        "changes its rows; move that before the quantize",
+    ),
+    "transposed_rows": (
+        lambda: Layer(per_token, lambda x: x.t()),
+        (8, 4),
+        "changes its rows; move that before the quantize",
+    ),
+    "part_of_a_tensor": (
+        lambda: Layer(per_tensor(), lambda x: x[1:]),
+        (4, 8),
+        "changes the tensor; move that before the quantize",
+    ),
+    "scale_of_others": (
+        lambda: Layer(lambda x: _of_others(x)),
+        (4, 8),
+        "its scale is not that of the values that it quantizes",
+    ),
+    "two_choices": (
+        lambda: Layer(lambda x: _of_two(x)),
+        (4, 8),
+        "its scale and zero point are not those that one op has chosen",
+    ),
+    "other_bounds": (
+        lambda: Layer(lambda x: _clamped(x)),
+        (4, 8),
+        "it is quantized to -100, 100, torch.int8, and its scale is for -128, 127",
+    ),
+}
+
+
+def _of_others(x: torch.Tensor) -> torch.Tensor:
+    scale, zero_point = _ops.choose_qparams.tensor(x + 1.0, -128, 127, EPS, torch.int8)
+    q = _ops.quantize_per_tensor(x, scale, zero_point, -128, 127, torch.int8)
+    return _ops.dequantize_per_tensor(q, scale, zero_point, -128, 127, torch.int8)
+
+
+def _of_two(x: torch.Tensor) -> torch.Tensor:
+    scale, _ = _ops.choose_qparams.tensor(x, -128, 127, EPS, torch.int8)
+    _, zero_point = _ops.choose_qparams.tensor(x + 1.0, -128, 127, EPS, torch.int8)
+    q = _ops.quantize_per_tensor(x, scale, zero_point, -128, 127, torch.int8)
+    return _ops.dequantize_per_tensor(q, scale, zero_point, -128, 127, torch.int8)
+
+
+def _clamped(x: torch.Tensor) -> torch.Tensor:
+    scale, zero_point = _ops.choose_qparams.tensor(x, -128, 127, EPS, torch.int8)
+    q = _ops.quantize_per_tensor(x, scale, zero_point, -100, 100, torch.int8)
+    return _ops.dequantize_per_tensor(q, scale, zero_point, -100, 100, torch.int8)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    build, shape, reason = REFUSED[name]
+    found = find(build(), *shape)
+    assert isinstance(found, Rejection) and reason in found.reason
+
+
+def test_values_that_something_else_reads_in_float() -> None:
+    class Read(Layer):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.rounded(x)
+            return nn.functional.linear(x, self.weight()).sum() + x.cumsum(0).sum()
+
+    program = edge_program(Read(per_tensor()), 4, 8)
+    reasons = [row.reason for row in explain(program) if "mm" in row.op]
+    assert len(reasons) == 1 and "is also read in float by aten_cumsum_default" in reasons[0]
+
+
+@pytest.mark.parametrize("rounded", [per_tensor(), per_token])
+def test_reference_is_what_the_graph_computes(rounded: Rounding) -> None:
+    assert linear_dq8ca_q8csw in REFERENCES.values()
+    layer = Layer(rounded)
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+    found = match(layer, 5, 8)
+    assert isinstance(found.x, DynamicInput)
+    weight = layer.weight
+    sums = weight.weight.sum(1, dtype=torch.int32)
+    head = (x, *found.x.arguments, weight.weight, sums, weight.scales, None)
+    actual = linear_dq8ca_q8csw(*head, "none", 0.0, 0.0)  # type: ignore[arg-type]
+    torch.testing.assert_close(actual, layer(x), rtol=1e-6, atol=1e-6)

@@ -1,0 +1,186 @@
+"""Dynamically quantized models: one delegate each, and as close to PyTorch's eager graph as
+ExecuTorch's own CPU kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from executorch.exir import to_edge_transform_and_lower
+from torch import nn
+
+from executorch_vulkan import VulkanPartitioner, explain
+from model_cases import Inputs, quantized_module
+from programs import load
+from transformer_networks import TRANSFORMERS
+from whole_models import pte_of, whole
+
+DYNAMIC = "et_vk.linear_dq8ca_q8csw.default"
+SIZES = ((3, 11), (1, 24), (4, 2), (2, 7))  # batch and length
+ERROR = 1e-6  # of the largest result, unless a rounding flips: then a step of one activation
+FLIPPED = 3e-3
+_ops = torch.ops.quantized_decomposed
+
+
+class Lstm(nn.Module):
+    """Of linears, over the steps of a sequence."""
+
+    def __init__(self, size: int = 16) -> None:
+        super().__init__()
+        self.size = size
+        self.of_input = nn.Linear(12, 4 * size)
+        self.of_state = nn.Linear(size, 4 * size, bias=False)
+        self.head = nn.Linear(size, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = cell = x.new_zeros(x.shape[0], self.size)
+        for step in x.unbind(1):
+            gates = self.of_input(step) + self.of_state(state)
+            take, keep, give, new = gates.chunk(4, -1)
+            cell = torch.sigmoid(keep) * cell + torch.sigmoid(take) * torch.tanh(new)
+            state = torch.sigmoid(give) * torch.tanh(cell)
+        return self.head(state)
+
+
+class Branches(nn.Module):
+    """Layers that read the same input, with an activation between their views and behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(20, 33)
+        self.gate = nn.Linear(20, 33, bias=False)
+        self.down = nn.Linear(33, 20)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+
+
+class _PerToken(nn.Module):
+    """A linear whose activations are rounded row by row, its weight per channel."""
+
+    def __init__(self, k: int, n: int) -> None:
+        super().__init__()
+        w = torch.randn(n, k)
+        scales = w.abs().amax(1) / 127
+        self.register_buffer("weight", (w / scales[:, None]).round().to(torch.int8))
+        self.register_buffer("scales", scales)
+        self.register_buffer("zero_points", torch.zeros(n, dtype=torch.int64))
+        self.bias = nn.Parameter(torch.randn(n))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale, zero_point = _ops.choose_qparams_per_token_asymmetric(x, torch.int8)
+        bounds = (-128, 127, torch.int8)
+        q = _ops.quantize_per_token(x, scale, zero_point, *bounds)
+        x = _ops.dequantize_per_token(q, scale, zero_point, *bounds, torch.float32)
+        w = _ops.dequantize_per_channel(
+            self.weight, self.scales, self.zero_points, 0, -127, 127, torch.int8
+        )
+        return nn.functional.linear(x, w, self.bias)
+
+
+def _mlp() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(24, 40), nn.ReLU(), nn.Linear(40, 17), nn.GELU(), nn.Linear(17, 3)
+    )
+
+
+def lowered(module: nn.Module, inputs: Inputs, dims: Any = None) -> bytes:
+    exported = torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
+    program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
+    report = explain(program)
+    layers = [row for row in report if row.op.split(".")[1] in ("addmm", "mm", "linear")]
+    assert layers and all(DYNAMIC in row.became for row in layers)
+    return pte_of(whole(program))
+
+
+def check(module: nn.Module, pte: bytes, inputs: list[Inputs]) -> None:
+    method = load(pte)
+    for one in inputs:
+        wanted = module(*one)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        for actual, expected in zip(method.execute(list(one)), wanted, strict=True):
+            assert actual.shape == expected.shape
+            largest = float(expected.abs().max())
+            errors = (actual - expected).abs() / largest
+            assert float(errors.median()) <= ERROR and float(errors.max()) <= FLIPPED
+
+
+MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "mlp": (_mlp, (24,)),
+    "mlp_of_sequences": (_mlp, (7, 24)),
+    "four_dimensions": (_mlp, (2, 3, 24)),
+    "branches": (Branches, (20,)),
+    "branches_of_sequences": (Branches, (5, 20)),
+    "lstm": (Lstm, (4, 12)),
+}
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_per_tensor(name: str, per_channel: bool) -> None:
+    torch.manual_seed(0)
+    build, shape = MODELS[name]
+    dims = ({0: torch.export.Dim("batch", min=1, max=9)},)
+    inputs = [(torch.randn(batch, *shape),) for batch in (4, 1, 9, 3)]
+    module = quantized_module(build().eval(), inputs[0], dims, True, per_channel)
+    with torch.no_grad():
+        check(module, lowered(module, inputs[0], dims), inputs)
+
+
+@pytest.mark.parametrize("shape", [(24,), (7, 24), (2, 3, 24)])
+def test_per_token(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    layers = (_PerToken(24, 40), nn.ReLU(), _PerToken(40, 17), nn.Tanh(), _PerToken(17, 3))
+    module = nn.Sequential(*layers).eval()
+    dims = ({0: torch.export.Dim("batch", min=1, max=9)},)
+    inputs = [(torch.randn(batch, *shape),) for batch in (4, 1, 9, 3)]
+    with torch.no_grad():
+        check(module, lowered(module, inputs[0], dims), inputs)
+
+
+def test_with_static_layers_beside() -> None:
+    """A layer that is quantized statically in front, and one behind."""
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = _PerToken(16, 12), _PerToken(12, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            grid = (0.05, 3, -128, 127, torch.int8)
+            w = _ops.dequantize_per_channel(
+                self.first.weight,
+                *(self.first.scales, self.first.zero_points, 0, -127, 127, torch.int8),
+            )
+            x = _ops.dequantize_per_tensor(_ops.quantize_per_tensor(x, *grid), *grid)
+            x = nn.functional.linear(x, w, self.first.bias)
+            x = self.second(x)
+            return _ops.dequantize_per_tensor(_ops.quantize_per_tensor(x, *grid), *grid)
+
+    torch.manual_seed(0)
+    module, inputs = Mixed().eval(), (torch.randn(5, 16),)
+    exported = torch.export.export(module, inputs)
+    program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
+    became = {row.became for row in explain(program) if "mm" in row.op}
+    assert became == {DYNAMIC, "et_vk.linear_q8ta_q8csw.int8"}
+    with torch.no_grad():
+        pte = pte_of(whole(program))
+        actual = load(pte).execute(list(inputs))[0]
+        steps = ((actual - module(*inputs)) / 0.05).abs().round()
+    assert float(steps.max()) <= 1 and float(steps.mean()) <= 0.01
+
+
+@pytest.mark.all
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in TRANSFORMERS if name != "convnext"])
+def test_transformer(name: str) -> None:
+    torch.manual_seed(0)
+    network = TRANSFORMERS[name]
+    generator = torch.Generator().manual_seed(1)
+    inputs = [network.inputs(*size, generator) for size in SIZES]
+    dims = network.dynamic_shapes()
+    module = quantized_module(network.build().eval(), inputs[0], dims, is_dynamic=True)
+    with torch.no_grad():
+        check(module, lowered(module, inputs[0], dims), inputs)
