@@ -16,6 +16,7 @@ from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from .partitioning.kept_state import written_buffers
 from .partitioning.later_partitioners import another_may_follow
 from .partitioning.op_filter import OpFilter
 from .partitioning.plan import Partition, PartitionPlan
@@ -89,6 +90,7 @@ class VulkanPartitioner(Partitioner):
             None if nn_module_allowlist is None else frozenset(nn_module_allowlist),
         )
         self._known_constants: list[KnownValues] = []
+        self._written: frozenset[str] = frozenset()
         self.rejections: tuple[Rejection, ...] = ()
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
@@ -96,6 +98,7 @@ class VulkanPartitioner(Partitioner):
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
         kernels have; and give what another backend may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
+        self._written |= written_buffers(exported_program)
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)
         return slices_for_splits(without_windows(exported_program))
@@ -123,6 +126,7 @@ class VulkanPartitioner(Partitioner):
             tags[tag] = self._delegation_spec(partition)
             delegated.update(partition.nodes)
         tag_constant_data(exported_program)
+        self._keep_state_outside(exported_program)
         self.rejections = tuple(plan.rejections)
         left_out = self._left_out(plan, delegated)
         for planned, why in left_out.items():
@@ -132,6 +136,13 @@ class VulkanPartitioner(Partitioner):
             report = Report(tuple(self.explain("forward", exported_program, for_others)))
             logger.debug("what becomes of the program:\n%s", report)
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
+
+    def _keep_state_outside(self, program: ExportedProgram) -> None:
+        """Take what another method writes from the constants of the delegates."""
+        buffers = program.graph_signature.inputs_to_buffers
+        for node in program.graph.find_nodes(op="placeholder"):
+            if buffers.get(node.name) in self._written:
+                node.meta.pop("delegation_tag", None)
 
     def _left_out(self, plan: PartitionPlan, delegated: set[Node]) -> dict[Node, LeftOut]:
         return {
@@ -155,7 +166,7 @@ class VulkanPartitioner(Partitioner):
         Returns:
             A plan whose nodes have the names of the program's, but may be those of a copy.
         """
-        constants = Constants(exported_program, self._known_constants)
+        constants = Constants(exported_program, self._known_constants, self._written)
         if graph_module is None:
             graph_module = exported_program.graph_module
             if has_uint8(graph_module.graph):

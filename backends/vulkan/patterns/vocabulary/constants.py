@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,18 +116,25 @@ class Constants:
     """Answers about the constants of one program, and new ones.
 
     While a program is partitioned its state dict holds fake tensors; `known` then supplies the
-    real ones. A question that can't be answered gives None.
+    real ones. A question that can't be answered gives None. Of `written`, buffers that other
+    methods write, none is a constant.
 
     What is found is kept, so that many questions take time in proportion. Values may be replaced
     by equal ones meanwhile, as rewrites do it; after any other change, ask a new object.
     """
 
-    def __init__(self, program: ExportedProgram, known: Iterable[KnownValues] = ()) -> None:
+    def __init__(
+        self,
+        program: ExportedProgram,
+        known: Iterable[KnownValues] = (),
+        written: Collection[str] = (),
+    ) -> None:
         self._program = program
         self._known = tuple(known)
         self._answers: dict[Node, bool] = {}
         self._signature: ExportGraphSignature | None = None
         self._specs: dict[str, InputSpec] = {}
+        self._written = frozenset(written)
         self._mutated: frozenset[str] = frozenset()
 
     def is_constant(self, node: Node) -> bool:
@@ -148,7 +155,7 @@ class Constants:
                 for spec in signature.input_specs
                 if spec.kind in _CONSTANT_KINDS
             }
-            self._mutated = frozenset(signature.buffers_to_mutate.values())
+            self._mutated = self._written.union(signature.buffers_to_mutate.values())
         return self._specs.get(placeholder.name)
 
     def values(self, node: Node) -> tuple[torch.Tensor, ...]:
