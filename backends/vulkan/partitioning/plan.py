@@ -27,6 +27,7 @@ from ..patterns.vocabulary.edge_ops import (
 )
 from ..patterns.vocabulary.rejection import Rejection
 from ..patterns.vocabulary.step import Step
+from .convolution_ops import computed_weight_problem
 from .foreign_quantization import foreign_quantization
 from .integers import wide_constant_problem
 from .levels import CyclicUnitError, group_by_level
@@ -140,11 +141,7 @@ class PartitionPlan:
             if self._is_foldable(node):
                 self._candidates.add(node)
             elif node.target in SUPPORTED:
-                problem = (
-                    self._listed_problem(node)
-                    or refusal(node)
-                    or wide_constant_problem(node, self.constants)
-                )
+                problem = self._single_problem(node)
                 if problem is None:
                     # What is quantized runs in int8 or not at all, as its user expects.
                     if not is_quantized_layer(node):
@@ -159,8 +156,17 @@ class PartitionPlan:
         node = rejection.node
         if rejection.is_static or node.target not in SUPPORTED:
             return rejection
-        problem = self._listed_problem(node) or refusal(node)
+        problem = self._single_problem(node)
         return rejection if problem is None else Rejection(node, problem, is_static=False)
+
+    def _single_problem(self, node: Node) -> str | None:
+        """Why an op of SUPPORTED does not run outside of steps, or None where it may."""
+        return (
+            self._listed_problem(node)
+            or refusal(node)
+            or wide_constant_problem(node, self.constants)
+            or computed_weight_problem(node, self.constants)
+        )
 
     def _is_foldable(self, node: Node) -> bool:
         """True for what `fold_constants` makes a constant of the delegate."""

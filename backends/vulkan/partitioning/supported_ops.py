@@ -15,6 +15,7 @@ from torch.fx import Node
 
 from ..patterns.vocabulary.edge_ops import (
     CLONE_OPS,
+    CONVOLUTION,
     COPY,
     DEQUANTIZE,
     FIRST_RESULT_OPS,
@@ -45,6 +46,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
+from .convolution_ops import convolution_problem
 from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem
 from .inset_ops import pad_problem, repeat_problem, two_tensors_problem
@@ -156,6 +158,7 @@ _COMPUTING: Mapping[Any, Check] = {
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     **dict.fromkeys(LINEAR_OPS, matmul_problem),
+    CONVOLUTION: convolution_problem,
     **dict.fromkeys(NORM_OPS, norm_problem),
     **dict.fromkeys(POOL_OPS, pool_problem),
     UPSAMPLE_BILINEAR: _check_bilinear,

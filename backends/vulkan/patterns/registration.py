@@ -24,9 +24,11 @@ from executorch.backends.vulkan.patterns.pattern_registry import (
     register_pattern_detector,
     register_pattern_replacement,
 )
+from executorch.backends.xnnpack._passes import FuseBatchNormPass
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from .passes.clamped_convolutions import clamp_convolutions
 from .passes.constant_operands import fold_constants
 from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
@@ -61,6 +63,7 @@ def register() -> None:
     _registered = True
     _register_linear()
     _keep_stock_rules_out()
+    _keep_stock_folding_out()
     _keep_pattern_graphs()
     register_pattern_detector(WHOLE_GRAPH)(_match_whole_graph)
     register_pattern_replacement(WHOLE_GRAPH)(_rewrite_whole_graph)
@@ -89,6 +92,19 @@ def _keep_stock_rules_out() -> None:
             entry.detector_fn = _outside_ours(entry.detector_fn)
         elif entry.create_replacement_fn is not None:
             entry.create_replacement_fn = _done_outside_ours(entry.create_replacement_fn)
+
+
+def _keep_stock_folding_out() -> None:
+    """Let no stock pass take a batch norm into a convolution of ours, as `rules/batch_norm.py` does:
+    theirs has no groups of a transposed one, and mixes up layers that share a weight."""
+    can_fuse = FuseBatchNormPass.can_fuse
+
+    def outside_ours(layer: Node, *arguments: Any, **keywords: Any) -> bool:
+        if layer.target == CONVOLUTION and is_ours(layer):
+            return False
+        return can_fuse(layer, *arguments, **keywords)
+
+    FuseBatchNormPass.can_fuse = staticmethod(outside_ours)
 
 
 def _keep_pattern_graphs() -> None:
@@ -136,8 +152,7 @@ def _rewrite_whole_graph(
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
         node = rejection.node
-        is_int8 = node.target == CONVOLUTION or is_quantized_layer(node)
-        if is_int8 and rejection.is_static and not constants.is_constant(node):
+        if is_quantized_layer(node) and rejection.is_static and not constants.is_constant(node):
             # The partitioner took the layer without seeing its values, and nothing else in our
             # runtime runs it.
             raise ValueError(
@@ -146,6 +161,7 @@ def _rewrite_whole_graph(
                 "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
             )
     rewrite_steps(constants, plan.steps)
+    clamp_convolutions(graph_module.graph)
     join_indices(graph_module.graph)
     fold_constants(Constants(program), graph_module.graph)
 

@@ -1,7 +1,8 @@
-"""Batch norm with fixed statistics, which no layer before it has taken in: a shift and a scale.
+"""Batch norm with fixed statistics, which no int8 layer has taken in: a shift and a scale.
 
 int8 x -> dequantize -> batch norm -> (clamps, moves) -> quantize   becomes   q8ta_channel_affine
 float32 x -> batch norm                                             becomes   channel_affine
+convolution in float32 -> batch norm                                becomes   one convolution
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.fx.node import Argument
 from ...custom_ops import CHANNEL_AFFINE, Q8TA_CHANNEL_AFFINE
 from ..vocabulary.constants import Constants
 from ..vocabulary.edge_ops import (
+    CONVOLUTION,
     float_problem,
     is_contiguous,
     is_float32,
@@ -26,7 +28,7 @@ from ..vocabulary.edge_ops import (
     tensor_of,
 )
 from ..vocabulary.forms import Form
-from ..vocabulary.graph_edits import call_after, hand_over
+from ..vocabulary.graph_edits import call_after, hand_over, standing_for
 from ..vocabulary.int8_tree import Int8Builder
 from ..vocabulary.rejection import NotInt8Error, Rejection
 from ..vocabulary.step import Family, Step
@@ -124,8 +126,11 @@ def rewrite_batch_norm(constants: Constants, match: BatchNormMatch) -> None:
     """Put the op in the place of the result, or one for each tail in the place of its quantizes."""
     node = match.anchor
     if match.form is None:
-        placeholders = _placeholders(constants, node, _float_arrays(constants, node))
         x = node_argument(node, 0)
+        if x.target == CONVOLUTION and len(x.users) == 1:
+            match.result.replace_all_uses_with(_folded(constants, x, node))
+            return
+        placeholders = _placeholders(constants, node, _float_arrays(constants, node))
         match.result.replace_all_uses_with(
             call_after(node.graph, node, CHANNEL_AFFINE, (x, *placeholders))
         )
@@ -138,6 +143,28 @@ def rewrite_batch_norm(constants: Constants, match: BatchNormMatch) -> None:
         args: tuple[Argument, ...] = (x, *placeholders, *output)
         result = call_after(node.graph, builder.place, Q8TA_CHANNEL_AFFINE, args)
         hand_over(result, tail.moves, tail.quantizes)
+
+
+def _folded(constants: Constants, convolution: Node, norm: Node) -> Node:
+    """The convolution of which the norm reads the result, with weight and bias that do both."""
+    mean, scale, shift = _parameters(constants, norm)
+    x, weight, bias, *window = convolution.args
+    assert isinstance(weight, Node)
+    shift = shift - mean * scale
+    if isinstance(bias, Node):
+        shift = shift + constants.value(bias).to(torch.float64) * scale
+    values = constants.value(weight).to(torch.float64)
+    transposed, groups = window[3], window[5]
+    assert isinstance(groups, int)
+    # Of a transposed one, the weight has the channels of one group, for each channel of x.
+    factors = scale.view(groups, 1, -1) if transposed else scale.view(groups, -1, 1)
+    rows = values.reshape(groups, -1, values.shape[1], values[0, 0].numel())
+    scaled = _rounded((rows * factors[..., None]).reshape(values.shape))
+    added = [
+        constants.add(norm.graph, "convolution", one, weight) for one in (scaled, _rounded(shift))
+    ]
+    with standing_for((convolution, norm)):
+        return call_after(norm.graph, norm, CONVOLUTION, (x, *added, *window))
 
 
 def _placeholders(

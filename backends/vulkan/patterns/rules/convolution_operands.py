@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,7 +74,7 @@ def read_convolution_operands(
     for node in (x_arg, weight_arg, convolution):
         if problem := float_problem(node):
             raise NotInt8Error(problem, is_static)
-    geometry = _geometry(convolution, sizes_of(weight_arg)[2:])
+    geometry = read_geometry(convolution)
     x = read_input(dequantize, moves)
     constant = read_weight(weight_dequantize, weight_moves, constants)
     first, second, *kernel_size = sizes_of(weight_arg)
@@ -92,7 +91,9 @@ def read_convolution_operands(
     return x, weight, bias, geometry
 
 
-def _geometry(convolution: Node, kernel_size: Sequence[int]) -> Geometry:
+def read_geometry(convolution: Node) -> Geometry:
+    """How its window moves; NotInt8Error where no kernel here moves one so."""
+    kernel_size = sizes_of(node_argument(convolution, 1))[2:]
     _, _, _, stride, padding, dilation, transposed, output_padding, groups = convolution.args
     rank = len(kernel_size)
     if rank not in (1, 2):

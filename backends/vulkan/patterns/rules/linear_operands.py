@@ -9,6 +9,7 @@ from ..vocabulary.constants import Constants
 from ..vocabulary.edge_ops import (
     ADDMM,
     BMM,
+    CONVOLUTION,
     EXPAND,
     LINEAR,
     MM,
@@ -37,8 +38,9 @@ from .mac_operands import (
 
 
 def is_quantized_layer(node: Node) -> bool:
-    """True for a linear of quantized input and weight: a layer in int8, here or elsewhere."""
-    if node.target not in (LINEAR, MM, ADDMM):
+    """True for a linear or convolution of quantized input and weight: a layer in int8, here or
+    elsewhere."""
+    if node.target not in (LINEAR, MM, ADDMM, CONVOLUTION):
         return False
     first = 1 if node.target == ADDMM else 0
     operands = (node_argument(node, first), node_argument(node, first + 1))

@@ -162,7 +162,7 @@ def read_weight(
         raise NotInt8Error("weight has sizes that are computed at run time; give it static ones")
     for what, node in constant.constants.items():
         if not is_constant(node, constants):
-            raise NotInt8Error(_not_constant(f"weight{what}", node))
+            raise NotInt8Error(not_constant(f"weight{what}", node))
     dtype = _dtype_of(constant.integers)
     if dtype != torch.int8:
         raise NotInt8Error(f"weight dtype is {dtype}, not torch.int8; quantize it to int8")
@@ -237,7 +237,7 @@ def bias_problem(bias: Node, n: int, constants: Constants | None, dim: int = -1)
     Its value, float32, is computed ahead of time, a dequantize of integers included.
     """
     if not is_constant(bias, constants):
-        return _not_constant("bias", bias)
+        return not_constant("bias", bias)
     others = [*[1] * -dim, *sizes_of(bias)]
     channels = others.pop(dim)
     # A bias that an earlier fusion padded to a multiple of 4 still holds N values in front.
@@ -267,7 +267,8 @@ def is_constant(node: Node, constants: Constants | None) -> bool:
     return constants.is_constant(node)
 
 
-def _not_constant(what: str, node: Node) -> str:
+def not_constant(what: str, node: Node) -> str:
+    """Why `node` can't be the weight or bias (`what`) of a layer: it is computed at run time."""
     source, _ = behind_moves(node)
     if is_dequantize(source):
         source, _ = behind_moves(node_argument(source, 0))

@@ -1,77 +1,15 @@
 // Convolutions on int8 of one and two dimensions, in all of their forms.
 #include <algorithm>
-#include <array>
 
 #include "Entry.h"
 #include "Layer.h"
+#include "Windows.h"
 
 namespace etvk::fuzz {
 
 namespace {
 
-using Pair = std::array<int64_t, 2>;
-
-constexpr int64_t kMost = 65535;  // of kernel, stride ...: README.md
-
 // ---- Results.
-
-struct Window {
-  Pair kernel, stride, padding, dilation;
-  Pair output_padding = {0, 0};
-  bool is_transposed = false;
-  int64_t groups = 1;
-};
-
-Pair read_pair(const Arguments& arguments, const char* name, size_t dims, int64_t least) {
-  const Sizes list = arguments.fixed_integers(name);
-  if (list.size() != dims) {
-    throw Meaningless(std::string(name) + " of another length");
-  }
-  Pair pair = {least, least};
-  std::copy(list.begin(), list.end(), pair.end() - static_cast<std::ptrdiff_t>(dims));
-  for (int64_t number : pair) {
-    if (number < least || number > kMost) {
-      throw Meaningless(std::string(name) + " out of its range");
-    }
-  }
-  return pair;
-}
-
-Window read_window(const Arguments& arguments, size_t dims) {
-  Window window;
-  window.kernel = read_pair(arguments, "kernel_size", dims, 1);
-  window.stride = read_pair(arguments, "stride", dims, 1);
-  window.padding = read_pair(arguments, "padding", dims, 0);
-  window.dilation = read_pair(arguments, "dilation", dims, 1);
-  window.is_transposed = arguments.has("transposed") ? arguments.boolean("transposed")
-                                                     : arguments.has("output_padding");
-  if (window.is_transposed) {
-    window.output_padding = read_pair(arguments, "output_padding", dims, 0);
-    for (size_t i = 0; i < 2; ++i) {
-      if (window.output_padding[i] >= std::max(window.stride[i], window.dilation[i])) {
-        throw Meaningless("output padding of a stride or more");
-      }
-    }
-  }
-  window.groups = arguments.integer("groups");
-  if (window.groups < 1) {
-    throw Meaningless("no groups");
-  }
-  return window;
-}
-
-int64_t output_size(const Window& window, size_t dim, int64_t in) {
-  const int64_t reach = window.dilation[dim] * (window.kernel[dim] - 1);
-  const int64_t around = 2 * window.padding[dim];
-  const int64_t size = window.is_transposed  ? (in - 1) * window.stride[dim] - around + reach +
-                                                   window.output_padding[dim] + 1
-                       : in + around > reach ? (in + around - reach - 1) / window.stride[dim] + 1
-                                             : 0;
-  if (in < 1 || size < 1) {
-    throw Meaningless("a window that does not fit");
-  }
-  return size;
-}
 
 // Weights by output channel, kh, kw and channel of the group.
 struct Weights {
@@ -119,24 +57,16 @@ Weights read_weights(const Arguments& arguments, const Window& window, int64_t c
   return weights;
 }
 
-// Which pixel of x a tap meets for pixel `y` of the result; -1: none.
-int64_t pixel_of(const Window& window, size_t dim, int64_t y, int64_t tap, int64_t size) {
-  const int64_t away = tap * window.dilation[dim];
-  int64_t pixel = y * window.stride[dim] - window.padding[dim] + away;
-  if (window.is_transposed) {
-    const int64_t scaled = y + window.padding[dim] - away;
-    pixel = scaled % window.stride[dim] == 0 ? scaled / window.stride[dim] : -1;
-  }
-  return pixel < size ? std::max<int64_t>(pixel, -1) : -1;
-}
-
 Tensor convolution(const Arguments& arguments, DType dtype, const Finish& finish) {
   const Int8Grid input = read_input_grid(arguments);
   const Sizes& sizes = arguments.tensor("x").sizes;
   if (sizes.size() != 3 && sizes.size() != 4) {
     throw Meaningless("x of another rank");
   }
-  const Window window = read_window(arguments, sizes.size() - 2);
+  const bool is_transposed = arguments.has("transposed") ? arguments.boolean("transposed")
+                                                         : arguments.has("output_padding");
+  const Window window = read_window(arguments, arguments.fixed_integers("kernel_size"),
+                                    sizes.size() - 2, is_transposed);
   // Rows of weights may be padded, so how many there are is what the program declares.
   const Sizes declared = arguments.declared_sizes("x");
   const int64_t in_channels = sizes[1];
@@ -200,92 +130,16 @@ Result conv2d_q8ta_q8csw(const Arguments& arguments) { return float_layer(argume
 
 // ---- Draws.
 
-// An image of so many channels; -1 where there is none.
-ValueId draw_image(Draft& draft, int64_t channels) {
-  testing::Random& random = draft.random();
-  const DType dtype = random.chance(15) ? DType::kFloat32 : DType::kInt8;
-  const ValueId found = draft.find_tensor({dtype}, [&](ValueId id) {
-    const auto sizes = draft.all_sizes(id);
-    return std::all_of(sizes.begin(), sizes.end(), [&](const Sizes& own) {
-      return (own.size() == 3 || own.size() == 4) && own[1] == channels && own[2] > 0 &&
-             own.back() > 0;
-    });
-  });
-  if (found >= 0 && random.chance(70)) {
-    return found;
-  }
-  ByExecution<Sizes> sizes;
-  const bool is_dynamic = !draft.dynamic_sizes().empty() && random.chance(30);
-  const size_t rank = random.chance(75) ? 4 : 3;
-  for (size_t dim = 0; dim < rank; ++dim) {
-    ByExecution<int64_t> values;
-    values.fill(dim == 0 ? random.integer(1, 2) : random.integer(1, 9));
-    if (is_dynamic && dim == rank - 1) {
-      values = random.pick(draft.dynamic_sizes());
-    }
-    for (size_t i = 0; i < kExecutions; ++i) {
-      sizes[i].push_back(dim == 1 ? channels : values[i]);
-    }
-  }
-  return draft.new_input(dtype, sizes);
-}
-
-bool takes(const Draft& draft, const char* name) {
-  return position_of(draft.op(), name) < draft.op().args.size();
-}
-
-// Empty where the window does not fit in one of them.
-ByExecution<Sizes> result_sizes(ByExecution<Sizes> all, const Window& window, int64_t channels) {
-  try {
-    for (Sizes& sizes : all) {
-      sizes[1] = channels;
-      sizes.back() = output_size(window, 1, sizes.back());
-      if (sizes.size() == 4) {
-        sizes[2] = output_size(window, 0, sizes[2]);
-      }
-    }
-  } catch (const Meaningless&) {
-    return {};
-  }
-  return all;
-}
-
 // All but the activation and what the result is quantized by; the result's sizes.
 ByExecution<Sizes> draw_operands(Draft& draft, const ConvolutionShape& shape, bool is_taps) {
   testing::Random& random = draft.random();
-  const ValueId x = draw_image(draft, shape.channels);
+  const DType dtype = random.chance(15) ? DType::kFloat32 : DType::kInt8;
+  const ValueId x = draw_image(draft, dtype, shape.channels);
   if (x < 0) {
     return {};
   }
-  const size_t dims = draft.rank(x) - 2;
-  Window window;
-  const auto draw = [&](const char* name, int32_t least, int32_t most) {
-    Pair pair = {least, least};
-    Sizes list;
-    for (size_t i = 0; i < dims; ++i) {
-      list.push_back(random.chance(50) ? least : random.integer(least, most));
-      pair[2 - dims + i] = list.back();
-    }
-    draft.give_fixed_integers(name, list);
-    return pair;
-  };
-  window.kernel = draw("kernel_size", 1, 3);
-  window.stride = draw("stride", 1, 3);
-  window.padding = draw("padding", 0, 2);
-  window.dilation = draw("dilation", 1, 2);
-  window.is_transposed = shape.is_transposed;
-  window.groups = shape.groups;
-  if (takes(draft, "transposed")) {
-    draft.give_boolean("transposed", shape.is_transposed);
-  }
-  if (takes(draft, "output_padding")) {
-    const int64_t limit = *std::min_element(window.stride.begin(), window.stride.end());
-    window.output_padding.fill(
-        shape.is_transposed ? random.integer(0, static_cast<int32_t>(limit) - 1) : 0);
-    draft.give_fixed_integers("output_padding", Sizes(dims, window.output_padding[1]));
-    window.output_padding[0] = dims == 2 ? window.output_padding[1] : 0;
-  }
-  draft.give_integer("groups", shape.groups);
+  const Window window = draw_window(draft, shape, draft.rank(x) - 2);
+  draft.give_fixed_integers("kernel_size", own_dims(window.kernel, draft.rank(x) - 2));
   draft.give("x", x);
   draft.give_grid("input_", draft.some_scale());
   const int64_t products = window.kernel[0] * window.kernel[1] * (shape.channels / shape.groups);

@@ -1,9 +1,8 @@
 // Float32 matrix products: mm, bmm, addmm, linear and et_vk.matmul.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "Entry.h"
+#include "FloatSum.h"
 #include "Shapes.h"
 
 namespace etvk::fuzz {
@@ -11,9 +10,6 @@ namespace etvk::fuzz {
 namespace {
 
 // ---- Results.
-
-// What float32 sums may be off by for each unit of the magnitudes that they add up.
-constexpr double kSumError = 2e-6;
 
 void check_float(const Tensor& x) {
   if (x.dtype != DType::kFloat32) {
@@ -51,23 +47,6 @@ struct Matrices {
   Sizes sizes;
 };
 
-// What is left where 1e30 is added and taken away is not the fuzzer's business, nor in which order
-// infinities and what overflows are added.
-struct Sum {
-  double value = 0.0;
-  double magnitude = 0.0;  // of what is finite
-
-  void add(double one, double factor) {
-    value += factor * one;
-    magnitude += std::isfinite(one) ? std::abs(one) * std::max(1.0, std::abs(factor)) : 0.0;
-  }
-  bool is_known() const {
-    return magnitude < std::numeric_limits<float>::max() &&
-           (!std::isfinite(value) ||
-            kSumError * magnitude <= 1e-5 * std::max(1.0, std::abs(value)));
-  }
-};
-
 struct Addend {
   const Tensor* c = nullptr;
   double alpha = 1.0;
@@ -93,7 +72,7 @@ Tensor product(const Matrices& a, const Matrices& b, const Addend& addend) {
     const Sizes own_batch(index.begin(), index.end() - 2);
     const int64_t m = index[batch.size()];
     const int64_t n = index[batch.size() + 1];
-    Sum sum;
+    FloatSum sum;
     for (int64_t k = 0; k < a.columns() && addend.alpha != 0.0; ++k) {
       sum.add(a.at(own_batch, m, k) * b.at(own_batch, k, n), 1.0);
     }

@@ -331,7 +331,7 @@ def test_chain_keeps_its_order() -> None:
         ({"dilation": (1, 0)}, "dilation has 0, it must be at least 1"),
         ({"padding": (-1, 0)}, "padding has -1, it must be at least 0"),
         ({"padding": (0, 70000)}, "padding has 70000, the limit is 65535"),
-        ({"stride": (1,)}, "stride has 1 numbers, it must have 2"),
+        ({"stride": (1, 1, 1)}, "stride has 3 numbers, it must have 2"),
         ({"groups": 0}, "groups is 0, it must be at least 1"),
         ({"groups": 3}, "x has 4 channels, they must be divisible by groups = 3"),
         ({"dilation": (3, 1)}, "the window is 7 pixels, the padded image only 6"),

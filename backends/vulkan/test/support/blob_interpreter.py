@@ -63,6 +63,8 @@ _OPS: dict[str, Callable[..., Any]] = {
     "aten.adaptive_max_pool2d.default": torch.ops.aten.adaptive_max_pool2d,
     "aten.avg_pool2d.default": torch.ops.aten.avg_pool2d,
     "aten._adaptive_avg_pool2d.default": torch.ops.aten._adaptive_avg_pool2d,
+    "aten.convolution.default": torch.convolution,
+    "et_vk.conv_with_clamp.default": torch.ops.et_vk.conv_with_clamp,
     "sym_size.int": lambda x, dim: x.shape[dim],
     "mul": operator.mul,
     "add": operator.add,

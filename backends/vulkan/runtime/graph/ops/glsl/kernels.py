@@ -470,15 +470,19 @@ def table_elementwise() -> list[Kernel]:
     return rows
 
 
-MATMUL = Op("matmul", binding_count=4, push_constant_bytes=100)
+# Of matrices, and of windows over an image.
+PRODUCT_OPS = (
+    Op("matmul", binding_count=4, push_constant_bytes=100),
+    Op("conv2d", 4, 80, macros=(("CONVOLUTION", 1),)),
+)
 
 
-def matmul_tiled(m: int, n: int, k: int, thread_m: int) -> Kernel:
+def matmul_tiled(op: Op, m: int, n: int, k: int, thread_m: int) -> Kernel:
     """matmul_tiled.comp: m x n outputs a workgroup, thread_m x 4 a thread."""
     for size in (m, n, k, thread_m):
-        divide(size, 4, "matmul tile")
+        divide(size, 4, f"{op.name} tile")
     return Kernel(
-        op=MATMUL,
+        op=op,
         path="scalar",
         shader="matmul/matmul_tiled.comp",
         tile_m=m,
@@ -490,13 +494,13 @@ def matmul_tiled(m: int, n: int, k: int, thread_m: int) -> Kernel:
     )
 
 
-def matmul_gemv(m: int, n: int, threads_k: int) -> Kernel:
+def matmul_gemv(op: Op, m: int, n: int, threads_k: int) -> Kernel:
     """matmul_gemv.comp: threads_k threads share the K loop of four columns and m rows."""
     if threads_k & (threads_k - 1):
-        raise KernelError(f"matmul gemv: threads_k must be a power of two, got {threads_k}")
-    workgroup_size = divide(n, 4, "matmul gemv tile_n") * threads_k
+        raise KernelError(f"{op.name} gemv: threads_k must be a power of two, got {threads_k}")
+    workgroup_size = divide(n, 4, f"{op.name} gemv tile_n") * threads_k
     return Kernel(
-        op=MATMUL,
+        op=op,
         path="gemv_scalar",
         shader="matmul/matmul_gemv.comp",
         tile_m=m,
@@ -509,10 +513,10 @@ def matmul_gemv(m: int, n: int, threads_k: int) -> Kernel:
     )
 
 
-def matmul_cpu(m: int, threads: int) -> Kernel:
+def matmul_cpu(op: Op, m: int, threads: int) -> Kernel:
     """matmul_cpu.comp: no shared memory; m x 4 outputs a thread."""
     return Kernel(
-        op=MATMUL,
+        op=op,
         path="cpu",
         shader="matmul/matmul_cpu.comp",
         tile_m=m,
@@ -570,6 +574,7 @@ CONVOLUTION_OPS = (
 DEPTHWISE_OPS = (
     Op("q8ta_conv2d_dw", 7, 124, macros=(WINDOW,)),
     Op("conv2d_dw_q8ta_q8csw", 6, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
+    Op("conv2d_dw", 4, 80, macros=(WINDOW, ("FLOAT_ELEMENTS", 1))),
 )
 
 
@@ -660,21 +665,21 @@ def linear_kernels(op: Op) -> list[Kernel]:
     return rows
 
 
-def matmul_kernels() -> list[Kernel]:
-    """Of float32 matrix products; the order carries no meaning."""
+def matmul_kernels(op: Op) -> list[Kernel]:
+    """Of float32 products; the order carries no meaning."""
     return [
-        #             m    n   k  thread_m
-        matmul_tiled(128, 64, 16, 8),
-        matmul_tiled(64, 64, 16, 8),
-        matmul_tiled(32, 32, 32, 4),
-        #            m   n  threads_k
-        matmul_gemv(1, 32, 16),
-        matmul_gemv(1, 8, 64),
-        matmul_gemv(4, 32, 16),
-        matmul_gemv(8, 16, 16),
-        #          m  threads
-        matmul_cpu(1, 8),
-        matmul_cpu(4, 8),
+        #                 m    n   k  thread_m
+        matmul_tiled(op, 128, 64, 16, 8),
+        matmul_tiled(op, 64, 64, 16, 8),
+        matmul_tiled(op, 32, 32, 32, 4),
+        #                m   n  threads_k
+        matmul_gemv(op, 1, 32, 16),
+        matmul_gemv(op, 1, 8, 64),
+        matmul_gemv(op, 4, 32, 16),
+        matmul_gemv(op, 8, 16, 16),
+        #              m  threads
+        matmul_cpu(op, 1, 8),
+        matmul_cpu(op, 4, 8),
     ]
 
 
@@ -716,7 +721,7 @@ KERNELS: tuple[Kernel, ...] = (
     ),
     *flat(Op("upsample_bytes", 2, 64, (("ELEMENT_BYTES", 1),)), "resample/upsample.comp"),
     *flat(Op("upsample_words", 2, 64, (("ELEMENT_BYTES", 4),)), "resample/upsample.comp"),
-    *matmul_kernels(),
+    *(kernel for op in PRODUCT_OPS for kernel in matmul_kernels(op)),
     *attention_kernels(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),

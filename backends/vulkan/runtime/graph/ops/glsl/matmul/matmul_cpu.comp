@@ -24,14 +24,16 @@ void main() {
   FOR_EACH_TILE(index) {
     const Tile tile = tile_at(index);
     const uint n = tile.n + gl_LocalInvocationIndex * 4;
+    ARow rows[TILE_M];
     vec4 sums[TILE_M];
     [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
+      rows[i] = a_row(tile, tile.m + i);
       sums[i] = vec4(0.0);
     }
     for (uint k = 0; k < p.K; k += 4) {
       const mat4 b = load_b(tile.b, k, n);
       [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-        sums[i] += b * load_a(tile.a, tile.m + i, k);
+        sums[i] += b * load_a(rows[i], k);
       }
     }
     if (n < p.N) {

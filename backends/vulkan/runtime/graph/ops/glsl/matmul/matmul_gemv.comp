@@ -28,14 +28,16 @@ void main() {
   FOR_EACH_TILE(index) {
     const Tile tile = tile_at(index);
     const uint n = tile.n + team * 4;
+    ARow rows[TILE_M];
     vec4 sums[TILE_M];
     [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
+      rows[i] = a_row(tile, tile.m + i);
       sums[i] = vec4(0.0);
     }
     for (uint k = lane * 4; k < p.K; k += THREADS_K * 4) {
       const mat4 b = load_b(tile.b, k, n);
       [[unroll]] for (uint i = 0; i < TILE_M; ++i) {
-        sums[i] += b * load_a(tile.a, tile.m + i, k);
+        sums[i] += b * load_a(rows[i], k);
       }
     }
     barrier();

@@ -1,4 +1,5 @@
-// Float32 matrix products: bindings, geometry, loads and stores that all their kernels share.
+// Float32 matrix products: bindings, geometry, loads and stores that all their kernels share. With
+// CONVOLUTION they are those of convolution/float_window.glsl instead.
 //
 //   y[i, m, n] = alpha * sum_k a[i, m, k] * b[i, k, n] + beta * c[m, n]
 //
@@ -16,6 +17,10 @@
 // and N repeat the last ones, and are not stored. Any M, N >= 1 and K >= 0.
 #ifndef MATMUL_IO_GLSL
 #define MATMUL_IO_GLSL
+
+#ifdef CONVOLUTION
+#include "convolution/float_window.glsl"
+#else
 
 layout(constant_id = 0) const uint A_FORM = 1;
 layout(constant_id = 1) const uint B_FORM = 2;
@@ -70,9 +75,15 @@ Tile tile_at(uint index) {
 #define FOR_EACH_TILE(index) \
   for (uint index = gl_WorkGroupID.x; index < p.tiles; index += gl_NumWorkGroups.x)
 
+// Row m of a, as load_a() takes it: where it begins.
+#define ARow uint
+
+ARow a_row(Tile tile, uint m) {
+  return tile.a + min(m, p.M - 1) * p.a_m;
+}
+
 // a[m, k .. k + 3]; k is a whole group.
-vec4 load_a(uint base, uint m, uint k) {
-  const uint row = base + min(m, p.M - 1) * p.a_m;
+vec4 load_a(ARow row, uint k) {
   vec4 own = vec4(0.0);
   if (A_FORM == 0) {
     if (k < p.K) {
@@ -135,5 +146,7 @@ void store(Tile tile, uint m, uint n, vec4 sum) {
     }
   }
 }
+
+#endif  // CONVOLUTION
 
 #endif

@@ -42,6 +42,7 @@ shared vec4 a_tile[TILE_K * A_STRIDE];
 shared vec4 b_tile[TILE_K * B_STRIDE];
 
 mat4 ahead[LOADS];
+ARow rows_of_a[LOADS * 4];  // of the blocks of a that a thread loads
 
 // Blocks of a lie side by side along K in memory, those of b along the one that is B_FORM's.
 uvec2 b_block(uint block) {
@@ -49,14 +50,23 @@ uvec2 b_block(uint block) {
                      : uvec2(block % BLOCKS_K, block / BLOCKS_K);
 }
 
+void find_rows(Tile tile) {
+  [[unroll]] for (uint i = 0; i < LOADS * 4; ++i) {
+    const uint block = gl_LocalInvocationIndex + i / 4 * WORKGROUP_SIZE;
+    if (block < A_BLOCKS) {
+      rows_of_a[i] = a_row(tile, tile.m + block / BLOCKS_K * 4 + i % 4);
+    }
+  }
+}
+
 void load_ahead(Tile tile, uint k0) {
   [[unroll]] for (uint i = 0; i < LOADS; ++i) {
     const uint block = gl_LocalInvocationIndex + i * WORKGROUP_SIZE;
     if (block < A_BLOCKS) {
       const uint k = k0 + block % BLOCKS_K * 4;
-      const uint m = tile.m + block / BLOCKS_K * 4;
-      ahead[i] = transpose(mat4(load_a(tile.a, m, k), load_a(tile.a, m + 1, k),
-                                load_a(tile.a, m + 2, k), load_a(tile.a, m + 3, k)));
+      const uint row = i * 4;
+      ahead[i] = transpose(mat4(load_a(rows_of_a[row], k), load_a(rows_of_a[row + 1], k),
+                                load_a(rows_of_a[row + 2], k), load_a(rows_of_a[row + 3], k)));
     } else if (block < BLOCKS) {
       const uvec2 at = b_block(block - A_BLOCKS);
       ahead[i] = load_b(tile.b, k0 + at.x * 4, tile.n + at.y * 4);
@@ -90,6 +100,7 @@ void main() {
     [[unroll]] for (uint i = 0; i < THREAD_M; ++i) {
       sums[i] = vec4(0.0);
     }
+    find_rows(tile);
     load_ahead(tile, 0);
     for (uint k0 = 0; k0 < p.K; k0 += TILE_K) {
       barrier();

@@ -14,28 +14,11 @@ namespace {
 constexpr Pair kOnes = {1, 1};
 constexpr Pair kZeros = {0, 0};
 
-uint32_t packed(const Pair& pair) { return static_cast<uint32_t>(pair[0] | pair[1] << 16); }
-
-int64_t pixels(const Image& image) { return image.batch * image.size[0] * image.size[1]; }
-
-// Shaders address bytes of x, those of pixels around it, and elements of y in 32 bits.
-void check_counts(const Convolution& convolution, const Image& x, const Image& y) {
-  const Window& window = convolution.window;
-  const int64_t around =
-      2 * window.padding[1] + window.dilation[1] * (window.kernel[1] + 4) + 4 * window.stride[1];
-  const int64_t x_bytes = pixels(x) * x.channels;
-  const int64_t row_bytes = (x.size[1] + around) * x.channels;
-  const int64_t most = std::max({x_bytes, row_bytes, pixels(y) * y.channels});
-  ETVK_CHECK(most <= INT32_MAX, kNotSupported,
-             convolution.mac.op << ": " << most << " elements, of x, of a padded row of x or of y, "
-                                << "are over the limit of 2^31 - 1");
-}
-
 WindowPush window_push(const Convolution& convolution, const Image& x, const Image& y) {
   const Window& window = convolution.window;
   WindowPush push{};
   push.mac = convolution.push;
-  push.mac.M = static_cast<uint32_t>(pixels(y));
+  push.mac.M = static_cast<uint32_t>(y.pixels());
   push.x_height = static_cast<uint32_t>(x.size[0]);
   push.x_width = static_cast<uint32_t>(x.size[1]);
   push.x_channels = static_cast<uint32_t>(x.channels);
@@ -44,7 +27,7 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
   push.y_channels = static_cast<uint32_t>(y.channels);
   push.group_channels = static_cast<uint32_t>(convolution.group_channels());
   push.run_bytes = static_cast<uint32_t>(convolution.padded_run());
-  push.x_last_word = static_cast<uint32_t>((pixels(x) * x.channels - 1) / 4);
+  push.x_last_word = static_cast<uint32_t>((x.pixels() * x.channels - 1) / 4);
   push.kernel = packed(window.kernel);
   push.stride = packed(window.stride);
   push.padding = packed(window.padding);
@@ -55,16 +38,13 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
 // Specialization constants that all kernels of windows have.
 std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_alignment) {
   const MacArgs& mac = convolution.mac;
-  const uint32_t window = convolution.window.is_transposed ? 2
-                          : convolution.has_whole_rows()   ? 1
-                                                           : 0;
   return {x_alignment,
           convolution.push.N % 4 == 0 ? 1u : 0u,
           static_cast<uint32_t>(mac.activation),
           static_cast<uint32_t>(mac.residual.mode),
           0,  // no whole tiles
           0,  // no constant K
-          window};
+          window_kind(convolution.window, convolution.has_whole_rows())};
 }
 
 void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
@@ -127,10 +107,10 @@ void dispatch_convolution(ComputeGraph& graph, Commands& commands, const Convolu
                           const Image& x, const Image& y) {
   if (convolution.kind == ConvolutionKind::kPointwise) {
     dispatch_linear(graph, commands, convolution.mac, convolution.constants, convolution.push,
-                    pixels(x));
+                    x.pixels());
     return;
   }
-  check_counts(convolution, x, y);
+  check_counts(convolution.mac.op, convolution.window, x, y);
   const WindowPush push = window_push(convolution, x, y);
   if (convolution.kind == ConvolutionKind::kDepthwise) {
     dispatch_depthwise(graph, commands, convolution, push);

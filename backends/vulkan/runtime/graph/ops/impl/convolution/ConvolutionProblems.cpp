@@ -4,6 +4,7 @@
 
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/convolution/ConvolutionDispatch.h"
+#include "graph/ops/impl/convolution/WindowProblem.h"
 #include "graph/ops/impl/mac/MacProblem.h"
 #include "graph/selfcheck/Problem.h"
 
@@ -11,12 +12,6 @@ namespace etvk::ops {
 
 namespace {
 
-// WINDOW of window.glsl.
-constexpr uint32_t kTaps = 0;
-constexpr uint32_t kRows = 1;
-constexpr uint32_t kTransposed = 2;
-
-constexpr uint32_t kBatch = 2;
 constexpr uint32_t kGridStride = 2;  // workgroups of a depthwise kernel
 
 bool is_depthwise(const KernelRow& row) {
@@ -26,16 +21,16 @@ bool is_depthwise(const KernelRow& row) {
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   const bool depthwise = is_depthwise(row);
   std::vector<SpecializationConstants> all =
-      with_epilogues(row, {4, 1, 0, 0, 0, 0, depthwise ? kTaps : kRows});
+      with_epilogues(row, {4, 1, 0, 0, 0, 0, depthwise ? kWindowTaps : kWindowRows});
   const std::vector<uint32_t> alignments =
       depthwise ? std::vector<uint32_t>{0, 1, 4} : std::vector<uint32_t>{1, 4, 16};
   const uint32_t residuals = gives_float(row) ? 1 : 3;
-  for (uint32_t window : {kTaps, kRows, kTransposed}) {
+  for (uint32_t window : {kWindowTaps, kWindowRows, kWindowTransposed}) {
     for (uint32_t alignment : alignments) {
       for (uint32_t n_aligned : {0u, 1u}) {
         const uint32_t residual = (window + alignment + n_aligned) % residuals;
         // A depthwise kernel has a tap at a time; whole words of x are whole words of y there.
-        const bool exists = !depthwise || (window != kRows && (alignment != 4 || n_aligned == 1) &&
+        const bool exists = !depthwise || (window != kWindowRows && (alignment != 4 || n_aligned == 1) &&
                                            (alignment != 1 || n_aligned == 0));
         if (exists) {
           all.push_back({alignment, n_aligned, 0, residual, 0, 0, window});
@@ -46,57 +41,7 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   return all;
 }
 
-// The numbers of a window, down and across, and the images.
-struct Geometry {
-  uint32_t kernel[2], stride[2], padding[2], dilation[2];
-  uint32_t x[2], y[2];
-  bool is_transposed = false;
-
-  // Images of which y has at least `least_pixels` pixels, all together.
-  Geometry(uint32_t window, uint32_t least_pixels, Random& random)
-      : is_transposed(window == kTransposed) {
-    const uint32_t width = drawn_number(6, 10, random);
-    const uint32_t least[] = {(least_pixels + kBatch * width - 1) / (kBatch * width), width};
-    for (size_t d = 0; d < 2; ++d) {
-      const bool is_across = d == 1;
-      kernel[d] = drawn_number(2, 3, random);
-      stride[d] = drawn_number(1, 2, random);
-      padding[d] = drawn_number(0, 2, random);
-      // Across, a gap between taps is what rows of the window have not.
-      dilation[d] = window == kTaps && is_across   ? 2
-                    : window == kRows && is_across ? 1
-                                                   : drawn_number(1, 2, random);
-      const uint32_t reach = dilation[d] * (kernel[d] - 1) + 1;
-      if (is_transposed) {
-        x[d] = least[d] + 2 * padding[d];
-        y[d] = (x[d] - 1) * stride[d] + reach - 2 * padding[d];
-      } else {
-        y[d] = least[d];
-        x[d] = (y[d] - 1) * stride[d] + reach + drawn_number(0, stride[d] - 1, random);
-        x[d] = std::max(x[d], 2 * padding[d] + 1) - 2 * padding[d];
-        y[d] = (x[d] + 2 * padding[d] - reach) / stride[d] + 1;
-      }
-    }
-  }
-
-  // Where along direction `d` tap `tap` of pixel `at` of y meets x; -1: nowhere.
-  int64_t met(size_t d, uint32_t at, uint32_t tap) const {
-    const int64_t away = int64_t{tap} * dilation[d];
-    int64_t pixel = int64_t{at} * stride[d] - padding[d] + away;
-    if (is_transposed) {
-      const int64_t scaled = int64_t{at} + padding[d] - away;
-      pixel = scaled < 0 || scaled % stride[d] != 0 ? -1 : scaled / stride[d];
-    }
-    return pixel < 0 || pixel >= x[d] ? -1 : pixel;
-  }
-
-  uint32_t pixels() const { return kBatch * y[0] * y[1]; }
-  uint32_t taps() const { return kernel[0] * kernel[1]; }
-};
-
-uint32_t packed(const uint32_t (&pair)[2]) { return pair[0] | pair[1] << 16; }
-
-WindowPush window_push(const Geometry& geometry, uint32_t x_channels, uint32_t y_channels) {
+WindowPush window_push(const DrawnWindow& geometry, uint32_t x_channels, uint32_t y_channels) {
   WindowPush push{};
   push.x_height = geometry.x[0];
   push.x_width = geometry.x[1];
@@ -104,41 +49,22 @@ WindowPush window_push(const Geometry& geometry, uint32_t x_channels, uint32_t y
   push.y_height = geometry.y[0];
   push.y_width = geometry.y[1];
   push.y_channels = y_channels;
-  push.x_last_word = (kBatch * geometry.x[0] * geometry.x[1] * x_channels - 1) / 4;
-  push.kernel = packed(geometry.kernel);
-  push.stride = packed(geometry.stride);
-  push.padding = packed(geometry.padding);
-  push.dilation = packed(geometry.dilation);
+  push.x_last_word = (kDrawnBatch * geometry.x[0] * geometry.x[1] * x_channels - 1) / 4;
+  push.kernel = packed_pair(geometry.kernel);
+  push.stride = packed_pair(geometry.stride);
+  push.padding = packed_pair(geometry.padding);
+  push.dilation = packed_pair(geometry.dilation);
   return push;
 }
 
-std::string text_of(const Geometry& geometry, uint32_t x_channels, uint32_t y_channels) {
-  const auto pair = [](const uint32_t (&sizes)[2]) {
-    return std::to_string(sizes[0]) + "x" + std::to_string(sizes[1]);
-  };
-  return pair(geometry.kernel) + (geometry.is_transposed ? " transposed" : "") + " stride " +
-         pair(geometry.stride) + " padding " + pair(geometry.padding) + " dilation " +
-         pair(geometry.dilation) + ", " + std::to_string(kBatch) + " images of " +
-         pair(geometry.x) + "x" + std::to_string(x_channels) + " to " + pair(geometry.y) + "x" +
-         std::to_string(y_channels);
-}
-
 // x less its zero point at the taps of each pixel of y, [pixels, taps, x_channels]: 0 outside.
-std::vector<int32_t> windows_of(const std::vector<int8_t>& x, const Geometry& geometry,
+std::vector<int32_t> windows_of(const std::vector<int8_t>& x, const DrawnWindow& geometry,
                                 uint32_t x_channels, int32_t zero_point) {
   std::vector<int32_t> windows;
-  windows.reserve(size_t{geometry.pixels()} * geometry.taps() * x_channels);
-  for (uint32_t m = 0; m < geometry.pixels(); ++m) {
-    const uint32_t image = m / (geometry.y[0] * geometry.y[1]);
-    for (uint32_t tap = 0; tap < geometry.taps(); ++tap) {
-      const int64_t h =
-          geometry.met(0, m / geometry.y[1] % geometry.y[0], tap / geometry.kernel[1]);
-      const int64_t w = geometry.met(1, m % geometry.y[1], tap % geometry.kernel[1]);
-      const int64_t pixel = (int64_t{image} * geometry.x[0] + h) * geometry.x[1] + w;
-      for (uint32_t c = 0; c < x_channels; ++c) {
-        const bool is_in = h >= 0 && w >= 0;
-        windows.push_back(is_in ? x[static_cast<size_t>(pixel * x_channels + c)] - zero_point : 0);
-      }
+  for (int64_t pixel : geometry.met_pixels()) {
+    for (uint32_t c = 0; c < x_channels; ++c) {
+      windows.push_back(
+          pixel < 0 ? 0 : x[static_cast<size_t>(pixel * x_channels + c)] - zero_point);
     }
   }
   return windows;
@@ -161,18 +87,18 @@ uint32_t drawn_channels(uint32_t alignment, Random& random) {
 Problem make_windows(const KernelRow& row, const SpecializationConstants& values, Random& random) {
   const MacSpecialization constants(values);
   const uint32_t window = values.at(6);
-  const uint32_t groups = window == kRows ? 1 : 2;
+  const uint32_t groups = window == kWindowRows ? 1 : 2;
   const uint32_t channels = drawn_channels(constants.x_alignment, random);
   const uint32_t aligned = (drawn_edge(row.tile_n, random) + 3) / 4 * 4;
   const uint32_t N = constants.n_aligned != 0 ? aligned : aligned - drawn_number(1, 3, random);
-  const Geometry geometry(window, row.tile_m + 1, random);
+  const DrawnWindow geometry(window, row.tile_m + 1, random);
   const uint32_t x_channels = groups * channels;
   const uint32_t y_channels = groups * N;
   const uint32_t K = geometry.taps() * channels;
   MacProblem layer(row, constants, geometry.pixels(), y_channels, K, random);
 
   WindowPush push = window_push(geometry, x_channels, y_channels);
-  const uint32_t run = channels * (window == kRows ? geometry.kernel[1] : 1);
+  const uint32_t run = channels * (window == kWindowRows ? geometry.kernel[1] : 1);
   push.mac = layer.push();
   push.group_channels = channels;
   push.run_bytes = (run + 3) / 4 * 4;
@@ -182,7 +108,7 @@ Problem make_windows(const KernelRow& row, const SpecializationConstants& values
   push.mac.K = K;
   push.mac.w_stride_words = stride / 4;
 
-  std::vector<int8_t> x(size_t{kBatch} * geometry.x[0] * geometry.x[1] * x_channels);
+  std::vector<int8_t> x(size_t{kDrawnBatch} * geometry.x[0] * geometry.x[1] * x_channels);
   random.fill(x);
   // Output channels are drawn from a few, so that the exact sums cost little.
   constexpr uint32_t kDistinct = 12;
@@ -221,7 +147,7 @@ Problem make_windows(const KernelRow& row, const SpecializationConstants& values
     }
   }
   Problem problem;
-  problem.text = text_of(geometry, x_channels, y_channels) + " in " + std::to_string(groups) +
+  problem.text = geometry.text(x_channels, y_channels) + " in " + std::to_string(groups) +
                  (groups == 1 ? " group" : " groups");
   layer.bind_to(problem, x, weights, sums);
   problem.set_push(push);
@@ -242,7 +168,7 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
   const uint32_t N = x_channels * multiplier;
   // Words of channels times strips of pixels fill both workgroups and some of a second pass.
   const uint32_t strips = 5 * kGridStride * row.workgroup_size / (2 * ((N + 3) / 4));
-  const Geometry geometry(values.at(6), strips * row.tile_m, random);
+  const DrawnWindow geometry(values.at(6), strips * row.tile_m, random);
   MacProblem layer(row, constants, geometry.pixels(), N, geometry.taps(), random);
 
   WindowPush push = window_push(geometry, x_channels, N);
@@ -254,7 +180,7 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
   push.mac.K = geometry.taps();
   push.mac.w_stride_words = (N + 3) / 4;
 
-  std::vector<int8_t> x(size_t{kBatch} * geometry.x[0] * geometry.x[1] * x_channels);
+  std::vector<int8_t> x(size_t{kDrawnBatch} * geometry.x[0] * geometry.x[1] * x_channels);
   random.fill(x);
   const uint32_t stride = push.mac.w_stride_words * 4;
   std::vector<int8_t> weights(size_t{geometry.taps()} * stride);
@@ -278,7 +204,7 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
     }
   }
   Problem problem;
-  problem.text = text_of(geometry, x_channels, N) + ", depthwise";
+  problem.text = geometry.text(x_channels, N) + ", depthwise";
   layer.bind_to(problem, x, weights, sums);
   problem.set_push(push);
   problem.groups.x = kGridStride;

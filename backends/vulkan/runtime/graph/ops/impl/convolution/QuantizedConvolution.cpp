@@ -149,7 +149,8 @@ void add_convolution(ComputeGraph& graph, Convolution convolution, const WeightL
 Convolution read_convolution(const ComputeGraph& graph, const OpArgs& args, bool is_transposed) {
   Convolution convolution;
   convolution.mac = read_operands(args);
-  convolution.window = read_window(args, graph.dims(convolution.mac.x).size(), is_transposed);
+  convolution.window = read_window(args, args.integers("kernel_size"),
+                                   graph.dims(convolution.mac.x).size(), is_transposed);
   return convolution;
 }
 

@@ -11,8 +11,9 @@ namespace {
 
 constexpr int64_t kMost = 65535;  // of a kernel, stride ...: half a word of the push constants
 
-Pair read_pair(const OpArgs& args, const char* name, size_t rank, int64_t least) {
-  const std::vector<int64_t> list = args.integers(name);
+Pair checked_pair(const OpArgs& args, const char* name, std::vector<int64_t> list, size_t rank,
+                  int64_t least) {
+  list.resize(list.size() == 1 ? rank - 2 : list.size(), list.empty() ? 0 : list[0]);
   ETVK_CHECK(list.size() == rank - 2, kInvalidProgram,
              args.op() << ": " << name << " has " << list.size() << " numbers, it must have "
                        << rank - 2 << ", one for each dimension of x behind the channels");
@@ -33,17 +34,21 @@ Pair read_pair(const OpArgs& args, const char* name, size_t rank, int64_t least)
 Image::Image(const std::vector<int64_t>& sizes)
     : batch(sizes[0]), channels(sizes[1]), size({sizes.size() == 4 ? sizes[2] : 1, sizes.back()}) {}
 
-Window read_window(const OpArgs& args, size_t rank, bool is_transposed) {
+Window read_window(const OpArgs& args, const std::vector<int64_t>& kernel_size, size_t rank,
+                   bool is_transposed) {
   ETVK_CHECK(rank == 3 || rank == 4, kInvalidProgram,
              args.op() << ": x must have 3 or 4 dimensions, got " << rank);
+  const auto read_pair = [&](const char* name, int64_t least) {
+    return checked_pair(args, name, args.integers(name), rank, least);
+  };
   Window window;
-  window.kernel = read_pair(args, "kernel_size", rank, 1);
-  window.stride = read_pair(args, "stride", rank, 1);
-  window.padding = read_pair(args, "padding", rank, 0);
-  window.dilation = read_pair(args, "dilation", rank, 1);
+  window.kernel = checked_pair(args, "kernel_size", kernel_size, rank, 1);
+  window.stride = read_pair("stride", 1);
+  window.padding = read_pair("padding", 0);
+  window.dilation = read_pair("dilation", 1);
   window.is_transposed = is_transposed;
   if (is_transposed) {
-    window.output_padding = read_pair(args, "output_padding", rank, 0);
+    window.output_padding = read_pair("output_padding", 0);
     for (size_t i = 0; i < 2; ++i) {
       const int64_t limit = std::max(window.stride[i], window.dilation[i]);
       ETVK_CHECK(window.output_padding[i] < limit, kInvalidProgram,
@@ -83,6 +88,16 @@ Pair output_size(const std::string& op, const Window& window, const Image& x) {
                   << kMostPixels);
   }
   return size;
+}
+
+void check_counts(const std::string& op, const Window& window, const Image& x, const Image& y) {
+  const int64_t around =
+      2 * window.padding[1] + window.dilation[1] * (window.kernel[1] + 4) + 4 * window.stride[1];
+  const int64_t row = (x.size[1] + around) * x.channels;
+  const int64_t most = std::max({x.pixels() * x.channels, row, y.pixels() * y.channels});
+  ETVK_CHECK(most <= INT32_MAX, kNotSupported,
+             op << ": " << most << " elements, of x, of a padded row of x or of y, are over the "
+                << "limit of 2^31 - 1");
 }
 
 }  // namespace etvk::ops

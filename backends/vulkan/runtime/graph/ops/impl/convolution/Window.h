@@ -31,16 +31,35 @@ struct Image {
   int64_t channels = 0;
   Pair size = {1, 1};
 
+  int64_t pixels() const { return batch * size[0] * size[1]; }
+
   explicit Image(const std::vector<int64_t>& sizes);
 };
 
-// Reads and checks the lists, each with a number for every dimension of an image (one or two), and
-// groups. `is_transposed`: with output padding. Throws kInvalidProgram naming the list and its
-// limit.
-Window read_window(const OpArgs& args, size_t rank, bool is_transposed);
+// Checks the size of the kernel, and reads and checks the lists, each with a number for every
+// dimension of an image (one or two) or one for all of them, and groups. `is_transposed`: with
+// output padding. Throws kInvalidProgram naming the list and its limit.
+Window read_window(const OpArgs& args, const std::vector<int64_t>& kernel_size, size_t rank,
+                   bool is_transposed);
 
 // Height and width of y. Throws kInvalidProgram where the window does not fit into the padded
 // image, kNotSupported where a pixel is further away than 32 bits count.
 Pair output_size(const std::string& op, const Window& window, const Image& x);
+
+// Throws kNotSupported naming `op` for more elements of x, of a padded row of it or of y than shaders
+// address in 32 bits.
+void check_counts(const std::string& op, const Window& window, const Image& x, const Image& y);
+
+// WINDOW of window_places.glsl.
+constexpr uint32_t kWindowTaps = 0;
+constexpr uint32_t kWindowRows = 1;
+constexpr uint32_t kWindowTransposed = 2;
+
+inline uint32_t window_kind(const Window& window, bool has_whole_rows) {
+  return window.is_transposed ? kWindowTransposed : has_whole_rows ? kWindowRows : kWindowTaps;
+}
+
+// Two numbers of 16 bits in one word, as push constants have them.
+inline uint32_t packed(const Pair& pair) { return static_cast<uint32_t>(pair[0] | pair[1] << 16); }
 
 }  // namespace etvk::ops
