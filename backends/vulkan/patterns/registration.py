@@ -95,8 +95,8 @@ def _keep_stock_rules_out() -> None:
 
 
 def _keep_stock_folding_out() -> None:
-    """Let no stock pass take a batch norm into a convolution of ours, as `rules/batch_norm.py` does:
-    theirs has no groups of a transposed one, and mixes up layers that share a weight."""
+    """Let no stock pass take a batch norm into a convolution of ours, as `rules/batch_norm.py`
+    does: theirs has no groups of a transposed one, and mixes up layers that share a weight."""
     can_fuse = FuseBatchNormPass.can_fuse
 
     def outside_ours(layer: Node, *arguments: Any, **keywords: Any) -> bool:

@@ -10,10 +10,11 @@ namespace {
 std::map<std::string, Entry> all_entries() {
   std::map<std::string, Entry> all;
   for (const auto& family :
-       {linear_entries(), convolution_entries(), float_convolution_entries(), pool_entries(), quantize_entries(), move_entries(),
-        shape_entries(), symbolic_entries(), float_entries(), convert_entries(), gather_entries(),
-        resample_entries(), inset_entries(), scatter_entries(), normalize_entries(),
-        creation_entries(), arg_entries(), matmul_entries(), attention_entries(), norm_entries()}) {
+       {linear_entries(),   convolution_entries(), float_conv_entries(), pool_entries(),
+        quantize_entries(), move_entries(),        shape_entries(),      symbolic_entries(),
+        float_entries(),    convert_entries(),     gather_entries(),     resample_entries(),
+        inset_entries(),    scatter_entries(),     normalize_entries(),  creation_entries(),
+        arg_entries(),      matmul_entries(),      attention_entries(),  norm_entries()}) {
     for (const Entry& entry : family) {
       all.emplace(entry.name, entry);
     }

@@ -29,7 +29,7 @@ const Entry& entry_of(const std::string& name);
 // One list a family of ops, each in a file of its own.
 std::vector<Entry> linear_entries();       // LinearOps.cpp
 std::vector<Entry> convolution_entries();  // ConvolutionOps.cpp
-std::vector<Entry> float_convolution_entries();  // FloatConvolutionOps.cpp
+std::vector<Entry> float_conv_entries();   // FloatConvolutionOps.cpp
 std::vector<Entry> pool_entries();         // PoolOps.cpp
 std::vector<Entry> quantize_entries();     // QuantizeOps.cpp
 std::vector<Entry> move_entries();         // MoveOps.cpp

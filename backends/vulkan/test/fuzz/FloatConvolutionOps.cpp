@@ -108,8 +108,7 @@ Tensor convolved(const Arguments& arguments, double least, double most) {
               y.accuracy = Accuracy::kUnknown;
             }
             const double bounded = std::min(std::max(sum.value, least), most);
-            set_float(y, at++,
-                      static_cast<float>(std::isnan(sum.value) ? sum.value : bounded));
+            set_float(y, at++, static_cast<float>(std::isnan(sum.value) ? sum.value : bounded));
           }
         }
       }
@@ -118,9 +117,7 @@ Tensor convolved(const Arguments& arguments, double least, double most) {
   return y;
 }
 
-Result convolution(const Arguments& arguments) {
-  return convolved(arguments, -INFINITY, INFINITY);
-}
+Result convolution(const Arguments& arguments) { return convolved(arguments, -INFINITY, INFINITY); }
 
 Result conv_with_clamp(const Arguments& arguments) {
   const double least = arguments.optional_scalar("output_min").value_or(-INFINITY);
@@ -143,9 +140,8 @@ bool draw_convolution(Draft& draft) {
   const size_t dims = draft.rank(x) - 2;
   const Window window = draw_window(draft, shape, dims);
   draft.give("input", x);
-  Sizes weight = shape.is_transposed
-                     ? Sizes{shape.channels, shape.out_channels / shape.groups}
-                     : Sizes{shape.out_channels, shape.channels / shape.groups};
+  Sizes weight = shape.is_transposed ? Sizes{shape.channels, shape.out_channels / shape.groups}
+                                     : Sizes{shape.out_channels, shape.channels / shape.groups};
   for (int64_t size : own_dims(window.kernel, dims)) {
     weight.push_back(size);
   }
@@ -172,7 +168,7 @@ bool draw_clamped(Draft& draft) {
 
 }  // namespace
 
-std::vector<Entry> float_convolution_entries() {
+std::vector<Entry> float_conv_entries() {
   return {
       {"aten.convolution.default", draw_convolution, convolution, true},
       {"et_vk.conv_with_clamp.default", draw_clamped, conv_with_clamp, true},

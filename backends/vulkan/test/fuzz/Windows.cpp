@@ -132,7 +132,8 @@ Window draw_window(Draft& draft, const ConvolutionShape& shape, size_t dims) {
     draft.give_boolean("transposed", shape.is_transposed);
   }
   if (takes(draft, "output_padding")) {
-    const int64_t limit = *std::min_element(window.stride.begin() + (dims == 1), window.stride.end());
+    const int64_t limit =
+        *std::min_element(window.stride.begin() + (dims == 1), window.stride.end());
     const int64_t padding =
         shape.is_transposed ? random.integer(0, static_cast<int32_t>(limit) - 1) : 0;
     window.output_padding = {dims == 2 ? padding : 0, padding};

@@ -16,7 +16,15 @@ from torch import nn
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
 from executorch_vulkan.reporting.report import Report, Row
-from model_cases import CASES, DEQUANTIZE, LINEAR, QUANTIZE, ModelCase, quantize_and_lower
+from model_cases import (
+    CASES,
+    CONV_CLAMPED,
+    DEQUANTIZE,
+    LINEAR,
+    QUANTIZE,
+    ModelCase,
+    quantize_and_lower,
+)
 from on_cpu import ON_CPU, on_cpu
 from quantized_graphs import Grid, Layer, QuantizedWeight
 
@@ -117,9 +125,8 @@ IN_FLOAT: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     **{name: (REFUSED[name][0](), REFUSED[name][1]) for name in ("bmm", "bmm_of_one")},
     **{name: (NOT_STATIC[name][0](), (4, 8)) for name in ("weight_only", "float")},
 }
-OF_THREE_DIMENSIONS = (
-    "it is a convolution of 3 dimensions; only those of one and two run here"
-)
+CONVOLUTION = "aten.convolution.default"
+OF_THREE_DIMENSIONS = "it is a convolution of 3 dimensions; only those of one and two run here"
 
 
 class Volume(nn.Module):
@@ -175,7 +182,8 @@ def test_layers_are_those_of_the_delegates(case: ModelCase) -> None:
     report = explain(program)
     assert all(bool(row.reason) == (row.delegate is None) for row in report)
     for index, delegate in enumerate(read_delegates(program)):
-        layers = [name for name in delegate.op_names if "linear" in name or "conv2d" in name]
+        names = (name.replace(CONV_CLAMPED, CONVOLUTION) for name in delegate.op_names)
+        layers = [name for name in names if "linear" in name or "conv" in name]
         rows = [row for row in report if row.delegate == index and "quantize" not in row.op]
         assert [row.became for row in rows] == layers
         for name in (QUANTIZE, DEQUANTIZE):

@@ -1,4 +1,4 @@
-"""Float32 convolutions against PyTorch's in float64: each kernel around its tile edges, each form."""
+"""Float32 convolutions against PyTorch's in float64: each kernel around its tile edges."""
 
 from __future__ import annotations
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from executorch.exir import to_edge_transform_and_lower
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from torch import nn
 
 from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
 from model_cases import ModelCase, export_quantized
 from programs import run
 from whole_models import pte_of, whole
@@ -238,16 +239,24 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_is_one_delegate_and_right(name: str) -> None:
+def case_of(name: str, quantize: bool = True) -> ModelCase:
     build, shape, is_dynamic = NETWORKS[name]
     dims = ({0: torch.export.Dim("batch", min=1, max=8)},) if is_dynamic else None
-    case = ModelCase(name, build, ((3, *shape),), (), dynamic_shapes=dims)
-    module, exported = export_quantized(case)
-    program = to_edge_transform_and_lower(
-        copy.deepcopy(exported), partitioner=[VulkanPartitioner()]
+    return ModelCase(name, build, ((3, *shape),), (), quantize=quantize, dynamic_shapes=dims)
+
+
+def lowered(exported: torch.export.ExportedProgram) -> EdgeProgramManager:
+    return whole(
+        to_edge_transform_and_lower(copy.deepcopy(exported), partitioner=[VulkanPartitioner()])
     )
-    pte = pte_of(whole(program))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_is_one_delegate_and_right(name: str) -> None:
+    _, shape, is_dynamic = NETWORKS[name]
+    case = case_of(name)
+    module, exported = export_quantized(case)
+    pte = pte_of(lowered(exported))
     for batch in (3, 1, 8) if is_dynamic else (3,):
         inputs = case.inputs(((batch, *shape),), seed=11)
         wanted = module(*inputs)
@@ -256,3 +265,23 @@ def test_is_one_delegate_and_right(name: str) -> None:
         steps = ((result - wanted) / step).abs().round()
         # Of a few results one may be off.
         assert int(steps.max()) <= 1 and int(steps.sum()) <= max(1, 0.005 * steps.numel())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_in_float32(name: str) -> None:
+    """Results are as near to float64 as those of one op, for these few layers keep that."""
+    _, shape, is_dynamic = NETWORKS[name]
+    case = case_of(name, quantize=False)
+    module, exported = export_quantized(case)
+    program = lowered(exported)
+    [delegate] = read_delegates(program)
+    # Norms behind convolutions are part of them, as are clamps.
+    norms = 5 if name == "densenet" else 0
+    assert delegate.op_names.count("et_vk.channel_affine.default") == norms
+    pte = pte_of(program)
+    module = module.double()
+    for batch in (3, 1, 8) if is_dynamic else (3,):
+        inputs = case.inputs(((batch, *shape),), seed=11)
+        wanted = module(*(one.double() for one in inputs))
+        [result] = run(pte, inputs)
+        assert float((result - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max())

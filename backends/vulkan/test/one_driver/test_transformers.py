@@ -1,7 +1,4 @@
-"""Small transformers in float32 and in static int8: one delegate each, and right.
-
-ViT, Mixer and ConvNeXt begin with a convolution, which has a kernel in int8 only.
-"""
+"""Small transformers in float32 and in static int8: one delegate each, and right."""
 
 from __future__ import annotations
 
@@ -17,8 +14,6 @@ from programs import run
 from transformer_networks import TRANSFORMERS, Transformer
 from whole_models import pte_of, whole
 
-FLOAT = ("bert", "distilbert", "sentence_encoder", "gpt2", "llama")
-INT8 = tuple(TRANSFORMERS)
 SIZES = ((3, 11), (1, 24), (4, 2), (2, 7))  # batch and length
 ERROR = 1e-5  # of the largest result: what one op may be off by, which these few layers keep
 
@@ -47,7 +42,7 @@ def results(network: Transformer, module: nn.Module, pte: bytes) -> list[tuple[t
     return pairs
 
 
-@pytest.mark.parametrize("name", FLOAT)
+@pytest.mark.parametrize("name", TRANSFORMERS)
 def test_in_float32(name: str) -> None:
     torch.manual_seed(0)
     network = TRANSFORMERS[name]
@@ -59,7 +54,7 @@ def test_in_float32(name: str) -> None:
 
 @pytest.mark.all
 @pytest.mark.long
-@pytest.mark.parametrize("name", INT8)
+@pytest.mark.parametrize("name", TRANSFORMERS)
 def test_in_int8(name: str) -> None:
     torch.manual_seed(0)
     network = TRANSFORMERS[name]

@@ -15,6 +15,7 @@ MODULES = tuple(
         "activations",
         "residual",
         "convolution",
+        "float_convolution",
         "table",
         "strided_copy",
         "binary",

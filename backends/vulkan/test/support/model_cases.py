@@ -1029,7 +1029,7 @@ def _dynamic_cases() -> Iterator[ModelCase]:
         "dynamic_convolution_before",
         _Classifier,
         ((2, 1, 8, 8),),
-        ((CONV_CLAMPED, FIXED_VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
+        ((CONV_CLAMPED, VIEW, QUANTIZE, LINEAR, DEQUANTIZE),),
         dynamic_shapes=({0: _BATCH},),
         other_shapes=tuple(((b, 1, 8, 8),) for b in (1, 16)),
         convolutions=False,

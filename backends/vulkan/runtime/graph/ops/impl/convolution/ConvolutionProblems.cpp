@@ -30,8 +30,9 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
       for (uint32_t n_aligned : {0u, 1u}) {
         const uint32_t residual = (window + alignment + n_aligned) % residuals;
         // A depthwise kernel has a tap at a time; whole words of x are whole words of y there.
-        const bool exists = !depthwise || (window != kWindowRows && (alignment != 4 || n_aligned == 1) &&
-                                           (alignment != 1 || n_aligned == 0));
+        const bool exists =
+            !depthwise || (window != kWindowRows && (alignment != 4 || n_aligned == 1) &&
+                           (alignment != 1 || n_aligned == 0));
         if (exists) {
           all.push_back({alignment, n_aligned, 0, residual, 0, 0, window});
         }
@@ -63,8 +64,8 @@ std::vector<int32_t> windows_of(const std::vector<int8_t>& x, const DrawnWindow&
   std::vector<int32_t> windows;
   for (int64_t pixel : geometry.met_pixels()) {
     for (uint32_t c = 0; c < x_channels; ++c) {
-      windows.push_back(
-          pixel < 0 ? 0 : x[static_cast<size_t>(pixel * x_channels + c)] - zero_point);
+      windows.push_back(pixel < 0 ? 0
+                                  : x[static_cast<size_t>(pixel * x_channels + c)] - zero_point);
     }
   }
   return windows;

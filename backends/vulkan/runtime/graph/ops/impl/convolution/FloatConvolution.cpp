@@ -1,5 +1,5 @@
-// Convolutions of one and two dimensions in float32: aten.convolution, and what the stock partitioner
-// makes of one with a clamp behind it.
+// Convolutions of one and two dimensions in float32: aten.convolution, and what the stock
+// partitioner makes of one with a clamp behind it.
 //   y = clamp(sum over the window of x * w + bias)                                 0 in padding
 // Weights are constants, [OC, IC / groups, kernel...], or of a transposed one [IC, OC / groups,
 // kernel...]; x and y are channels-last.
@@ -87,9 +87,9 @@ std::string layout_key(const FloatConvolution& convolution) {
 void add_constants(ComputeGraph& graph, FloatConvolution& convolution, ValueId weight,
                    ValueId bias) {
   const ConstantDef& source = graph.constant_source(weight);
-  convolution.weights =
-      graph.add_constant({source.data, source.size_bytes, layout_key(convolution),
-                          convolution.weight_count() * 4, packed_weights(convolution, source.data)});
+  convolution.weights = graph.add_constant({source.data, source.size_bytes, layout_key(convolution),
+                                            convolution.weight_count() * 4,
+                                            packed_weights(convolution, source.data)});
   const auto bias_bytes = static_cast<uint64_t>(convolution.out_channels) * 4;
   if (bias < 0) {
     convolution.bias = graph.add_constant(
@@ -208,15 +208,14 @@ void conv_with_clamp(ComputeGraph& graph, const OpArgs& args) {
   add_convolution(graph, args, least, most);
 }
 
-#define ETVK_CONVOLUTION                                                                  \
-  "input:tensor@channels_last weight:constant bias:constant? stride:integers "            \
+#define ETVK_CONVOLUTION                                                       \
+  "input:tensor@channels_last weight:constant bias:constant? stride:integers " \
   "padding:integers dilation:integers transposed:boolean output_padding:integers groups:integer "
 
 const RegisterOps registered({
     {"aten.convolution.default", ETVK_CONVOLUTION "y:out@channels_last", convolution},
     {"et_vk.conv_with_clamp.default",
-     ETVK_CONVOLUTION "output_min:scalar? output_max:scalar? y:out@channels_last",
-     conv_with_clamp},
+     ETVK_CONVOLUTION "output_min:scalar? output_max:scalar? y:out@channels_last", conv_with_clamp},
 });
 
 #undef ETVK_CONVOLUTION

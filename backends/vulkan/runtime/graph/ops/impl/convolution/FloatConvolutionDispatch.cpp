@@ -16,8 +16,8 @@ FloatWindowPush push_of(const FloatConvolution& convolution, const Image& x, con
   FloatWindowPush push{};
   push.M = static_cast<uint32_t>(y.pixels());
   push.N = static_cast<uint32_t>(convolution.N());
-  push.K = static_cast<uint32_t>(convolution.is_depthwise() ? window.taps()
-                                                            : convolution.padded_k());
+  push.K =
+      static_cast<uint32_t>(convolution.is_depthwise() ? window.taps() : convolution.padded_k());
   push.least = convolution.least;
   push.most = convolution.most;
   push.x_height = static_cast<uint32_t>(x.size[0]);
@@ -84,8 +84,8 @@ void dispatch_depthwise(ComputeGraph& graph, Commands& commands,
   commands.count_operations(2 * outputs * push.K);
 }
 
-void dispatch_products(ComputeGraph& graph, Commands& commands,
-                       const FloatConvolution& convolution, const Image& x, const Image& y) {
+void dispatch_products(ComputeGraph& graph, Commands& commands, const FloatConvolution& convolution,
+                       const Image& x, const Image& y) {
   const auto groups = static_cast<uint64_t>(convolution.window.groups);
   const uint32_t most = graph.caps().max_workgroup_count;
   ETVK_CHECK(groups <= most, kNotSupported,

@@ -12,7 +12,7 @@ namespace etvk::ops {
 
 namespace {
 
-constexpr uint32_t kGridStride = 2;       // workgroups
+constexpr uint32_t kGridStride = 2;      // workgroups
 constexpr float kRelativeError = 1e-5f;  // of the largest result of a pixel
 
 std::vector<SpecializationConstants> windows_constants(const KernelRow&) {
@@ -146,7 +146,9 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& cons
   const bool is_multiplied = constants.at(0) == kWindowMultiplied;
   const bool is_whole = constants.at(1) != 0;
   const uint32_t multiplier = is_multiplied ? (is_whole ? 4 : 2) : 1;
-  const uint32_t x_channels = 4 * drawn_number(5, 8, random) - (is_whole ? 0 : is_multiplied ? 3 : 1);
+  const uint32_t x_channels = 4 * drawn_number(5, 8, random) - (is_whole        ? 0
+                                                                : is_multiplied ? 3
+                                                                                : 1);
   const uint32_t N = x_channels * multiplier;
   const uint32_t whole = (N + 3) / 4 * 4;
   // Groups of channels times strips of pixels fill both workgroups and some of a second pass.

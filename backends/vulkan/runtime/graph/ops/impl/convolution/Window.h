@@ -46,8 +46,8 @@ Window read_window(const OpArgs& args, const std::vector<int64_t>& kernel_size, 
 // image, kNotSupported where a pixel is further away than 32 bits count.
 Pair output_size(const std::string& op, const Window& window, const Image& x);
 
-// Throws kNotSupported naming `op` for more elements of x, of a padded row of it or of y than shaders
-// address in 32 bits.
+// Throws kNotSupported naming `op` for more elements of x, of a padded row of it or of y than
+// shaders address in 32 bits.
 void check_counts(const std::string& op, const Window& window, const Image& x, const Image& y);
 
 // WINDOW of window_places.glsl.
