@@ -23,6 +23,7 @@ from .partitioning.plan import Partition, PartitionPlan
 from .patterns.passes.aten_dequantizes import own_dequantizes
 from .patterns.passes.aten_splits import slices_for_splits
 from .patterns.passes.aten_windows import without_windows
+from .patterns.passes.torchao_linears import linears_for_int_products
 from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
 from .patterns.vocabulary.constants import Constants, KnownValues, known_values
 from .patterns.vocabulary.edge_ops import is_symint
@@ -95,10 +96,12 @@ class VulkanPartitioner(Partitioner):
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
+        give torchao's integer products the form of other quantized linears;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
         kernels have; and give what another backend may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
         self._written |= written_buffers(exported_program)
+        exported_program = linears_for_int_products(exported_program)
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)
         return slices_for_splits(without_windows(exported_program))

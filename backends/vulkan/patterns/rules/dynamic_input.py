@@ -211,6 +211,7 @@ def _checked(
 
 def _granularity(block: Argument, x: Node) -> str:
     assert isinstance(block, (list, tuple))
+    block = [one.meta["val"] if isinstance(one, Node) else one for one in block]
     sizes = sizes_of(x)
     if same_sizes(block, [*[1] * (len(sizes) - 1), sizes[-1]]):  # type: ignore[arg-type]
         return "per_row"

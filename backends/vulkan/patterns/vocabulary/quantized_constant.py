@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.fx import Node
@@ -68,6 +69,19 @@ class QuantizedConstant:
         return indices.expand(sizes)
 
 
+_AFFINE = "torchao.dequantize_affine.default"
+
+
+def _affine_axes(dequantize: Node) -> list[int] | None:
+    """The axis that scales lie along, if any, where a block of one scale is all of the others."""
+    block = dequantize.args[1]
+    sizes = sizes_of(node_argument(dequantize, 0))
+    assert isinstance(block, (list, tuple))
+    parts = [axis for axis, size in enumerate(sizes) if block[axis] != size]
+    fits = len(parts) <= 1 and all(block[axis] == 1 for axis in parts)
+    return parts if fits else None
+
+
 def read_quantized_constant(
     dequantize: Node, moves: Iterable[Node], what: str = "weight"
 ) -> QuantizedConstant:
@@ -77,6 +91,12 @@ def read_quantized_constant(
         NotInt8Error: for a dequantize that is neither per channel nor per tensor.
     """
     name = op_name(dequantize)
+    if name == _AFFINE and (axes := _affine_axes(dequantize)) is not None:
+        integers = node_argument(dequantize, 0)
+        scales: Any = named_argument(dequantize, 2, "scale")
+        zero_points: Any = named_argument(dequantize, 3, "zero_point")
+        axis = axes[0] if axes else None
+        return QuantizedConstant(integers, scales, zero_points, axis, dequantize, tuple(moves))
     if DEQUANTIZE_AFFINE in name or "per_channel_group" in name:
         raise NotInt8Error(
             f"{what} is quantized per group ({name}); quantize it per channel or per tensor"

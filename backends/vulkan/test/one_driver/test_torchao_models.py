@@ -1,0 +1,108 @@
+"""Models that torchao's quantize_ has made int8, with activations quantized at run time: one
+delegate, without a word of the user's on ops that edge programs don't allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torchao.kernel.intmm as intmm
+from executorch.exir import to_edge_transform_and_lower
+from test_dynamic_models import DYNAMIC, Branches, check
+from torch import nn
+from torchao.quantization import (
+    Int8DynamicActivationInt8WeightConfig,
+    Int8DynamicActivationIntxWeightConfig,
+    MappingType,
+    PerAxis,
+    PerTensor,
+    quantize_,
+)
+
+from executorch_vulkan import VulkanPartitioner, explain
+from executorch_vulkan.patterns.passes.torchao_linears import linears_for_int_products
+from whole_models import pte_of, whole
+
+CONFIGS: dict[str, Callable[[], Any]] = {
+    "symmetric": Int8DynamicActivationInt8WeightConfig,
+    "asymmetric": lambda: Int8DynamicActivationInt8WeightConfig(
+        act_mapping_type=MappingType.ASYMMETRIC
+    ),
+    "per_tensor": lambda: Int8DynamicActivationInt8WeightConfig(granularity=PerTensor()),
+    "intx": lambda: Int8DynamicActivationIntxWeightConfig(
+        weight_dtype=torch.int8, weight_granularity=PerAxis(0)
+    ),
+}
+DIMS = ({0: torch.export.Dim("batch", min=1, max=9)},)
+
+
+def _mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(24, 40), nn.SiLU(), nn.Linear(40, 20, bias=False))
+
+
+def quantized(build: Callable[[], nn.Module], config: str) -> nn.Module:
+    torch.manual_seed(0)
+    module = build().eval()
+    quantize_(module, CONFIGS[config]())
+    return module
+
+
+def lowered(module: nn.Module, x: torch.Tensor) -> Any:
+    exported = torch.export.export(module, (x,), dynamic_shapes=DIMS)
+    return to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
+
+
+@pytest.mark.parametrize("shifts", [True, False])
+@pytest.mark.parametrize("shape", [(24,), (5, 24)])
+@pytest.mark.parametrize("config", CONFIGS)
+def test_mlp(
+    config: str, shape: tuple[int, ...], shifts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also as CPUs export it that multiply uint8 with int8, and as others do."""
+    monkeypatch.setattr(intmm, "_cpu_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(intmm, "_cpu_is_vnni_supported", lambda: shifts)
+    module = quantized(_mlp, config)
+    inputs = [(torch.randn(batch, *shape),) for batch in (4, 1, 9)]
+    program = whole(lowered(module, inputs[0][0]))
+    became = [row.became for row in explain(program) if "mm" in row.op]
+    assert became == [DYNAMIC, DYNAMIC]
+    with torch.no_grad():
+        check(module, pte_of(program), inputs)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_branches(config: str) -> None:
+    module = quantized(Branches, config)
+    inputs = [(torch.randn(batch, 3, 20),) for batch in (4, 1, 9)]
+    with torch.no_grad():
+        check(module, pte_of(whole(lowered(module, inputs[0][0]))), inputs)
+
+
+class LeftOut(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(24, 40)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x)
+
+
+def test_a_layer_left_out_is_no_integer_product() -> None:
+    """By the user's list: what it becomes instead is allowed in an edge program."""
+    module = quantized(lambda: nn.Sequential(LeftOut(), nn.ReLU(), nn.Linear(40, 8)), "symmetric")
+    exported = torch.export.export(module, (torch.randn(4, 24),), dynamic_shapes=DIMS)
+    partitioner = VulkanPartitioner(nn_module_blocklist=["LeftOut"])
+    program = to_edge_transform_and_lower(exported, partitioner=[partitioner])
+    report = explain(program, partitioner)
+    layers = [(row.became, row.reason) for row in report if "mm" in row.op]
+    assert sorted(layers) == [
+        (DYNAMIC, ""),
+        ("not on Vulkan", "its module is in nn_module_blocklist"),
+    ]
+
+
+def test_other_programs_are_left_alone() -> None:
+    exported = torch.export.export(_mlp(), (torch.randn(4, 24),))
+    assert linears_for_int_products(exported) is exported
