@@ -1,13 +1,16 @@
-"""Batch norm with fixed statistics, as a shift and a scale of each channel."""
+"""Batch norm with fixed statistics, as a shift and a scale of each channel; softmax and norms whose
+input or result is int8."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from .definition import define
-from .formulas import quantize
+from .formulas import dequantize, quantize
 
 
 def channel_affine(
@@ -51,3 +54,80 @@ Q8TA_CHANNEL_AFFINE = define(
     q8ta_channel_affine,
     _same_shape,
 )
+
+
+# ---- Softmax and norms: a tensor whose scale is None is float32.
+
+
+def _softmax(x: torch.Tensor, dim: int) -> torch.Tensor:
+    return torch.softmax(x, dim)
+
+
+def _log_softmax(x: torch.Tensor, dim: int) -> torch.Tensor:
+    return torch.log_softmax(x, dim)
+
+
+def _layer_norm(
+    x: torch.Tensor,
+    normalized_shape: Sequence[int],
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    eps: float,
+) -> torch.Tensor:
+    return F.layer_norm(x, list(normalized_shape), weight, bias, eps)
+
+
+def _rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    return F.rms_norm(x, [x.shape[-1]], weight, eps)
+
+
+def _group_norm(
+    x: torch.Tensor,
+    group: int,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    eps: float,
+) -> torch.Tensor:
+    return F.group_norm(x, group, weight, bias, eps)
+
+
+def _quantized_norm(norm: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """`norm` of x, which has a scale and zero point behind it, quantized by the last four."""
+
+    def reference(
+        x: torch.Tensor, input_scale: float | None, input_zero_point: int, *args: Any
+    ) -> torch.Tensor:
+        *own, output_scale, output_zero_point, quant_min, quant_max = args
+        f = x if input_scale is None else dequantize(x, input_scale, input_zero_point)
+        y = norm(f, *own)
+        if output_scale is None:
+            return y
+        return quantize(y, output_scale, output_zero_point, quant_min, quant_max)
+
+    return reference
+
+
+def _norm_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
+    return x.new_empty(x.shape, dtype=torch.float32 if args[-4] is None else torch.int8)
+
+
+def _define_norm(name: str, arguments: str, norm: Callable[..., torch.Tensor]) -> Any:
+    return define(
+        name,
+        f"Tensor x, float? input_scale, int input_zero_point, {arguments}, "
+        "float? output_scale, int output_zero_point, int quant_min, int quant_max",
+        _quantized_norm(norm),
+        _norm_meta,
+        ("x", "weight", "bias"),
+    )
+
+
+_WEIGHTS = "Tensor? weight, Tensor? bias, float eps"
+
+Q8TA_SOFTMAX = _define_norm("q8ta_softmax", "int dim", _softmax)
+Q8TA_LOG_SOFTMAX = _define_norm("q8ta_log_softmax", "int dim", _log_softmax)
+Q8TA_LAYER_NORM = _define_norm(
+    "q8ta_layer_norm", f"int[] normalized_shape, {_WEIGHTS}", _layer_norm
+)
+Q8TA_RMS_NORM = _define_norm("q8ta_rms_norm", "Tensor weight, float eps", _rms_norm)
+Q8TA_GROUP_NORM = _define_norm("q8ta_group_norm", f"int group, {_WEIGHTS}", _group_norm)

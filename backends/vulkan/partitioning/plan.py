@@ -31,6 +31,7 @@ from .convolution_ops import computed_weight_problem
 from .foreign_quantization import foreign_quantization
 from .integers import wide_constant_problem
 from .levels import CyclicUnitError, group_by_level
+from .norm_ops import NORM_OPS
 from .op_filter import OpFilter
 from .supported_ops import SUPPORTED, computes, refusal
 from .tensor_problems import layout_problem, rank_problem
@@ -373,7 +374,7 @@ class PartitionPlan:
 
 def _is_walked(node: Node) -> bool:
     """True for the ops of steps whose kernels walk through tensors dimension by dimension."""
-    return node.target in MOVE_OPS | ARITHMETIC_OPS or is_part(node)
+    return node.target in MOVE_OPS | ARITHMETIC_OPS | NORM_OPS or is_part(node)
 
 
 def _shared_problem(node: Node, other: Node) -> str:

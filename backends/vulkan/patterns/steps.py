@@ -16,6 +16,7 @@ from .rules.arithmetic import match_arithmetic
 from .rules.attention import match_attention
 from .rules.batch_norm import match_batch_norm
 from .rules.padding import match_padding
+from .rules.norms import ROW_NORMS, match_norm
 from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
 from .rules.unary_table import match_unary
@@ -86,6 +87,8 @@ def _match_layer(
         return match_quantized_convolution(node, constants)
     if node.target == BATCH_NORM:
         return match_batch_norm(node, forms, constants)
+    if node.target in ROW_NORMS:
+        return match_norm(node, forms, constants)
     if node.target in POOL_OPS:
         return match_pooling(node, forms, constants)
     if node.target == PAD:

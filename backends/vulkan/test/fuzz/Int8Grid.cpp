@@ -19,26 +19,43 @@ int64_t read_zero_point(const Arguments& arguments, const std::string& prefix) {
   return zero_point;
 }
 
-Int8Grid read_grid(const Arguments& arguments, const std::string& prefix) {
-  const double scale = arguments.number((prefix + "scale").c_str());
+namespace {
+
+Int8Grid grid_of(double scale, int64_t zero_point) {
   Int8Grid grid;
   grid.scale = static_cast<float>(scale);
   grid.inverse_scale = static_cast<float>(1.0 / scale);
   if (!(scale > 0.0) || !std::isnormal(grid.scale) || !std::isnormal(grid.inverse_scale)) {
     throw Meaningless("a scale of " + std::to_string(scale));
   }
-  grid.zero_point = read_zero_point(arguments, prefix);
+  grid.zero_point = zero_point;
   return grid;
+}
+
+}  // namespace
+
+Int8Grid read_grid(const Arguments& arguments, const std::string& prefix) {
+  return grid_of(arguments.number((prefix + "scale").c_str()), read_zero_point(arguments, prefix));
+}
+
+std::optional<Int8Grid> read_optional_grid(const Arguments& arguments, const std::string& prefix) {
+  const std::optional<double> scale = arguments.optional_scalar((prefix + "scale").c_str());
+  const int64_t zero_point = read_zero_point(arguments, prefix);
+  return scale ? std::optional(grid_of(*scale, zero_point)) : std::nullopt;
+}
+
+void read_range(const Arguments& arguments, const std::string& prefix, Int8Grid& grid) {
+  grid.quant_min = arguments.integer((prefix + "quant_min").c_str());
+  grid.quant_max = arguments.integer((prefix + "quant_max").c_str());
+  if (grid.quant_min < -128 || grid.quant_max > 127 || grid.quant_min > grid.quant_max) {
+    throw Meaningless("a range that is none of int8");
+  }
 }
 
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
                    const std::string& range_prefix) {
   Int8Grid grid = read_grid(arguments, prefix);
-  grid.quant_min = arguments.integer((range_prefix + "quant_min").c_str());
-  grid.quant_max = arguments.integer((range_prefix + "quant_max").c_str());
-  if (grid.quant_min < -128 || grid.quant_max > 127 || grid.quant_min > grid.quant_max) {
-    throw Meaningless("a range that is none of int8");
-  }
+  read_range(arguments, range_prefix, grid);
   return grid;
 }
 

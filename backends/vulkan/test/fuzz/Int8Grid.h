@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "Machine.h"
@@ -21,6 +22,12 @@ struct Int8Grid {
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
                    const std::string& range_prefix);
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix);
+
+// The same where the scale may be None: then there is no grid, but its integers are checked.
+std::optional<Int8Grid> read_optional_grid(const Arguments& arguments, const std::string& prefix);
+
+// The range of a grid that there is; throws as above.
+void read_range(const Arguments& arguments, const std::string& prefix, Int8Grid& grid);
 
 // The zero point alone; throws Meaningless where it is none of int8.
 int64_t read_zero_point(const Arguments& arguments, const std::string& prefix);

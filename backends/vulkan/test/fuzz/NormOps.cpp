@@ -1,10 +1,13 @@
 // Softmax, norms and the variance: statistics of rows; and whether any element is true.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "Entry.h"
+#include "Int8Grid.h"
 #include "Shapes.h"
 #include "graph/selfcheck/NormalizeReference.h"
+#include "graph/selfcheck/References.h"
 
 namespace etvk::fuzz {
 
@@ -99,16 +102,23 @@ double epsilon_of(const Arguments& arguments) {
   return epsilon;
 }
 
-Result softmax(const Arguments& arguments) {
-  const Tensor& x = float_tensor(arguments.tensor("self"));
-  if (arguments.boolean("half_to_float")) {
-    throw Meaningless("half_to_float");
-  }
+bool names(const Arguments& arguments, const char* part) {
+  return arguments.op().name.find(part) != std::string::npos;
+}
+
+Tensor softmax_of(const Arguments& arguments, const Tensor& x) {
   const ReducedShape shape(x.sizes, {arguments.integer("dim")}, true);
-  const bool is_log = arguments.op().name == "aten._log_softmax.default";
+  const bool is_log = names(arguments, "log_softmax");
   return normalized(
       x, is_log ? Normalization::kLogSoftmax : Normalization::kSoftmax, 0.0,
       [&shape](size_t i) { return shape.result_of(i); }, {}, [](size_t) { return size_t{0}; });
+}
+
+Result softmax(const Arguments& arguments) {
+  if (arguments.boolean("half_to_float")) {
+    throw Meaningless("half_to_float");
+  }
+  return softmax_of(arguments, float_tensor(arguments.tensor("self")));
 }
 
 // Over the last dimensions, which are `normalized_sizes`.
@@ -123,8 +133,7 @@ Tensor over_last(const Arguments& arguments, const Tensor& x, Normalization func
       [count](size_t i) { return i % count; });
 }
 
-Result layer_norm(const Arguments& arguments) {
-  const Tensor& x = float_tensor(arguments.tensor("self"));
+Tensor layer_norm_of(const Arguments& arguments, const Tensor& x) {
   const Sizes sizes = arguments.integers("normalized_shape");
   if (sizes.empty() || sizes.size() > x.sizes.size() ||
       !std::equal(sizes.rbegin(), sizes.rend(), x.sizes.rbegin())) {
@@ -133,8 +142,11 @@ Result layer_norm(const Arguments& arguments) {
   return over_last(arguments, x, Normalization::kLayerNorm, sizes);
 }
 
-Result rms_norm(const Arguments& arguments) {
-  const Tensor& x = float_tensor(arguments.tensor("x"));
+Result layer_norm(const Arguments& arguments) {
+  return layer_norm_of(arguments, float_tensor(arguments.tensor("self")));
+}
+
+Tensor rms_norm_of(const Arguments& arguments, const Tensor& x) {
   if (x.sizes.empty()) {
     throw Meaningless("no dimension");
   }
@@ -148,9 +160,15 @@ Result rms_norm(const Arguments& arguments) {
       {&weight, nullptr}, [count](size_t i) { return i % count; });
 }
 
+Result rms_norm(const Arguments& arguments) {
+  return rms_norm_of(arguments, float_tensor(arguments.tensor("x")));
+}
+
 // Of groups of channels, of one image or of all.
-Tensor over_channels(const Arguments& arguments, int64_t groups, bool over_batch) {
-  const Tensor& x = arguments.tensor("self");
+Tensor over_channels(const Arguments& arguments, const Tensor& x, int64_t groups, bool over_batch) {
+  if (x.sizes.size() < 2) {
+    throw Meaningless("no channels");
+  }
   const int64_t channels = x.sizes[1];
   if (groups <= 0 || channels % groups != 0) {
     throw Meaningless("channels that are no groups");
@@ -166,25 +184,64 @@ Tensor over_channels(const Arguments& arguments, int64_t groups, bool over_batch
                     [&x](size_t i) { return static_cast<size_t>(index_of(i, x.sizes)[1]); });
 }
 
-const Tensor& with_channels(const Arguments& arguments) {
-  const Tensor& x = float_tensor(arguments.tensor("self"));
-  if (x.sizes.size() < 2) {
-    throw Meaningless("no channels");
-  }
-  return x;
+Tensor group_norm_of(const Arguments& arguments, const Tensor& x) {
+  return over_channels(arguments, x, arguments.integer("group"), false);
 }
 
 Result group_norm(const Arguments& arguments) {
-  with_channels(arguments);
-  return over_channels(arguments, arguments.integer("group"), false);
+  return group_norm_of(arguments, float_tensor(arguments.tensor("self")));
 }
 
 Result batch_norm(const Arguments& arguments) {
-  const Tensor& x = with_channels(arguments);
+  const Tensor& x = float_tensor(arguments.tensor("self"));
   if (!arguments.boolean("training")) {
     throw Meaningless("other statistics than the batch's");
   }
-  return over_channels(arguments, x.sizes[1], true);
+  return over_channels(arguments, x, x.sizes.size() < 2 ? 1 : x.sizes[1], true);
+}
+
+// What an op that may read int8 reads.
+Tensor dequantized(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("x");
+  const std::optional<Int8Grid> grid = read_optional_grid(arguments, "input_");
+  if (!grid) {
+    return float_tensor(x);
+  }
+  if (x.dtype != DType::kInt8) {
+    throw Meaningless("a tensor that is not int8");
+  }
+  Tensor f = zeros(DType::kFloat32, x.sizes);
+  f.accuracy = x.accuracy;
+  for (size_t i = 0; i < x.count(); ++i) {
+    set_float(f, i, dequantize(x.int8_at(i), *grid));
+  }
+  return f;
+}
+
+// What an op that may give int8 gives.
+Tensor quantized_result(const Arguments& arguments, const Tensor& f) {
+  std::optional<Int8Grid> grid = read_optional_grid(arguments, "output_");
+  Int8Grid range;
+  read_range(arguments, "", grid ? *grid : range);
+  if (!grid) {
+    return f;
+  }
+  Tensor y = zeros(DType::kInt8, f.sizes);
+  y.accuracy = f.accuracy;
+  for (size_t i = 0; i < y.count(); ++i) {
+    const float value = f.float_at(i);
+    y.bytes[i] = static_cast<uint8_t>(quantize(value, *grid));
+    // Elsewhere in the row, this is off by a step.
+    if (std::isfinite(value) && std::abs(value) * kFloatError > grid->scale / 2) {
+      y.accuracy = Accuracy::kUnknown;
+    }
+  }
+  return y;
+}
+
+template <Tensor (*norm)(const Arguments& arguments, const Tensor& x)>
+Result quantized_norm(const Arguments& arguments) {
+  return quantized_result(arguments, norm(arguments, dequantized(arguments)));
 }
 
 Result variance(const Arguments& arguments) {
@@ -251,12 +308,39 @@ bool draw_any(Draft& draft) {
   return true;
 }
 
+bool takes(const Draft& draft, const char* name) {
+  return position_of(draft.op(), name) < draft.op().args.size();
+}
+
+// The operand of an op of float32 only, or of one that has grids, which it is given then.
+ValueId give_operand(Draft& draft, size_t least_rank = 0) {
+  if (!takes(draft, "output_scale")) {
+    const ValueId x = draft.some_tensor({DType::kFloat32}, least_rank);
+    draft.give(takes(draft, "self") ? "self" : "x", x);
+    return x;
+  }
+  const bool int8_x = draft.random().chance(70);
+  const ValueId x = draft.some_tensor({int8_x ? DType::kInt8 : DType::kFloat32}, least_rank);
+  draft.give("x", x);
+  draft.give_grid("input_", draft.some_scale());
+  draft.give_grid("output_", draft.some_scale());
+  draft.give_range("");
+  if (!int8_x) {
+    draft.give_none("input_scale");
+  }
+  if (draft.random().chance(30)) {
+    draft.give_none("output_scale");
+  }
+  return x;
+}
+
 bool draw_softmax(Draft& draft) {
-  const ValueId x = draft.some_tensor({DType::kFloat32});
+  const ValueId x = give_operand(draft);
   const auto rank = std::max(static_cast<int32_t>(draft.rank(x)), 1);
-  draft.give("self", x);
   draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
-  draft.give_boolean("half_to_float", false);
+  if (takes(draft, "half_to_float")) {
+    draft.give_boolean("half_to_float", false);
+  }
   return true;
 }
 
@@ -284,36 +368,33 @@ void give_epsilon(Draft& draft) {
 }
 
 bool draw_layer_norm(Draft& draft) {
-  const ValueId x = draft.some_tensor({DType::kFloat32}, 1);
+  const ValueId x = give_operand(draft, 1);
   const size_t count = 1 + draft.random().below(std::min<size_t>(draft.rank(x), 2));
   ByExecution<Sizes> sizes = draft.all_sizes(x);
   for (Sizes& own : sizes) {
     own.erase(own.begin(), own.end() - static_cast<std::ptrdiff_t>(count));
   }
-  draft.give("self", x);
   give_epsilon(draft);
   return draft.give_integers("normalized_shape", sizes) &&
          give_weight(draft, "weight", sizes, true) && give_weight(draft, "bias", sizes, true);
 }
 
 bool draw_rms_norm(Draft& draft) {
-  const ValueId x = draft.some_tensor({DType::kFloat32}, 1);
+  const ValueId x = give_operand(draft, 1);
   ByExecution<Sizes> sizes = draft.all_sizes(x);
   for (Sizes& own : sizes) {
     own = {own.back()};
   }
-  draft.give("x", x);
   give_epsilon(draft);
   return give_weight(draft, "weight", sizes, false);
 }
 
 bool draw_channel_norm(Draft& draft) {
-  const ValueId x = draft.some_tensor({DType::kFloat32}, 2);
+  const ValueId x = give_operand(draft, 2);
   ByExecution<Sizes> sizes = draft.all_sizes(x);
   for (Sizes& own : sizes) {
     own = {own[1]};
   }
-  draft.give("self", x);
   give_epsilon(draft);
   return give_weight(draft, "weight", sizes, true) && give_weight(draft, "bias", sizes, true);
 }
@@ -356,6 +437,11 @@ std::vector<Entry> norm_entries() {
       {"et_vk.rms_norm.default", draw_rms_norm, rms_norm},
       {"aten.native_group_norm.default", draw_group_norm, group_norm},
       {"aten._native_batch_norm_legit.no_stats", draw_batch_norm, batch_norm},
+      {"et_vk.q8ta_softmax.default", draw_softmax, quantized_norm<softmax_of>},
+      {"et_vk.q8ta_log_softmax.default", draw_softmax, quantized_norm<softmax_of>},
+      {"et_vk.q8ta_layer_norm.default", draw_layer_norm, quantized_norm<layer_norm_of>},
+      {"et_vk.q8ta_rms_norm.default", draw_rms_norm, quantized_norm<rms_norm_of>},
+      {"et_vk.q8ta_group_norm.default", draw_group_norm, quantized_norm<group_norm_of>},
       {"aten.var.correction", draw_variance, variance},
       {"aten.any.default", draw_any, any_over},
       {"aten.any.dim", draw_any, any_over},

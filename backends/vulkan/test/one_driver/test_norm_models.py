@@ -12,7 +12,19 @@ from torch import nn
 from torch.export import Dim
 
 from executorch_vulkan.program import read_delegates
-from whole_models import Between, Function, check, drawn, lowered, whole
+from programs import load
+from quantized_graphs import Grid
+from whole_models import (
+    Between,
+    Function,
+    check,
+    check_close,
+    drawn,
+    listed,
+    lowered,
+    pte_of,
+    whole,
+)
 
 
 def every_norm(
@@ -99,16 +111,82 @@ def test_a_block() -> None:
     check(Mixer(), [drawn((2, 8, 3, 4))])
 
 
-@pytest.mark.parametrize(
-    "function",
-    [lambda x: F.layer_norm(x, (8,)), lambda x: torch.softmax(x, -1), lambda x: F.group_norm(x, 2)],
-    ids=["layer_norm", "softmax", "group_norm"],
-)
-def test_between_int8_layers(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    module, x = Between(function), drawn((6, 8))
+INT8_NORMS = {
+    "layer_norm": lambda x: F.layer_norm(x, (8,)),
+    "softmax": lambda x: torch.softmax(x, -1),
+    "log_softmax": lambda x: torch.log_softmax(x, 0),
+    "group_norm": lambda x: F.group_norm(x, 2),
+    "moved": lambda x: F.layer_norm(x.view(3, 2, 8).transpose(0, 1), (8,)).reshape(6, 8),
+    "clamped": lambda x: F.layer_norm(x, (8,)).relu(),
+}
+IN, OUT, OTHER = Grid(0.05, 3), Grid(0.03, -20), Grid(0.06, 11)
+
+
+def ops_of(
+    function: Callable[[torch.Tensor], Any], *grids: Grid | None, shape: tuple[int, ...] = (6, 8)
+) -> list[str]:
+    """The ops of one delegate, whose results are on these grids and right: a step at most."""
+    module, x = Function(function), drawn(shape)
     program = whole(lowered(module, [x]))
+    method = load(pte := pte_of(program))
+    for actual, wanted, grid in zip(method.execute([x]), listed(module(x)), grids, strict=True):
+        if grid is None:
+            check_close(actual, wanted.double())
+            continue
+        steps = ((actual - wanted) / grid.scale).abs().round()
+        assert int(steps.max()) <= 1 and int(steps.sum()) <= 1
+    del pte
     [delegate] = read_delegates(program)
-    assert sum("linear" in name for name in delegate.op_names) == 2
+    return [name.split(".")[1] for name in delegate.op_names]
+
+
+@pytest.mark.parametrize("name", INT8_NORMS)
+def test_of_int8_to_int8(name: str) -> None:
+    norm = INT8_NORMS[name]
+    ops = ops_of(lambda x: OUT.round_trip(norm(IN.round_trip(x))), OUT)
+    norms = [op for op in ops if op.endswith(("norm", "softmax"))]
+    assert len(norms) == 1 and norms[0].startswith("q8ta_")
+    assert (ops[0], ops[-1]) == ("quantize_per_tensor", "dequantize_per_tensor")
+    assert not [op for op in ops[1:-1] if "quantize" in op]
+
+
+def test_of_int8_to_float_and_back() -> None:
+    norm = INT8_NORMS["layer_norm"]
+    ops = ops_of(lambda x: norm(IN.round_trip(x)), None)
+    assert ops == ["quantize_per_tensor", "q8ta_layer_norm"]
+    ops = ops_of(lambda x: OUT.round_trip(norm(x)), OUT)
+    assert ops == ["q8ta_layer_norm", "dequantize_per_tensor"]
+
+
+def test_one_op_for_each_grid() -> None:
+    def function(x: torch.Tensor) -> list[torch.Tensor]:
+        y = F.layer_norm(IN.round_trip(x), (8,))
+        return [OUT.round_trip(y), OTHER.round_trip(y)]
+
+    ops = ops_of(function, OUT, OTHER)
+    assert ops.count("q8ta_layer_norm") == 2 and ops.count("quantize_per_tensor") == 1
+
+
+def test_a_result_that_is_read_in_float_as_well() -> None:
+    def function(x: torch.Tensor) -> list[torch.Tensor]:
+        y = torch.softmax(IN.round_trip(x), -1)
+        return [OUT.round_trip(y), y]
+
+    assert ops_of(function, OUT, None).count("q8ta_softmax") == 1
+
+
+def test_a_function_between_stays_in_float() -> None:
+    """Its table would be of the norm's result, which is not on a grid."""
+    ops = ops_of(lambda x: OUT.round_trip(F.silu(F.layer_norm(IN.round_trip(x), (8,)))), OUT)
+    assert ops.count("q8ta_layer_norm") == 1 and ops.count("quantize_per_tensor") == 2
+
+
+@pytest.mark.parametrize("name", INT8_NORMS)
+def test_between_int8_layers(name: str) -> None:
+    module, x = Between(INT8_NORMS[name]), drawn((6, 8))
+    [delegate] = read_delegates(whole(lowered(module, [x])))
+    assert sum(op == "et_vk.q8ta_linear.default" for op in delegate.op_names) == 2
+    assert sum("quantize" in op for op in delegate.op_names) == 2  # of the ends
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ MODULES = tuple(
         "pool",
         "float_ops",
         "norms",
+        "int8_norms",
         "matmul",
         "attention",
         "integer_ops",

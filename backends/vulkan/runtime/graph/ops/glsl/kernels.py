@@ -413,7 +413,7 @@ def any_of(op: Op, workgroup_size: int, steps: int) -> Kernel:
 def normalize(workgroup_size: int, steps: int) -> Kernel:
     """normalize.comp; as mean(), and tile_n is what a pass reads where one thread has four rows."""
     return Kernel(
-        op=Op("normalize", 4, 112),
+        op=Op("normalize", 4, 128),
         path="elementwise",
         shader="reduce/normalize.comp",
         tile_m=1,

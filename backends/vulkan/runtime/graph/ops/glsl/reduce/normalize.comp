@@ -1,5 +1,5 @@
 // float32 by statistics of its row, which is a walk through the reduced loops: a center c and a sum s,
-// of n elements.
+// of n elements. x and y may be int8: x is dequantized as it is read, y quantized as it is written.
 //
 //   SOFTMAX      c = max(x)      s = sum(exp(x - c))       y = exp(x - c) / s
 //   LOG_SOFTMAX  c = max(x)      s = sum(exp(x - c))       y = (x - c) - ln(s)
@@ -7,15 +7,16 @@
 //   RMS_NORM     c = 0           s = sum(x^2) / n          y = x / sqrt(s + epsilon) * weight
 //   VARIANCE     c = sum(x) / n  s = sum((x - c)^2)        y = s / divisor, one for the row
 //
-// Bindings: 0 y, 1 x, 2 weight, 3 bias, float32. Loops as in reduced_loops.glsl; the kept ones go from
-// row to row, and y lies as x does. A team of LANES threads has a row, or four neighbouring ones, and
+// Bindings: 0 y, 1 x, float32 or int8 in words; 2 weight, 3 bias, float32. Loops as in
+// reduced_loops.glsl; the kept ones go from row to row, and y lies as x does. A team of LANES threads has a row, or four neighbouring ones, and
 // reads it once for each statistic and once more for y: the second time from a cache.
 //
 //   ALONG_ROWS 1, the innermost reduced loop has stride 1: neighbouring threads are the lanes of a
 //                 team, and a step is four neighbours of one row, or what is left of it
 //   ALONG_ROWS 0, neighbouring threads are the same lane of neighbouring teams, and a step is one
 //                 element of each of four rows, which mostly are neighbours in x as well
-//   WHOLE_GROUPS 1, each four are one aligned group of x
+//   WHOLE_GROUPS 1, each four are one aligned group of x, or a word of it
+//   INT8_X, INT8_Y 1, it is int8
 //
 // STEPS is how many of them a lane has in flight.
 //
@@ -24,7 +25,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#include "elementwise/dequantize_bytes.glsl"
 #include "elementwise/exponentials.glsl"
+#include "quantize_and_pack.glsl"
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
@@ -34,6 +37,8 @@ layout(constant_id = 4) const uint WHOLE_GROUPS = 0;
 layout(constant_id = 5) const uint FUNCTION = 0;
 layout(constant_id = 6) const uint HAS_WEIGHT = 0;
 layout(constant_id = 7) const uint HAS_BIAS = 0;
+layout(constant_id = 8) const uint INT8_X = 0;
+layout(constant_id = 9) const uint INT8_Y = 0;
 
 // As in Normalize.h.
 const uint SOFTMAX = 0;
@@ -42,10 +47,12 @@ const uint LAYER_NORM = 2;
 const uint RMS_NORM = 3;
 const uint VARIANCE = 4;
 
-layout(set = 0, binding = 0) writeonly buffer OutputY { float y_out[]; };
+layout(set = 0, binding = 0) writeonly buffer OutputY { float y_elements[]; };
 layout(set = 0, binding = 0) writeonly buffer OutputY4 { vec4 y_groups[]; };
+layout(set = 0, binding = 0) buffer OutputYWords { uint y_out[]; };
 layout(set = 0, binding = 1) readonly buffer InputX { float x_elements[]; };
 layout(set = 0, binding = 1) readonly buffer InputX4 { vec4 x_groups[]; };
+layout(set = 0, binding = 1) readonly buffer InputXWords { uint x_words[]; };
 layout(set = 0, binding = 2) readonly buffer InputWeight { float weights[]; };
 layout(set = 0, binding = 3) readonly buffer InputBias { float biases[]; };
 layout(push_constant) uniform Params {
@@ -53,9 +60,15 @@ layout(push_constant) uniform Params {
   uint steps;  // of the reduced loops; with ALONG_ROWS the innermost one goes four at a time
   float elements;  // of a row
   float number;    // epsilon, or the variance's divisor
+  float input_scale;
+  int input_zero_point;
+  float inv_output_scale;
+  uint output_grid;  // bytes: its zero point, quant_min, quant_max
   uint sizes[8];
   uvec2 strides[8];  // of x and y, of weight and bias
 } p;
+
+#include "merge_word.glsl"
 
 vec4 combine(vec4 a, vec4 b) {
   return max_of(a, b);
@@ -101,7 +114,24 @@ Four four_of(Rows rows, uint step) {
   return four;
 }
 
+// The int8 elements of a step, in one word.
+uint load_word(Four four) {
+  if (WHOLE_GROUPS != 0) {
+    return x_words[four.x.x >> 2];
+  }
+  uint word = 0;
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    const uint at = four.x[i];
+    word |= ((x_words[at >> 2] >> (8 * (at & 3))) & 0xffu) << (8 * i);
+  }
+  return word;
+}
+
 vec4 load(Four four) {
+  if (INT8_X != 0) {
+    precise vec4 x = distances(load_word(four), p.input_zero_point) * p.input_scale;
+    return x;
+  }
   if (WHOLE_GROUPS != 0) {
     return x_groups[four.x.x >> 2];
   }
@@ -178,14 +208,32 @@ Center center_of(Rows rows, uint lane, uint lane_distance) {
   return mean_of(state);
 }
 
+void store_bytes(Four four, uint word) {
+  if (WHOLE_GROUPS != 0) {
+    y_out[four.x.x >> 2] = word;
+    return;
+  }
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    if (i < four.count) {
+      const uint shift = 8 * (four.x[i] & 3);
+      merge_word(four.x[i] >> 2, ((word >> (8 * i)) & 0xffu) << shift, 0xffu << shift);
+    }
+  }
+}
+
 void store(Four four, vec4 y) {
+  if (INT8_Y != 0) {
+    const ivec4 grid = unpack_bytes(p.output_grid);
+    store_bytes(four, quantize_to_word(y, p.inv_output_scale, grid.x, grid.y, grid.z, true));
+    return;
+  }
   if (WHOLE_GROUPS != 0) {
     y_groups[four.x.x >> 2] = y;
     return;
   }
   [[unroll]] for (uint i = 0; i < 4; ++i) {
     if (i < four.count) {
-      y_out[four.x[i]] = y[i];
+      y_elements[four.x[i]] = y[i];
     }
   }
 }
@@ -247,7 +295,7 @@ void main() {
     if (FUNCTION == VARIANCE) {
       const vec4 y = divide(sum, vec4(p.number));
       for (uint i = 0; i < count && lane == 0; ++i) {
-        y_out[row + i] = y[i];
+        y_elements[row + i] = y[i];
       }
       continue;
     }

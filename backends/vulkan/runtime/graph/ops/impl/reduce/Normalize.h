@@ -14,6 +14,10 @@ struct NormalizePush {
   uint32_t count, steps;
   float elements;  // of a row
   float number;    // epsilon, or the variance's divisor
+  float input_scale;
+  int32_t input_zero_point;
+  float inv_output_scale;
+  int8_t output_zero_point, quant_min, quant_max, unused;
   uint32_t sizes[kMaxLoops];
   struct {
     uint32_t x, weight;

@@ -1,4 +1,4 @@
-// Problems of normalize.comp: each of its functions, with weights and without.
+// Problems of normalize.comp: each of its functions, with weights and without, in float32 and int8.
 #include <algorithm>
 
 #include "graph/ops/impl/reduce/DrawnReduction.h"
@@ -26,21 +26,40 @@ constexpr Function kFunctions[] = {
     {Normalization::kRmsNorm, 1, 0},    {Normalization::kVariance, 0, 0},
     {Normalization::kLayerNorm, 1, 0},  {Normalization::kLayerNorm, 0, 1}};
 
-SpecializationConstants with(const ReductionConstants& loops, const Function& own) {
+struct Types {
+  uint32_t int8_x, int8_y;
+};
+
+constexpr Types kTypes[] = {{0, 0}, {1, 1}, {1, 0}, {0, 1}};
+
+SpecializationConstants with(const ReductionConstants& loops, const Function& own,
+                             const Types& types) {
   return {loops.kept,       loops.reduced,      loops.lanes,
           loops.along_rows, loops.whole_groups, static_cast<uint32_t>(own.function),
-          own.has_weight,   own.has_bias};
+          own.has_weight,   own.has_bias,       types.int8_x,
+          types.int8_y};
 }
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all;
   size_t next = 0;
   for (const ReductionConstants& loops : all_reductions(row.workgroup_size)) {
-    all.push_back(with(loops, kFunctions[next++ % std::size(kFunctions)]));
+    const Function& function = kFunctions[next++ % std::size(kFunctions)];
+    // The variance is of float32 only.
+    const bool is_variance = function.function == Normalization::kVariance;
+    all.push_back(with(loops, function, kTypes[is_variance ? 0 : next % std::size(kTypes)]));
   }
   for (const Function& function : kFunctions) {
-    all.push_back(with({1, 1, 8, 1, 0}, function));
-    all.push_back(with({2, 1, 4, 0, 1}, function));
+    all.push_back(with({1, 1, 8, 1, 0}, function, kTypes[0]));
+    all.push_back(with({2, 1, 4, 0, 1}, function, kTypes[0]));
+  }
+  for (const Types& types : kTypes) {
+    for (const uint32_t along_rows : {0u, 1u}) {
+      for (const uint32_t whole_groups : {0u, 1u}) {
+        all.push_back(with({2, 1, 4, along_rows, whole_groups}, kFunctions[0], types));
+        all.push_back(with({1, 2, 8, along_rows, whole_groups}, kFunctions[1], types));
+      }
+    }
   }
   return all;
 }
@@ -55,6 +74,15 @@ LoopSizes weight_strides(const DrawnReduction& x) {
   }
   strides[x.kept.size() - 1] = stride;
   return strides;
+}
+
+// x in int8, and what float32 it stands for.
+std::vector<float> dequantized(const std::vector<int8_t>& x, const NormalizePush& push) {
+  std::vector<float> elements;
+  for (int8_t q : x) {
+    elements.push_back(static_cast<float>(q - push.input_zero_point) * push.input_scale);
+  }
+  return elements;
 }
 
 std::vector<float> drawn(uint32_t count, float low, float high, Random& random) {
@@ -73,13 +101,24 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   const uint32_t unit_rows = along_rows ? 1 : 4;
   const uint32_t teams = row.workgroup_size / constants.lanes;
   const DrawnReduction x(constants, teams * unit_rows * 5 / 4 + 1, along_rows ? 4 : 1, random);
-  const std::vector<float> elements = drawn(x.x_count(), -10.0f, 10.0f, random);
+  const bool int8_x = values.at(8) != 0;
+  const bool int8_y = values.at(9) != 0;
+  std::vector<int8_t> bytes(x.x_count());
+  random.fill(bytes);
   const uint32_t weight_count = x.kept.back() * x.reduced_count();
   const std::vector<float> weights = drawn(weight_count, 0.5f, 1.5f, random);
   const std::vector<float> biases = drawn(weight_count, -1.0f, 1.0f, random);
   const LoopSizes strides = weight_strides(x);
 
   NormalizePush push{};
+  push.input_scale = random.uniform(0.02f, 0.1f);
+  push.inv_output_scale = random.uniform(20.0f, 200.0f);
+  push.input_zero_point = random.integer(-128, 127);
+  push.output_zero_point = static_cast<int8_t>(random.integer(-128, 127));
+  push.quant_min = static_cast<int8_t>(random.integer(-128, -100));
+  push.quant_max = static_cast<int8_t>(random.integer(100, 127));
+  const std::vector<float> elements =
+      int8_x ? dequantized(bytes, push) : drawn(x.x_count(), -10.0f, 10.0f, random);
   push.count = x.count();
   const uint32_t inner = x.reduced.back();
   push.steps = x.reduced_count() / inner * (along_rows ? (inner + 3) / 4 : inner);
@@ -109,10 +148,24 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
     }
   }
   Problem problem;
-  std::transform(y.begin(), y.end(), std::back_inserter(problem.limits), float_limit);
   problem.text = x.text();
-  problem.bind_output(y);
-  problem.bind(elements);
+  if (int8_y) {
+    std::vector<int8_t> steps;
+    for (float one : y) {
+      steps.push_back(quantized(one, push.inv_output_scale, push.output_zero_point, push.quant_min,
+                                push.quant_max));
+    }
+    problem.limits.assign(y.size(), 1.0f);
+    problem.bind_output(steps);
+  } else {
+    std::transform(y.begin(), y.end(), std::back_inserter(problem.limits), float_limit);
+    problem.bind_output(y);
+  }
+  if (int8_x) {
+    problem.bind(bytes);
+  } else {
+    problem.bind(elements);
+  }
   problem.bind(weights);
   problem.bind(biases);
   problem.set_push(push);

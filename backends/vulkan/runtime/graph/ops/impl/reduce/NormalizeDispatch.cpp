@@ -1,0 +1,146 @@
+#include "graph/ops/impl/reduce/NormalizeDispatch.h"
+
+#include <algorithm>
+
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+#include "graph/ops/impl/reduce/ReducedLoops.h"
+#include "vk/Error.h"
+
+namespace etvk::ops {
+
+namespace {
+
+// Neighbouring rows are neighbours in memory, or with `in_order` of dimensions.
+ReducedLoops loops_of(const NormArgs& args, const Rows& rows, bool in_order) {
+  ReducedLoops loops;
+  Loops nests[2] = {{{}, {{}, {}}}, {{}, {{}, {}}}};
+  for (size_t place = 0; place < rows.sizes.size(); ++place) {
+    for (const bool inside : {false, true}) {
+      const size_t loop = in_order && !inside ? place : rows.memory_order[place];
+      if (rows.is_inside[loop] != inside) {
+        continue;
+      }
+      Loops& own = nests[inside ? 1 : 0];
+      own.sizes.push_back(rows.sizes[loop]);
+      own.strides[0].push_back(rows.x_strides[loop]);
+      own.strides[1].push_back(rows.weight_strides[loop]);
+      loops.reduced_count *= inside ? rows.sizes[loop] : 1;
+    }
+  }
+  loops.kept = merge_loops(args.op, nests[0]);
+  loops.reduced = merge_loops(args.op, nests[1]);
+  const size_t count = loops.kept.sizes.size() + loops.reduced.sizes.size();
+  ETVK_CHECK(
+      count <= kMaxLoops, kNotSupported,
+      args.op << ": " << count << " dimensions that cannot be merged, the limit is " << kMaxLoops);
+  return loops;
+}
+
+void fill_push(NormalizePush& push, const ReducedLoops& loops) {
+  size_t at = 0;
+  for (const Loops* nest : {&loops.kept, &loops.reduced}) {
+    for (size_t i = 0; i < nest->sizes.size(); ++i, ++at) {
+      push.sizes[at] = static_cast<uint32_t>(nest->sizes[i]);
+      push.strides[at] = {static_cast<uint32_t>(nest->strides[0][i]),
+                          static_cast<uint32_t>(nest->strides[1][i])};
+    }
+  }
+}
+
+void fill_grids(NormalizePush& push, const NormArgs& args) {
+  const NormGrids& grids = args.grids;
+  push.input_scale = static_cast<float>(grids.input_scale.value_or(1.0));
+  push.inv_output_scale = inverse_scale(args.op, grids.output_scale.value_or(1.0));
+  push.input_zero_point = static_cast<int32_t>(grids.input_zero_point);
+  push.output_zero_point = static_cast<int8_t>(grids.output_zero_point);
+  push.quant_min = static_cast<int8_t>(grids.quant_min);
+  push.quant_max = static_cast<int8_t>(grids.quant_max);
+}
+
+// A weight that there is not is bound as x, of which nothing is touched there.
+Binding bind_weight(const ComputeGraph& graph, const NormArgs& args, ValueId weight, uint64_t end) {
+  return weight < 0 ? graph.bind(args.x, 0) : bind_elements(graph, weight, end);
+}
+
+}  // namespace
+
+Rows rows_of(const ComputeGraph& graph, ValueId x, const std::vector<bool>& inside) {
+  return {graph.sizes(x), graph.strides(x), graph.strides(x), inside, graph.memory_dims(x), 1.0};
+}
+
+void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args,
+                   const Rows& rows) {
+  const uint32_t elements = element_count(graph, args.op, args.x);
+  const bool is_variance = args.function == Normalization::kVariance;
+  const ReducedLoops loops = loops_of(args, rows, is_variance);
+  NormalizePush push{};
+  push.count = static_cast<uint32_t>(elements / loops.reduced_count);
+  push.elements = static_cast<float>(loops.reduced_count);
+  push.number = is_variance ? static_cast<float>(rows.divisor) : args.epsilon;
+  const bool along_rows = loops.reduced.strides[0].back() == 1;
+  const bool whole_groups = takes_whole_groups(loops, along_rows);
+  const int64_t inner = loops.reduced.sizes.back();
+  push.steps =
+      static_cast<uint32_t>(loops.reduced_count / inner * (along_rows ? (inner + 3) / 4 : inner));
+  fill_push(push, loops);
+  fill_grids(push, args);
+
+  const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{"normalize", elements}});
+  const uint32_t units = along_rows ? push.count : push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
+  const ReductionTeams teams = reduction_teams(row, graph.caps(), along_rows, units, push.steps);
+  const uint64_t x_end = element_end(loops, 0);
+  const uint64_t weight_end = element_end(loops, 1);
+  commands.dispatch(
+      graph.context().pipelines.get(
+          row, {static_cast<uint32_t>(loops.kept.sizes.size()),
+                static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes,
+                along_rows ? 1u : 0u, whole_groups ? 1u : 0u, static_cast<uint32_t>(args.function),
+                args.weight >= 0 ? 1u : 0u, args.bias >= 0 ? 1u : 0u,
+                args.grids.input_scale ? 1u : 0u, args.grids.output_scale ? 1u : 0u}),
+      {bind_elements(graph, args.y, is_variance ? push.count : x_end),
+       bind_elements(graph, args.x, x_end), bind_weight(graph, args, args.weight, weight_end),
+       bind_weight(graph, args, args.bias, weight_end)},
+      push, {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
+}
+
+void check_norm_types(const ComputeGraph& graph, const NormArgs& args) {
+  const NormGrids& grids = args.grids;
+  for (ValueId id : {args.x, args.y, args.weight, args.bias}) {
+    const bool is_int8 =
+        (id == args.x && grids.input_scale) || (id == args.y && grids.output_scale);
+    const DType wanted = is_int8 ? DType::kInt8 : DType::kFloat32;
+    ETVK_CHECK(id < 0 || graph.dtype(id) == wanted, kInvalidProgram,
+               args.op << ": "
+                       << (id == args.x   ? "x"
+                           : id == args.y ? "y"
+                                          : "weight and bias")
+                       << " must be " << dtype_name(wanted) << ", got "
+                       << dtype_name(graph.dtype(id)));
+  }
+  for (const std::optional<double>& scale : {grids.input_scale, grids.output_scale}) {
+    inverse_scale(args.op, scale.value_or(1.0));
+  }
+  check_int8_range(args.op, grids.input_zero_point, -128, 127);
+  check_int8_range(args.op, grids.output_zero_point, grids.quant_min, grids.quant_max);
+}
+
+void add_norm(ComputeGraph& graph, const NormArgs& args, const RowsOf& rows) {
+  check_norm_types(graph, args);
+  std::vector<ValueId> reads = {args.x};
+  for (ValueId id : {args.weight, args.bias}) {
+    if (id >= 0) {
+      reads.push_back(id);
+    }
+  }
+  const auto record = [&graph, args, rows](Commands& commands) {
+    graph.set_sizes(args.y, graph.sizes(args.x));
+    const Rows own = rows(graph, args);
+    if (graph.numel(args.x) > 0) {
+      dispatch_norm(graph, commands, args, own);
+    }
+  };
+  graph.add_node({args.op, std::move(reads), {args.y}, record});
+}
+
+}  // namespace etvk::ops
