@@ -4,7 +4,7 @@ The references define what the kernels must return, byte for byte. They are also
 implementations of our overloads, so that a rewritten graph can run and be compared on the CPU.
 """
 
-from .attention import ATTENTION, MATMUL, attention, matmul
+from .attention import ATTENTION, MATMUL, Q8TA_ATTENTION, attention, matmul
 from .convolution import (
     CONV2D_FLOAT_OUT,
     Q8TA_CONV2D,
@@ -78,6 +78,7 @@ __all__ = [
     "MATMUL",
     "Q8TA_ADAPTIVE_AVG_POOL2D",
     "Q8TA_ADAPTIVE_MAX_POOL2D",
+    "Q8TA_ATTENTION",
     "Q8TA_AVG_POOL2D",
     "Q8TA_BINARY",
     "Q8TA_CHANNEL_AFFINE",

@@ -1,13 +1,16 @@
-"""Attention and matrix products in float32, whose operands are read with dimensions permuted."""
+"""Attention and matrix products in float32, whose operands are read with dimensions permuted;
+attention also of int8 and to int8."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from .definition import define
+from .formulas import dequantize, quantize
 
 MASK_KINDS = ("none", "add", "fill_true", "fill_false")
 
@@ -72,6 +75,37 @@ def _attention_meta(
     return q.new_empty([sizes[dim] for dim in y_dims])  # type: ignore[attr-defined]
 
 
+def q8ta_attention(
+    q: torch.Tensor,
+    q_scale: float | None,
+    q_zero_point: int,
+    k: torch.Tensor,
+    k_scale: float | None,
+    k_zero_point: int,
+    v: torch.Tensor,
+    v_scale: float | None,
+    v_zero_point: int,
+    mask: torch.Tensor | None,
+    *args: Any,
+) -> torch.Tensor:
+    """`attention` of int8 `q`, `k` and `v`, or of float32 ones where their scales are None; its
+    result quantized by the last four arguments, or float32 where their scale is None."""
+    *own, output_scale, output_zero_point, quant_min, quant_max = args
+    grids = ((q, q_scale, q_zero_point), (k, k_scale, k_zero_point), (v, v_scale, v_zero_point))
+    real_q, real_k, real_v = (
+        x if scale is None else dequantize(x, scale, zero_point) for x, scale, zero_point in grids
+    )
+    y = attention(real_q, real_k, real_v, mask, *own)
+    if output_scale is None:
+        return y
+    return quantize(y, output_scale, output_zero_point, quant_min, quant_max)
+
+
+def _q8ta_attention_meta(*args: Any) -> torch.Tensor:
+    y = _attention_meta(args[0], args[3], args[6], *args[9:-4])
+    return y.new_empty(y.shape, dtype=torch.float32 if args[-4] is None else torch.int8)
+
+
 def matmul(
     a: torch.Tensor, b: torch.Tensor, a_dims: Sequence[int], b_dims: Sequence[int]
 ) -> torch.Tensor:
@@ -80,12 +114,24 @@ def matmul(
     return torch.matmul(a.permute(*a_dims), b.permute(*b_dims)).contiguous()
 
 
+_HOW = (
+    "Tensor? mask, str mask_kind, float scale, float fill, bool is_causal, bool zero_rows, "
+    "int[] q_dims, int[] k_dims, int[] v_dims, int[] y_dims"
+)
+_OPERANDS = ", ".join(f"Tensor {x}, float? {x}_scale, int {x}_zero_point" for x in ("q", "k", "v"))
 ATTENTION = define(
     "attention",
-    "Tensor q, Tensor k, Tensor v, Tensor? mask, str mask_kind, float scale, float fill, "
-    "bool is_causal, bool zero_rows, int[] q_dims, int[] k_dims, int[] v_dims, int[] y_dims",
+    f"Tensor q, Tensor k, Tensor v, {_HOW}",
     attention,
     _attention_meta,
+    ("q", "k", "v", "mask"),
+)
+Q8TA_ATTENTION = define(
+    "q8ta_attention",
+    f"{_OPERANDS}, {_HOW}, "
+    "float? output_scale, int output_zero_point, int quant_min, int quant_max",
+    q8ta_attention,
+    _q8ta_attention_meta,
     ("q", "k", "v", "mask"),
 )
 MATMUL = define(

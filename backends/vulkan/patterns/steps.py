@@ -15,8 +15,8 @@ from .quantized_linear import match_quantized_linear
 from .rules.arithmetic import match_arithmetic
 from .rules.attention import match_attention
 from .rules.batch_norm import match_batch_norm
-from .rules.padding import match_padding
 from .rules.norms import ROW_NORMS, match_norm
+from .rules.padding import match_padding
 from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
 from .rules.unary_table import match_unary

@@ -1,10 +1,11 @@
-"""Attention in float32: the ops that scaled_dot_product_attention is decomposed to, and the same
+"""Attention: the ops that scaled_dot_product_attention is decomposed to, and the same
 written by hand.
 
     q, k -> bmm -> (scale) -> (mask) -> softmax -> (zeros for rows without a score) -> bmm with v
 
 with views, expands and factors in between, becomes one et_vk.attention. Its operands are read, and
-its result is written, through the permutes around it. `attention_operands.py` has those.
+its result is written, through the permutes around it. `attention_operands.py` has those. Where q, k
+and v are dequantized in front of it, or its result is quantized, it is et_vk.q8ta_attention.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from dataclasses import dataclass, field
 import torch
 from executorch.exir.dialects._ops import ops as exir_ops
 from torch.fx import Node
+from torch.fx.node import Argument
 
-from ...custom_ops import ATTENTION
+from ...custom_ops import ATTENTION, INT8_MAX, INT8_MIN, Q8TA_ATTENTION
 from ..vocabulary.constants import Constants, UnknownValueError, ops_behind
 from ..vocabulary.edge_ops import (
     ADD,
@@ -31,15 +33,21 @@ from ..vocabulary.edge_ops import (
     same_sizes,
     sizes_of,
 )
-from ..vocabulary.graph_edits import call_after
+from ..vocabulary.graph_edits import call_after, hand_over
+from ..vocabulary.int8_tree import Int8Builder
+from ..vocabulary.rejection import NotInt8Error
 from ..vocabulary.step import Family, Step
 from .attention_operands import (
+    Int8Operand,
     Operand,
+    as_int8,
     factor_of,
     number_of,
     read_operand,
     without_views,
 )
+from .epilogue import Epilogue
+from .int8_op import read_tails
 
 _aten = exir_ops.edge.aten
 _SOFTMAX = _aten._softmax.default
@@ -77,6 +85,8 @@ class AttentionMatch:
         anchor: the second product.
         output: what the op gives: the product, or a view or permute of it.
         y_dims: from [batch, heads, rows, vector] to `output`.
+        int8: q, k and v as int8 tensors; empty: they are read in float32.
+        tail: what follows `output`, to its quantizes; None: its readers get float32.
     """
 
     anchor: Node
@@ -89,6 +99,8 @@ class AttentionMatch:
     zero_rows: bool
     output: Node
     y_dims: tuple[int, ...]
+    int8: tuple[Int8Operand, ...]
+    tail: Epilogue | None
 
 
 @dataclass
@@ -142,18 +154,25 @@ def match_attention(node: Node, constants: Constants | None) -> Step | None:
         assert mask.node is not None
         scores.constants += ops_behind([mask.node])
         mask, is_causal = Mask(), True
-    match = AttentionMatch(node, q, k, v, mask, scale, is_causal, bool(safe), output, y_dims)
+    match = AttentionMatch(
+        *(node, q, k, v, mask, scale, is_causal, bool(safe), output, y_dims),
+        *(_int8_operands(sizes_of(softmax), (q, k, v), constants), _tail(output, constants)),
+    )
     return _step(match, internal, behind, scores.constants)
 
 
 def _step(
     match: AttentionMatch, internal: Sequence[Node], behind: Sequence[Node], made: Sequence[Node]
 ) -> Step:
-    operands = (match.q, match.k, match.v)
+    operands = tuple(one.operand for one in match.int8) or (match.q, match.k, match.v)
+    tail = match.tail
     constants = [*made, *(node for one in operands for node in one.constants)]
     moves = [node for one in operands for node in one.nodes]
     nodes = dict.fromkeys((*constants, *moves, *internal, match.anchor, *behind))
-    reads = [one.node for one in operands]
+    nodes |= dict.fromkeys(one.source.dequantize for one in match.int8)
+    if tail is not None:
+        nodes |= dict.fromkeys((*tail.absorbed, *tail.quantizes))
+    reads = [one.source.x for one in match.int8] or [one.node for one in operands]
     if match.mask.node is not None:
         reads.append(match.mask.node)
     return Step(
@@ -162,10 +181,10 @@ def _step(
         anchor=match.anchor,
         nodes=tuple(sorted(nodes)),
         reads=tuple(reads),
-        outputs=(match.output,),
+        outputs=(match.output,) if tail is None else tail.quantizes,
         float_only=tuple(internal),
         listed=tuple(node for node in internal if node.target in (BMM, _SOFTMAX)),
-        claims=tuple(internal),
+        claims=(*internal, *(tail.absorbed if tail is not None else ())),
         constants=tuple(dict.fromkeys(constants)),
     )
 
@@ -344,6 +363,27 @@ def _fits(scores: Sequence[int], q: Operand, k: Operand, v: Operand) -> bool:
     )
 
 
+def _int8_operands(
+    scores: Sequence[int], operands: Sequence[Operand], constants: Constants | None
+) -> tuple[Int8Operand, ...]:
+    """q, k and v as int8 tensors, each from as far back as all fit; none where one is float."""
+    for through_moves in (True, False):
+        found = [as_int8(one, len(scores), constants, through_moves) for one in operands]
+        int8 = tuple(one for one in found if one is not None)
+        if len(int8) == len(operands) and _fits(scores, *(one.operand for one in int8)):
+            return int8
+    return ()
+
+
+def _tail(output: Node, constants: Constants | None) -> Epilogue | None:
+    """What follows, if all of it is one quantized result: two would be computed twice."""
+    try:
+        tails = read_tails(output, constants)
+    except NotInt8Error:
+        return None
+    return tails[0] if len(tails) == 1 else None
+
+
 def _output(product: Node, sizes: Sequence[int]) -> tuple[Node, tuple[int, ...], list[Node]]:
     """What the op gives, its dimensions by those of [..., rows, vector], and the nodes up to it.
 
@@ -375,18 +415,33 @@ def _output(product: Node, sizes: Sequence[int]) -> tuple[Node, tuple[int, ...],
 
 
 def rewrite_attention(constants: Constants, match: AttentionMatch) -> None:
-    mask = match.mask
-    attention = call_after(
-        match.anchor.graph,
-        match.anchor,
-        ATTENTION,
-        (
-            *(match.q.node, match.k.node, match.v.node, mask.node, mask.kind),
-            *(match.scale, mask.fill, match.is_causal, match.zero_rows),
-            *(list(match.q.dims), list(match.k.dims), list(match.v.dims), list(match.y_dims)),
-        ),
+    mask, tail = match.mask, match.tail
+    operands = tuple(one.operand for one in match.int8) or (match.q, match.k, match.v)
+    how: tuple[Argument, ...] = (
+        *(mask.node, mask.kind, match.scale, mask.fill, match.is_causal, match.zero_rows),
+        *(*(list(one.dims) for one in operands), list(match.y_dims)),
     )
-    match.output.replace_all_uses_with(attention)
+    if not match.int8 and tail is None:
+        floats = (*(one.node for one in operands), *how)
+        attention = call_after(match.anchor.graph, match.anchor, ATTENTION, floats)
+        match.output.replace_all_uses_with(attention)
+        return
+    builder = Int8Builder(constants, match.anchor)
+    given: list[Argument] = []
+    for one in match.int8:
+        params = one.source.params
+        given += [builder.tree(one.source), params.scale, params.zero_point]
+    for own in () if match.int8 else operands:
+        given += [own.node, None, 0]
+    y: tuple[Argument, ...] = (None, 0, INT8_MIN, INT8_MAX)
+    if tail is not None:
+        y = (tail.params.scale, tail.params.zero_point, tail.quant_min, tail.quant_max)
+    args = (*given, *how, *y)
+    attention = call_after(match.anchor.graph, builder.place, Q8TA_ATTENTION, args)
+    if tail is None:
+        match.output.replace_all_uses_with(attention)
+    else:
+        hand_over(attention, tail.moves, tail.quantizes)
 
 
 ATTENTION_STEP = Family("attention", rewrite_attention)

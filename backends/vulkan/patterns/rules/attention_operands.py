@@ -5,24 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from executorch.exir.dialects._ops import ops as exir_ops
 from torch.fx import Node
 
+from ...custom_ops import INT8_MAX, INT8_MIN
 from ..vocabulary.constants import Constants, UnknownValueError, ops_behind
 from ..vocabulary.edge_ops import (
     EXPAND,
     MUL,
     PERMUTE,
+    QUANTIZE,
     TRANSPOSE,
+    QuantParams,
+    activation_dequantize_params,
     is_alias,
+    is_contiguous,
     is_float32,
     node_argument,
     op_name,
     permutation_of,
     same_sizes,
     sizes_of,
+    static_quant_params,
     tensor_of,
 )
+from ..vocabulary.forms import Source
 
 _aten = exir_ops.edge.aten
 _DIV = _aten.div.Tensor
@@ -69,6 +77,62 @@ def read_operand(product: Node, index: int, rank: int, constants: Constants | No
     while (next_one := _step_back(found, rank, constants)) is not None:
         found = next_one
     return found
+
+
+@dataclass(frozen=True)
+class Int8Operand:
+    """An operand that is an int8 tensor behind a dequantize.
+
+    Attributes:
+        source: the tensor.
+        operand: how the op reads it; its `node` is the dequantize.
+    """
+
+    source: Source
+    operand: Operand
+
+
+def as_int8(
+    own: Operand, rank: int, constants: Constants | None, through_moves: bool
+) -> Int8Operand | None:
+    """The operand, if it is dequantized; followed back further through moves between int8 tensors,
+    if wanted: what is quantized on the grid that it came from is what it was."""
+    found: Int8Operand | None = None
+    while (source := _source(own.node)) is not None:
+        if found is not None and not _is_on_grid(source, found.source.params):
+            break
+        found = Int8Operand(source, own)
+        if (
+            not through_moves
+            or source.x.target != QUANTIZE
+            or static_quant_params(source.x) != source.params
+        ):
+            break
+        passed = (*own.nodes, own.node, source.x)
+        inner = replace(own, reader=source.x, index=0, nodes=passed)
+        while (further := _step_back(inner, rank, constants)) is not None:
+            inner = further
+        if inner.factor != own.factor:
+            break
+        own = inner
+    return found
+
+
+def _is_on_grid(source: Source, params: QuantParams) -> bool:
+    """Whether quantizing `source` by `params` gives it back: none of its values is clamped."""
+    bounds = (params.quant_min, params.quant_max)
+    is_within = bounds == (INT8_MIN, INT8_MAX) or static_quant_params(source.x) == params
+    return source.params == params and is_within
+
+
+def _source(node: Node) -> Source | None:
+    params = activation_dequantize_params(node)
+    if params is None or params.int8_problem() or not is_float32(node):
+        return None
+    x = node_argument(node, 0)
+    tensor = tensor_of(x)
+    is_usable = tensor is not None and tensor.dtype == torch.int8 and is_contiguous(x)
+    return Source(x, params, node) if is_usable else None
 
 
 def _step_back(own: Operand, rank: int, constants: Constants | None) -> Operand | None:

@@ -1,9 +1,10 @@
-// Attention in float32: et_vk.attention and et_vk.sdpa.
+// Attention: et_vk.attention, et_vk.q8ta_attention and et_vk.sdpa.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "Entry.h"
+#include "Int8Grid.h"
 #include "Shapes.h"
 
 namespace etvk::fuzz {
@@ -188,15 +189,16 @@ Tensor evaluate(const Call& call, const Sizes& y_dims) {
   return y;
 }
 
-Result attention(const Arguments& arguments) {
-  const auto heads = [&arguments](const char* name, const char* dims) {
-    const Tensor& x = arguments.tensor(name);
-    if (x.sizes.size() < 2 || x.sizes.size() > 4) {
-      throw Meaningless("an operand of another rank");
-    }
-    return Heads(x, permutation(arguments, dims, x.sizes.size()));
-  };
-  Call call{heads("q", "q_dims"), heads("k", "k_dims"), heads("v", "v_dims")};
+Heads heads_of(const Arguments& arguments, const Tensor& x, const char* dims) {
+  if (x.sizes.size() < 2 || x.sizes.size() > 4) {
+    throw Meaningless("an operand of another rank");
+  }
+  return {x, permutation(arguments, dims, x.sizes.size())};
+}
+
+Tensor attention_of(const Arguments& arguments, const Tensor& q, const Tensor& k, const Tensor& v) {
+  Call call{heads_of(arguments, q, "q_dims"), heads_of(arguments, k, "k_dims"),
+            heads_of(arguments, v, "v_dims")};
   call.mask = arguments.optional_tensor("mask");
   call.kind = arguments.string("mask_kind");
   const std::string kinds[] = {"none", "add", "fill_true", "fill_false"};
@@ -208,6 +210,25 @@ Result attention(const Arguments& arguments) {
   call.is_causal = arguments.boolean("is_causal");
   call.zero_rows = arguments.boolean("zero_rows");
   return evaluate(call, permutation(arguments, "y_dims", call.q.dims.size()));
+}
+
+Result attention(const Arguments& arguments) {
+  return attention_of(arguments, arguments.tensor("q"), arguments.tensor("k"),
+                      arguments.tensor("v"));
+}
+
+Result q8ta_attention(const Arguments& arguments) {
+  const auto has_scale = [&arguments](const char* name) {
+    return arguments.optional_scalar(name).has_value();
+  };
+  if (has_scale("q_scale") != has_scale("k_scale") ||
+      has_scale("q_scale") != has_scale("v_scale")) {
+    throw Meaningless("operands of two types");
+  }
+  const Tensor q = real_tensor(arguments, "q", "q_");
+  const Tensor k = real_tensor(arguments, "k", "k_");
+  const Tensor v = real_tensor(arguments, "v", "v_");
+  return quantized_result(arguments, attention_of(arguments, q, k, v));
 }
 
 Result sdpa(const Arguments& arguments) {
@@ -245,10 +266,10 @@ struct Drawn {
   int64_t positions = 0;
 };
 
-Drawn draw_three(Draft& draft) {
+Drawn draw_three(Draft& draft, DType dtype = kF32) {
   testing::Random& random = draft.random();
   constexpr int64_t kVectors[] = {3, 4, 8};
-  const ValueId q = draft.new_input(kF32, 3, random.pick(kVectors));
+  const ValueId q = draft.new_input(dtype, 3, random.pick(kVectors));
   if (q < 0 || draft.rank(q) > 4) {
     return {};
   }
@@ -262,17 +283,17 @@ Drawn draw_three(Draft& draft) {
     own[rank - 2] = positions;
   }
   draft.give("q", q);
-  draft.give("k", draft.new_input(kF32, sizes));
+  draft.give("k", draft.new_input(dtype, sizes));
   for (Sizes& own : sizes) {
     own[rank - 1] = vector;
   }
-  draft.give("v", draft.new_input(kF32, sizes));
+  draft.give("v", draft.new_input(dtype, sizes));
   return {q, positions};
 }
 
-bool draw_attention(Draft& draft) {
+bool give_attention(Draft& draft, DType dtype) {
   testing::Random& random = draft.random();
-  const Drawn drawn = draw_three(draft);
+  const Drawn drawn = draw_three(draft, dtype);
   if (drawn.q < 0) {
     return false;
   }
@@ -302,6 +323,24 @@ bool draw_attention(Draft& draft) {
   return true;
 }
 
+bool draw_attention(Draft& draft) { return give_attention(draft, kF32); }
+
+bool draw_q8ta_attention(Draft& draft) {
+  const bool int8_in = draft.random().chance(70);
+  for (const std::string prefix : {"q_", "k_", "v_"}) {
+    draft.give_grid(prefix, draft.some_scale() / 20);
+    if (!int8_in) {
+      draft.give_none((prefix + "scale").c_str());
+    }
+  }
+  draft.give_grid("output_", draft.some_scale() / 10);
+  if (draft.random().chance(30)) {
+    draft.give_none("output_scale");
+  }
+  draft.give_range("");
+  return give_attention(draft, int8_in ? DType::kInt8 : kF32);
+}
+
 bool draw_sdpa(Draft& draft) {
   testing::Random& random = draft.random();
   const Drawn drawn = draw_three(draft);
@@ -326,6 +365,7 @@ bool draw_sdpa(Draft& draft) {
 std::vector<Entry> attention_entries() {
   return {
       {"et_vk.attention.default", draw_attention, attention, true},
+      {"et_vk.q8ta_attention.default", draw_q8ta_attention, q8ta_attention, true},
       {"et_vk.sdpa.default", draw_sdpa, sdpa, true},
   };
 }

@@ -1,6 +1,7 @@
 #include "Int8Grid.h"
 
 #include <cmath>
+#include <optional>
 
 #include "graph/selfcheck/References.h"
 
@@ -38,6 +39,9 @@ Int8Grid read_grid(const Arguments& arguments, const std::string& prefix) {
   return grid_of(arguments.number((prefix + "scale").c_str()), read_zero_point(arguments, prefix));
 }
 
+namespace {
+
+// Where the scale is None there is no grid, but its integers are checked.
 std::optional<Int8Grid> read_optional_grid(const Arguments& arguments, const std::string& prefix) {
   const std::optional<double> scale = arguments.optional_scalar((prefix + "scale").c_str());
   const int64_t zero_point = read_zero_point(arguments, prefix);
@@ -52,6 +56,8 @@ void read_range(const Arguments& arguments, const std::string& prefix, Int8Grid&
   }
 }
 
+}  // namespace
+
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
                    const std::string& range_prefix) {
   Int8Grid grid = read_grid(arguments, prefix);
@@ -65,6 +71,43 @@ int8_t quantize(float f, const Int8Grid& grid) {
 
 float dequantize(int8_t q, const Int8Grid& grid) {
   return static_cast<float>(q - grid.zero_point) * grid.scale;
+}
+
+Tensor real_tensor(const Arguments& arguments, const char* name, const std::string& prefix) {
+  const Tensor& x = arguments.tensor(name);
+  const std::optional<Int8Grid> grid = read_optional_grid(arguments, prefix);
+  if (x.dtype != (grid ? DType::kInt8 : DType::kFloat32)) {
+    throw Meaningless("a tensor of another type");
+  }
+  if (!grid) {
+    return x;
+  }
+  Tensor f = zeros(DType::kFloat32, x.sizes);
+  f.accuracy = x.accuracy;
+  for (size_t i = 0; i < x.count(); ++i) {
+    set_float(f, i, dequantize(x.int8_at(i), *grid));
+  }
+  return f;
+}
+
+Tensor quantized_result(const Arguments& arguments, Tensor f) {
+  std::optional<Int8Grid> grid = read_optional_grid(arguments, "output_");
+  Int8Grid range;
+  read_range(arguments, "", grid ? *grid : range);
+  if (!grid) {
+    return f;
+  }
+  Tensor y = zeros(DType::kInt8, f.sizes);
+  y.accuracy = f.accuracy;
+  for (size_t i = 0; i < y.count(); ++i) {
+    const float value = f.float_at(i);
+    y.bytes[i] = static_cast<uint8_t>(quantize(value, *grid));
+    // Other elements of the row may be off by as much.
+    if (std::isfinite(value) && std::abs(value) * kFloatError > grid->scale / 2) {
+      y.accuracy = Accuracy::kUnknown;
+    }
+  }
+  return y;
 }
 
 Accuracy computed_of(Accuracy accuracy) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "Machine.h"
@@ -23,11 +22,12 @@ Int8Grid read_grid(const Arguments& arguments, const std::string& prefix,
                    const std::string& range_prefix);
 Int8Grid read_grid(const Arguments& arguments, const std::string& prefix);
 
-// The same where the scale may be None: then there is no grid, but its integers are checked.
-std::optional<Int8Grid> read_optional_grid(const Arguments& arguments, const std::string& prefix);
+// What argument `name` stands for, of an op that reads int8 where PREFIXscale is not None, else
+// float32. Throws Meaningless for another type.
+Tensor real_tensor(const Arguments& arguments, const char* name, const std::string& prefix);
 
-// The range of a grid that there is; throws as above.
-void read_range(const Arguments& arguments, const std::string& prefix, Int8Grid& grid);
+// What is quantized of float32 `f` where output_scale is not None, else `f`.
+Tensor quantized_result(const Arguments& arguments, Tensor f);
 
 // The zero point alone; throws Meaningless where it is none of int8.
 int64_t read_zero_point(const Arguments& arguments, const std::string& prefix);

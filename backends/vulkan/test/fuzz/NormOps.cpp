@@ -1,13 +1,11 @@
 // Softmax, norms and the variance: statistics of rows; and whether any element is true.
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "Entry.h"
 #include "Int8Grid.h"
 #include "Shapes.h"
 #include "graph/selfcheck/NormalizeReference.h"
-#include "graph/selfcheck/References.h"
 
 namespace etvk::fuzz {
 
@@ -200,48 +198,9 @@ Result batch_norm(const Arguments& arguments) {
   return over_channels(arguments, x, x.sizes.size() < 2 ? 1 : x.sizes[1], true);
 }
 
-// What an op that may read int8 reads.
-Tensor dequantized(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("x");
-  const std::optional<Int8Grid> grid = read_optional_grid(arguments, "input_");
-  if (!grid) {
-    return float_tensor(x);
-  }
-  if (x.dtype != DType::kInt8) {
-    throw Meaningless("a tensor that is not int8");
-  }
-  Tensor f = zeros(DType::kFloat32, x.sizes);
-  f.accuracy = x.accuracy;
-  for (size_t i = 0; i < x.count(); ++i) {
-    set_float(f, i, dequantize(x.int8_at(i), *grid));
-  }
-  return f;
-}
-
-// What an op that may give int8 gives.
-Tensor quantized_result(const Arguments& arguments, const Tensor& f) {
-  std::optional<Int8Grid> grid = read_optional_grid(arguments, "output_");
-  Int8Grid range;
-  read_range(arguments, "", grid ? *grid : range);
-  if (!grid) {
-    return f;
-  }
-  Tensor y = zeros(DType::kInt8, f.sizes);
-  y.accuracy = f.accuracy;
-  for (size_t i = 0; i < y.count(); ++i) {
-    const float value = f.float_at(i);
-    y.bytes[i] = static_cast<uint8_t>(quantize(value, *grid));
-    // Elsewhere in the row, this is off by a step.
-    if (std::isfinite(value) && std::abs(value) * kFloatError > grid->scale / 2) {
-      y.accuracy = Accuracy::kUnknown;
-    }
-  }
-  return y;
-}
-
 template <Tensor (*norm)(const Arguments& arguments, const Tensor& x)>
 Result quantized_norm(const Arguments& arguments) {
-  return quantized_result(arguments, norm(arguments, dequantized(arguments)));
+  return quantized_result(arguments, norm(arguments, real_tensor(arguments, "x", "input_")));
 }
 
 Result variance(const Arguments& arguments) {

@@ -26,6 +26,7 @@ MODULES = tuple(
         "int8_norms",
         "matmul",
         "attention",
+        "int8_attention",
         "integer_ops",
         "convert",
         "creation",

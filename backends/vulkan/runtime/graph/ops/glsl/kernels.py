@@ -527,7 +527,7 @@ def matmul_cpu(op: Op, m: int, threads: int) -> Kernel:
     )
 
 
-ATTENTION = Op("attention", binding_count=5, push_constant_bytes=120)
+ATTENTION = Op("attention", binding_count=5, push_constant_bytes=128)
 ATTENTION_GROUPS = 64  # of four elements in a head's vector, at most
 
 

@@ -2,6 +2,7 @@
 //   et_vk.attention: its operands are read, and its result is written, with their dimensions
 //   permuted
 //                    to [batch, heads, rows, vector]; fewer dimensions are the last ones of these
+//   et_vk.q8ta_attention: the same where q, k and v have scales, and are int8, or y has one
 //   et_vk.sdpa:      ExecuTorch's own op, the same without permutations, with an additive mask
 #include "graph/ops/impl/attention/Attention.h"
 
@@ -13,6 +14,7 @@
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
+#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -23,6 +25,12 @@ constexpr size_t kRank = 4;
 constexpr uint32_t kGroup = 4;
 
 using Dims = std::vector<size_t>;
+
+// A tensor without a scale is float32.
+struct Grid {
+  std::optional<double> scale;
+  int64_t zero_point = 0;
+};
 
 struct AttentionArgs {
   std::string op;
@@ -37,6 +45,9 @@ struct AttentionArgs {
   bool is_causal = false;
   bool zero_rows = false;
   Dims q_dims, k_dims, v_dims, y_dims;
+  Grid q_grid, k_grid, v_grid, y_grid;
+  int64_t quant_min = -128;
+  int64_t quant_max = 127;
 };
 
 // A tensor as [batch, heads, rows, vector]; strides of dimensions that it lacks are 0.
@@ -145,6 +156,21 @@ void set_strides(uint32_t (&to)[kRank], const Heads& from) {
                  [](int64_t stride) { return static_cast<uint32_t>(stride); });
 }
 
+// The scale of products is rounded once.
+void fill_grids(AttentionPush& push, const AttentionArgs& args) {
+  const double score = args.scale.value_or(1.0 / std::sqrt(static_cast<double>(push.D)));
+  const double q_and_k = args.q_grid.scale.value_or(1.0) * args.k_grid.scale.value_or(1.0);
+  push.scale = static_cast<float>(score * q_and_k);
+  push.v_scale = static_cast<float>(args.v_grid.scale.value_or(1.0));
+  push.inv_output_scale = inverse_scale(args.op, args.y_grid.scale.value_or(1.0));
+  push.q_zero_point = static_cast<int8_t>(args.q_grid.zero_point);
+  push.k_zero_point = static_cast<int8_t>(args.k_grid.zero_point);
+  push.v_zero_point = static_cast<int8_t>(args.v_grid.zero_point);
+  push.y_zero_point = static_cast<int8_t>(args.y_grid.zero_point);
+  push.quant_min = static_cast<int8_t>(args.quant_min);
+  push.quant_max = static_cast<int8_t>(args.quant_max);
+}
+
 void record_attention(ComputeGraph& graph, Commands& commands, const AttentionArgs& args) {
   const Heads q = heads_of(graph, args.q, args.q_dims);
   Heads k = heads_of(graph, args.k, args.k_dims);
@@ -169,27 +195,27 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   push.heads_of_group = static_cast<uint32_t>(q.sizes[1] / k.sizes[1]);
   push.L = static_cast<uint32_t>(q.sizes[2]);
   push.S = static_cast<uint32_t>(k.sizes[2]);
-  push.D = static_cast<uint32_t>(q.sizes[3]);
-  push.DV = static_cast<uint32_t>(v.sizes[3]);
+  push.D = static_cast<uint16_t>(q.sizes[3]);
+  push.DV = static_cast<uint16_t>(v.sizes[3]);
   const auto products = static_cast<uint64_t>(q.sizes[0] * q.sizes[1]);
   const KernelRow& row =
       choose_linear_kernel(graph.caps(), "attention", push.L, 1, std::max(push.S, 1u), products);
-  push.tiles_l = push.L / row.tile_m + (push.L % row.tile_m != 0 ? 1 : 0);
-  push.tiles = static_cast<uint32_t>(products) * push.tiles_l;
+  push.tiles = static_cast<uint32_t>(products) * ((push.L - 1) / row.tile_m + 1);
   set_strides(push.q, q);
   set_strides(push.k, k);
   set_strides(push.v, v);
   set_strides(push.y, y);
   set_strides(push.mask, mask);
-  push.scale =
-      static_cast<float>(args.scale.value_or(1.0 / std::sqrt(static_cast<double>(push.D))));
+  fill_grids(push, args);
   push.fill = static_cast<float>(args.fill);
 
   const bool groups =
       has_whole_groups(q) && has_whole_groups(k) && has_whole_groups(v) && has_whole_groups(y);
   commands.dispatch(
-      graph.context().pipelines.get(row, {groups ? 1u : 0u, static_cast<uint32_t>(args.form),
-                                          args.is_causal ? 1u : 0u, args.zero_rows ? 1u : 0u}),
+      graph.context().pipelines.get(
+          row,
+          {groups ? 1u : 0u, static_cast<uint32_t>(args.form), args.is_causal ? 1u : 0u,
+           args.zero_rows ? 1u : 0u, args.q_grid.scale ? 1u : 0u, args.y_grid.scale ? 1u : 0u}),
       {bind_elements(graph, args.y, count), bind_elements(graph, args.q, q.end()),
        bind_elements(graph, args.k, k.end()), bind_elements(graph, args.v, v.end()),
        args.mask >= 0 ? bind_elements(graph, args.mask, mask.end()) : graph.bind(args.q, 0)},
@@ -197,16 +223,32 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   commands.count_operations(2 * products * push.L * push.S * (uint64_t{push.D} + push.DV));
 }
 
+// Of q, k and v, or of y.
+void check_tensor(const ComputeGraph& graph, const AttentionArgs& args, ValueId id,
+                  const Grid& grid) {
+  const DType wanted = grid.scale ? DType::kInt8 : DType::kFloat32;
+  const char* names = id == args.y ? "the result" : "q, k, v";
+  ETVK_CHECK(graph.dtype(id) == wanted, kInvalidProgram,
+             args.op << ": " << names << " must be " << dtype_name(wanted) << ", got "
+                     << dtype_name(graph.dtype(id)));
+  const size_t rank = graph.dims(id).size();
+  ETVK_CHECK(rank >= 2 && rank <= kRank, kInvalidProgram,
+             args.op << ": q, k, v and the result have 2 to 4 dimensions, got "
+                     << shape_text(graph.dims(id)));
+  inverse_scale(args.op, grid.scale.value_or(1.0));
+  const bool is_output = id == args.y;
+  check_int8_range(args.op, grid.zero_point, is_output ? args.quant_min : -128,
+                   is_output ? args.quant_max : 127);
+}
+
 void check(const ComputeGraph& graph, const AttentionArgs& args) {
-  for (ValueId id : {args.q, args.k, args.v, args.y}) {
-    ETVK_CHECK(
-        graph.dtype(id) == DType::kFloat32, kInvalidProgram,
-        args.op << ": q, k, v and the result must be float32, got " << dtype_name(graph.dtype(id)));
-    const size_t rank = graph.dims(id).size();
-    ETVK_CHECK(rank >= 2 && rank <= kRank, kInvalidProgram,
-               args.op << ": q, k, v and the result have 2 to 4 dimensions, got "
-                       << shape_text(graph.dims(id)));
-  }
+  const bool is_int8 = args.q_grid.scale.has_value();
+  ETVK_CHECK(args.k_grid.scale.has_value() == is_int8 && args.v_grid.scale.has_value() == is_int8,
+             kInvalidProgram, args.op << ": q, k and v all have a scale, or none has");
+  check_tensor(graph, args, args.q, args.q_grid);
+  check_tensor(graph, args, args.k, args.k_grid);
+  check_tensor(graph, args, args.v, args.v_grid);
+  check_tensor(graph, args, args.y, args.y_grid);
   ETVK_CHECK(graph.dims(args.k).size() == graph.dims(args.v).size() &&
                  graph.dims(args.k).size() <= graph.dims(args.q).size(),
              kInvalidProgram, args.op << ": k and v have as many dimensions, and no more than q");
@@ -268,7 +310,7 @@ Dims permutation(const OpArgs& call, const char* name, size_t rank) {
   return dims;
 }
 
-void attention(ComputeGraph& graph, const OpArgs& call) {
+AttentionArgs read_attention(const ComputeGraph& graph, const OpArgs& call) {
   AttentionArgs args = read_operands(call, "mask");
   args.form = mask_form(call);
   args.scale = call.number("scale");
@@ -279,6 +321,21 @@ void attention(ComputeGraph& graph, const OpArgs& call) {
   args.k_dims = permutation(call, "k_dims", graph.dims(args.k).size());
   args.v_dims = permutation(call, "v_dims", graph.dims(args.v).size());
   args.y_dims = permutation(call, "y_dims", graph.dims(args.q).size());
+  return args;
+}
+
+void attention(ComputeGraph& graph, const OpArgs& call) {
+  add_attention(graph, read_attention(graph, call));
+}
+
+void q8ta_attention(ComputeGraph& graph, const OpArgs& call) {
+  AttentionArgs args = read_attention(graph, call);
+  args.q_grid = {call.optional_scalar("q_scale"), call.integer("q_zero_point")};
+  args.k_grid = {call.optional_scalar("k_scale"), call.integer("k_zero_point")};
+  args.v_grid = {call.optional_scalar("v_scale"), call.integer("v_zero_point")};
+  args.y_grid = {call.optional_scalar("output_scale"), call.integer("output_zero_point")};
+  args.quant_min = call.integer("quant_min");
+  args.quant_max = call.integer("quant_max");
   add_attention(graph, args);
 }
 
@@ -299,6 +356,13 @@ const RegisterOps registered({
      "scale:number fill:number is_causal:boolean zero_rows:boolean q_dims:integers "
      "k_dims:integers v_dims:integers y_dims:integers y:out",
      attention},
+    {"et_vk.q8ta_attention.default",
+     "q:tensor@either q_scale:scalar? q_zero_point:integer k:tensor@either k_scale:scalar? "
+     "k_zero_point:integer v:tensor@either v_scale:scalar? v_zero_point:integer "
+     "mask:tensor?@either mask_kind:string scale:number fill:number is_causal:boolean "
+     "zero_rows:boolean q_dims:integers k_dims:integers v_dims:integers y_dims:integers "
+     "output_scale:scalar? output_zero_point:integer quant_min:integer quant_max:integer y:out",
+     q8ta_attention},
     {"et_vk.sdpa.default",
      "q:tensor@either k:tensor@either v:tensor@either attn_mask:tensor?@either scale:scalar? y:out",
      sdpa},

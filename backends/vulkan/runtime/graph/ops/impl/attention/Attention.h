@@ -9,10 +9,14 @@ constexpr int64_t kMaxHeadSize = 256;
 
 struct AttentionPush {
   uint32_t heads, heads_of_group;
-  uint32_t L, S, D, DV;
-  uint32_t tiles_l, tiles;
+  uint32_t L, S;
+  uint16_t D, DV;
+  uint32_t tiles;
   uint32_t q[4], k[4], v[4], y[4], mask[4];
   float scale, fill;
+  float v_scale, inv_output_scale;
+  int8_t q_zero_point, k_zero_point, v_zero_point, y_zero_point;
+  int8_t quant_min, quant_max, unused[2];
 };
 
 // MASK of the shader.

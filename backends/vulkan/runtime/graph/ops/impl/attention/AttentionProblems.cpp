@@ -1,4 +1,5 @@
-// Problems of attention.comp: several heads around the edges of a tile, in each form of the mask.
+// Problems of attention.comp: several heads around the edges of a tile, in each form of the mask,
+// of float32 and int8.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -18,8 +19,10 @@ constexpr uint32_t kHeadsOfGroup = 2;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 std::vector<SpecializationConstants> all_constants(const KernelRow&) {
-  // Whole groups, form of the mask, causal, zeros for rows without a score.
-  return {{1, 0, 0, 0}, {0, 1, 1, 1}, {1, 2, 0, 1}, {0, 3, 0, 0}, {1, 0, 1, 0}};
+  // Whole groups, form of the mask, causal, zeros for rows without a score, int8 in and out.
+  return {{1, 0, 0, 0, 0, 0}, {0, 1, 1, 1, 0, 0}, {1, 2, 0, 1, 0, 0}, {0, 3, 0, 0, 0, 0},
+          {1, 0, 1, 0, 0, 0}, {1, 0, 0, 1, 1, 1}, {0, 1, 0, 1, 1, 1}, {1, 3, 1, 0, 1, 0},
+          {0, 0, 1, 0, 1, 0}, {0, 2, 0, 0, 0, 1}, {1, 0, 0, 1, 0, 1}};
 }
 
 std::vector<float> drawn(size_t count, float most, Random& random) {
@@ -27,6 +30,17 @@ std::vector<float> drawn(size_t count, float most, Random& random) {
   for (float& value : values) {
     value = random.uniform(-most, most);
   }
+  return values;
+}
+
+// int8, and what it stands for without its scale.
+std::vector<float> drawn_bytes(size_t count, int8_t zero_point, std::vector<int8_t>& bytes,
+                               Random& random) {
+  bytes.resize(count);
+  random.fill(bytes);
+  std::vector<float> values(count);
+  std::transform(bytes.begin(), bytes.end(), values.begin(),
+                 [zero_point](int8_t q) { return static_cast<float>(q - zero_point); });
   return values;
 }
 
@@ -43,7 +57,10 @@ struct Operands {
   MaskForm form = MaskForm::kNone;
   bool is_causal = false;
   bool zero_rows = false;
+  bool int8_in = false;
+  bool int8_out = false;
   std::vector<float> q, k, v;
+  std::vector<int8_t> q_bytes, k_bytes, v_bytes;
   std::vector<float> added;  // masks: one of them, by form
   std::vector<uint8_t> is_true;
 
@@ -85,7 +102,7 @@ struct Operands {
       }
     }
     for (double& one : y) {
-      one /= total;
+      one *= (int8_in ? push.v_scale : 1.0) / total;
     }
     return y;
   }
@@ -97,6 +114,8 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
   own.form = static_cast<MaskForm>(constants.at(1));
   own.is_causal = constants.at(2) != 0;
   own.zero_rows = constants.at(3) != 0;
+  own.int8_in = constants.at(4) != 0;
+  own.int8_out = constants.at(5) != 0;
   AttentionPush& push = own.push;
   const bool whole = constants.at(0) != 0;
   push.heads = kHeads;
@@ -105,8 +124,7 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
   push.S = row.tile_n + static_cast<uint32_t>(random.integer(1, 9));
   push.D = whole ? 8 : 5;
   push.DV = whole ? 12 : 7;
-  push.tiles_l = (push.L + row.tile_m - 1) / row.tile_m;
-  push.tiles = kBatch * kHeads * push.tiles_l;
+  push.tiles = kBatch * kHeads * ((push.L + row.tile_m - 1) / row.tile_m);
   set_strides(push.q, kHeads, push.L, push.D);
   set_strides(push.k, kHeads / kHeadsOfGroup, push.S, push.D);
   set_strides(push.v, kHeads / kHeadsOfGroup, push.S, push.DV);
@@ -116,9 +134,27 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
   push.mask[3] = 1;
   push.scale = random.uniform(0.3f, 0.6f);
   push.fill = -kInfinity;
-  own.q = drawn(size_t{kBatch} * push.q[0], 2.0f, random);
-  own.k = drawn(size_t{kBatch} * push.k[0], 2.0f, random);
-  own.v = drawn(size_t{kBatch} * push.v[0], 2.0f, random);
+  for (int8_t* one :
+       {&push.q_zero_point, &push.k_zero_point, &push.v_zero_point, &push.y_zero_point}) {
+    *one = static_cast<int8_t>(random.integer(-128, 127));
+  }
+  push.quant_min = static_cast<int8_t>(random.integer(-128, -100));
+  push.quant_max = static_cast<int8_t>(random.integer(100, 127));
+  const size_t q_count = size_t{kBatch} * push.q[0];
+  const size_t k_count = size_t{kBatch} * push.k[0];
+  const size_t v_count = size_t{kBatch} * push.v[0];
+  if (own.int8_in) {
+    push.scale /= 65.0f * 65.0f;  // scores of a few units
+    own.q = drawn_bytes(q_count, push.q_zero_point, own.q_bytes, random);
+    own.k = drawn_bytes(k_count, push.k_zero_point, own.k_bytes, random);
+    own.v = drawn_bytes(v_count, push.v_zero_point, own.v_bytes, random);
+  } else {
+    own.q = drawn(q_count, 2.0f, random);
+    own.k = drawn(k_count, 2.0f, random);
+    own.v = drawn(v_count, 2.0f, random);
+  }
+  push.v_scale = 0.02f;
+  push.inv_output_scale = 40.0f;
   const size_t mask_count = size_t{kBatch} * push.mask[0];
   own.added = drawn(mask_count, 1.0f, random);
   own.is_true.resize(mask_count);
@@ -131,27 +167,53 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
   return own;
 }
 
-Problem make(const KernelRow& row, const SpecializationConstants& constants, Random& random) {
-  const Operands own = drawn_operands(row, constants, random);
-  const AttentionPush& push = own.push;
-  Problem problem;
+// Rows of y one behind the other.
+std::vector<float> result(const Operands& own) {
   std::vector<float> y;
   for (uint32_t b = 0; b < kBatch; ++b) {
     for (uint32_t h = 0; h < kHeads; ++h) {
-      for (uint32_t l = 0; l < push.L; ++l) {
+      for (uint32_t l = 0; l < own.push.L; ++l) {
         for (double one : own.row(b, h, l)) {
           y.push_back(static_cast<float>(one));
-          problem.limits.push_back(float_limit(y.back()));
         }
       }
     }
   }
+  return y;
+}
+
+Problem make(const KernelRow& row, const SpecializationConstants& constants, Random& random) {
+  const Operands own = drawn_operands(row, constants, random);
+  const AttentionPush& push = own.push;
+  Problem problem;
+  const std::vector<float> y = result(own);
   problem.text = std::to_string(kBatch * kHeads) + " heads of " + std::to_string(push.L) +
                  " rows, " + std::to_string(push.S) + " positions";
-  problem.bind_output(y);
-  problem.bind(own.q);
-  problem.bind(own.k);
-  problem.bind(own.v);
+  if (own.int8_out) {
+    std::vector<int8_t> steps;
+    for (float one : y) {
+      steps.push_back(
+          quantized(one, push.inv_output_scale, push.y_zero_point, push.quant_min, push.quant_max));
+    }
+    problem.limits.assign(y.size(), 1.0f);
+    problem.bind_output(steps);
+  } else {
+    // Of a row, for what is close to zero is a difference of larger ones.
+    const float scale = own.int8_in ? push.v_scale * 255.0f : 1.0f;
+    for (float one : y) {
+      problem.limits.push_back(float_limit(one) * std::max(scale, 1.0f));
+    }
+    problem.bind_output(y);
+  }
+  if (own.int8_in) {
+    problem.bind(own.q_bytes);
+    problem.bind(own.k_bytes);
+    problem.bind(own.v_bytes);
+  } else {
+    problem.bind(own.q);
+    problem.bind(own.k);
+    problem.bind(own.v);
+  }
   if (own.form == MaskForm::kAdded) {
     problem.bind(own.added);
   } else {
