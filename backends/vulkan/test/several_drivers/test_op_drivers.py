@@ -31,6 +31,8 @@ MODULES = tuple(
         "convert",
         "creation",
         "gather",
+        "inset",
+        "scatter",
         "argmax",
         "orders",
         "upsample",
