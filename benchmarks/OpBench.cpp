@@ -13,6 +13,7 @@
 #include "Measure.h"
 #include "OpCase.h"
 #include "Report.h"
+#include "graph/ops/KernelSelect.h"
 #include "vk/Buffer.h"
 #include "vk/Commands.h"
 #include "vk/Error.h"
@@ -80,9 +81,10 @@ std::vector<std::vector<int64_t>> shapes_to_run(const DeviceCaps& caps, const Be
   return {{is_float_case(name) ? size / 2 : size, is_float_case(name) ? size / 2 : size}};
 }
 
+// With `kernel`, or the one that is chosen where it is empty.
 Measurement run_case(Context& context, const BenchOptions& options, const OpCase& made,
-                     double warmup) {
-  const testing::ForcedKernel forced(options.kernel);
+                     const std::string& kernel, double warmup) {
+  const testing::ForcedKernel forced(kernel);
   const auto build = [&](size_t calls) {
     auto graph =
         std::make_unique<ComputeGraph>(context, made.program(calls), has_timestamps(context));
@@ -103,16 +105,34 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
   return measure_chain(context, build, compare, kMaxDispatches, {false, warmup, options.target_ms});
 }
 
+// The kernels to run a case with: one, or for `all` every row that can stand in for the chosen one.
+std::vector<std::string> kernels_to_run(Context& context, const BenchOptions& options,
+                                        const OpCase& made) {
+  if (options.kernel != "all") {
+    return {options.kernel};
+  }
+  const std::string chosen = ComputeGraph(context, made.program(1), false).kernels().at(0);
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  const KernelRow* own =
+      std::find_if(rows, rows + count, [&](const KernelRow& row) { return chosen == row.name; });
+  std::vector<std::string> names;
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    if (std::strcmp(row->op, own->op) == 0 && kernel_fits(*row, context.device.caps())) {
+      names.emplace_back(row->name);
+    }
+  }
+  return names;
+}
+
 // How fast this device copies 64 MiB: the driver's copy or that of a kernel, whichever is faster,
 // for on NVIDIA's compute queue the driver's is a third as fast.
 double copy_gb_per_s(Context& context, const BenchOptions& options, double warmup) {
   const bool on_cpu = context.device.caps().type == DeviceType::kCpu;
   const int64_t size = on_cpu ? 1024 : 8192;
   const OpCase made = make_op_case("copy", {size, size}, options.seed);
-  BenchOptions own = options;
-  own.kernel.clear();
   const OpResult kernel{"copy", made.shape, made.moved_bytes, made.is_exact,
-                        run_case(context, own, made, warmup)};
+                        run_case(context, options, made, "", warmup)};
   ETVK_CHECK(kernel.measured.mismatch.empty(), kInternal, "copy: " << kernel.measured.mismatch);
   const double driver = driver_copy_gb_per_s(context, static_cast<uint64_t>(size * size));
   std::printf("copy    %.1f GB/s read and written by a kernel, %.1f by the driver, %lld MiB\n\n",
@@ -173,10 +193,21 @@ bool run_op_benchmarks(Context& context, const BenchOptions& options) {
   for (const std::string& name : names_to_run(options)) {
     for (const std::vector<int64_t>& shape : shapes_to_run(caps, options, name)) {
       const OpCase made = make_op_case(name, shape, options.seed);
-      OpResult result{name, shape, made.moved_bytes, made.is_exact, {}};
-      result.measured = run_case(context, options, made, warmup_ms(caps, options, false));
-      print_op_result(result, copy);
-      results.push_back(std::move(result));
+      for (const std::string& kernel : kernels_to_run(context, options, made)) {
+        OpResult result{name, shape, made.moved_bytes, made.is_exact, {}};
+        try {
+          result.measured =
+              run_case(context, options, made, kernel, warmup_ms(caps, options, false));
+        } catch (const Error& error) {
+          if (options.kernel != "all" || error.code() != ErrorCode::kNotSupported) {
+            throw;
+          }
+          std::printf("%-18s %s\n", name.c_str(), error.what());  // a row too small for the shape
+          continue;
+        }
+        print_op_result(result, copy);
+        results.push_back(std::move(result));
+      }
     }
   }
   if (!options.json_path.empty()) {

@@ -98,7 +98,11 @@ void make_attention(Builder& b, const Shape& shape) {
 std::vector<Maker> product_makers() {
   return {
       {"linear_float", true, make_linear, "product", {{1, 384}, {128, 384}, {128, 768}}},
-      {"attention_float", true, make_attention, "product", {{1, 384}, {128, 384}}},
+      {"attention_float",
+       true,
+       make_attention,
+       "product",
+       {{1, 384}, {128, 384}, {128, 768}, {128, 24576}}},
   };
 }
 

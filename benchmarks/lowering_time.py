@@ -19,16 +19,12 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
-    get_symmetric_quantization_config,
-)
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
+from static_int8 import quantized
 
 WIDTH = 64
 
@@ -51,16 +47,11 @@ class Chain(nn.Module):
         return x
 
 
-def quantized(layers: int, delegates: int) -> torch.export.ExportedProgram:
+def exported_chain(layers: int, delegates: int) -> torch.export.ExportedProgram:
     """The exported int8 model."""
     torch.manual_seed(0)
-    module, x = Chain(layers, delegates).eval(), torch.randn(4, WIDTH)
-    config = get_symmetric_quantization_config(is_per_channel=True)
-    prepared = prepare_pt2e(
-        torch.export.export(module, (x,)).module(), XNNPACKQuantizer().set_global(config)
-    )
-    prepared(x)
-    return torch.export.export(convert_pt2e(prepared), (x,))
+    inputs = (torch.randn(4, WIDTH),)
+    return torch.export.export(quantized(Chain(layers, delegates).eval(), inputs), inputs)
 
 
 def lowering_time_s(program: torch.export.ExportedProgram, delegates: int) -> float:
@@ -91,12 +82,12 @@ def main() -> None:
     logging.disable(logging.INFO)
     sizes = [(layers, 1) for layers in options.layers]
     sizes += [(1, delegates) for delegates in options.delegates if (1, delegates) not in sizes]
-    first = lowering_time_s(quantized(1, 1), 1)
+    first = lowering_time_s(exported_chain(1, 1), 1)
     print(f"first of the process: {first:.2f} CPU seconds")
     print("layers each  delegates  CPU seconds")
     profile = cProfile.Profile()
     for layers, delegates in sizes:
-        program = quantized(layers, delegates)
+        program = exported_chain(layers, delegates)
         if options.profile:
             profile = cProfile.Profile()
             seconds = profile.runcall(lowering_time_s, program, delegates)

@@ -15,16 +15,12 @@ import warnings
 from pathlib import Path
 
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
-    get_symmetric_quantization_config,
-)
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
+from static_int8 import quantized
 
 
 class Block(nn.Module):
@@ -37,15 +33,6 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.second(torch.relu(self.first(x)))
-
-
-def quantized(model: nn.Module, x: torch.Tensor) -> torch.export.ExportedProgram:
-    config = get_symmetric_quantization_config(is_per_channel=True)
-    prepared = prepare_pt2e(
-        torch.export.export(model, (x,)).module(), XNNPACKQuantizer().set_global(config)
-    )
-    prepared(x)
-    return torch.export.export(convert_pt2e(prepared), (x,))
 
 
 def main() -> None:
@@ -62,7 +49,8 @@ def main() -> None:
     logging.disable(logging.WARNING)
     torch.manual_seed(0)
     blocks = [Block(options.width, options.hidden) for _ in range(options.blocks)]
-    program = quantized(nn.Sequential(*blocks).eval(), torch.randn(options.rows, options.width))
+    inputs = (torch.randn(options.rows, options.width),)
+    program = torch.export.export(quantized(nn.Sequential(*blocks).eval(), inputs), inputs)
     lowered = to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()])
     [delegate] = read_delegates(lowered)
     options.output.write_bytes(lowered.to_executorch().buffer)

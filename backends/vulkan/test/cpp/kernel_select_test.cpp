@@ -94,6 +94,37 @@ const KernelRow* select(const DeviceCaps& caps, const char* op, uint32_t M, uint
   return select_linear_kernel(rows, count, caps, op, M, N, K, log);
 }
 
+void test_attention() {
+  struct Choice {
+    DeviceCaps caps;
+    AttentionWork work;
+    const char* kernel;
+  };
+  const Choice choices[] = {
+      {h200(), {128, 64, 384}, "attention__scalar__m64n32k64__wg128"},
+      {h200(), {128, 64, 12}, "attention__scalar__m16n32k64__wg128"},
+      {h200(), {128, 32, 384}, "attention__scalar__m64n32k32__wg128"},
+      {h200(), {128, 32, 12}, "attention__scalar__m16n64k32__wg128"},
+      {h200(), {512, 128, 512}, "attention__scalar__m32n16k128__wg128"},
+      {h200(), {512, 256, 512}, "attention__scalar__m8n128k256__wg128"},
+      {h200(), {1, 64, 32}, "attention__gemv_scalar__m1n256k256__wg64"},
+      {adreno(), {512, 64, 512}, "attention__scalar__m32n32k64__wg128"},
+      {minimal(), {128, 64, 384}, "attention__scalar__m4n64k256__wg64"},
+      {lavapipe(), {128, 64, 384}, "attention__cpu__m4n32k256__wg8"},
+      {lavapipe(), {1, 64, 12}, "attention__cpu__m4n32k256__wg8"},
+  };
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  for (const Choice& choice : choices) {
+    std::string log;
+    const KernelRow* row = select_attention_kernel(rows, count, choice.caps, choice.work, &log);
+    const std::string got = row == nullptr ? "none" : row->name;
+    expect(got == choice.kernel,
+           "expected " + std::string(choice.kernel) + ", got " + got + "\n" + log);
+  }
+  expect(select_attention_kernel(rows, count, h200(), {1, 257, 1}) == nullptr, "vectors of 257");
+}
+
 const KernelRow& row_named(const char* name) {
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
@@ -132,6 +163,13 @@ std::vector<Choice> choices() {
       {with_coopmat(h200()), 1024, 2048, 2048, "coopmat__m128n128k128__wg256__mat16x16x32__sg32"},
       {with_coopmat(h200()), 1024, 4096, 4096, "coopmat__m128n128k128__wg128__mat16x16x32__sg32"},
       {with_coopmat(h200()), 4096, 4096, 4096, "coopmat__m128n128k128__wg128__mat16x16x32__sg32"},
+      // Many rows, short K: pointwise convolutions.
+      {with_coopmat(h200()), 401408, 32, 16, "coopmat__m128n32k64__wg128__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 100352, 24, 96, "coopmat__m128n32k64__wg128__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 100352, 64, 64, "coopmat__m64n64k64__wg128__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 100352, 256, 64, "coopmat__m128n128k64__wg128__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 25088, 512, 128, "coopmat__m128n128k128__wg128__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 25088, 128, 512, "coopmat__m128n128k128__wg128__mat16x16x32__sg32"},
 
       {h200(), 1, 2048, 2048, "gemv_dot4__m1n4k2048__wg128"},
       {h200(), 4, 2048, 2048, "gemv_dot4__m4n8k512__wg64"},
@@ -195,10 +233,10 @@ std::vector<Choice> choices() {
 std::vector<Choice> convolution_choices() {
   return {
       // ResNet-50: its first layer, 56 x 56, 7 x 7, 32 images.
-      {with_coopmat(h200()), 12544, 64, 176, "coopmat__m64n64k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 12544, 64, 176, "coopmat__m64n64k64__wg128__mat16x16x32__sg32"},
       {with_coopmat(h200()), 3136, 64, 576, "coopmat__m64n32k256__wg256__mat16x16x32__sg32"},
       {with_coopmat(h200()), 49, 512, 4608, "coopmat__m16n16k256__wg256__mat16x16x32__sg32"},
-      {with_coopmat(h200()), 32 * 3136, 64, 576, "coopmat__m64n64k256__wg256__mat16x16x32__sg32"},
+      {with_coopmat(h200()), 32 * 3136, 64, 576, "coopmat__m64n64k64__wg128__mat16x16x32__sg32"},
       {with_coopmat(h200()), 1, 512, 4608, "coopmat__m16n16k256__wg256__mat16x16x32__sg32"},
       {h200(), 3136, 64, 576, "dot4__m32n32k64__wg64"},
       {without_dot4(h200()), 196, 256, 2304, "scalar__m32n32k64__wg64"},
@@ -679,6 +717,7 @@ void test_quirk_versions() {
 
 int main() {
   test_choices();
+  test_attention();
   test_reasons();
   test_coopmat_shape();
   test_limits();

@@ -93,10 +93,21 @@ def test_tile_edges(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @each_row("attention")
 def test_head_sizes(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
-    for size, v_size in ((64, 64), (256, 256), (1, 1), (3, 255), (32, 128)):
+    most = row.tile_k
+    for size, v_size in ((most, most), (24, 24), (1, 1), (3, most - 1), (most, 16)):
         q, k, v = drawn((1, 2, 3, size), 1), drawn((1, 2, 9, size), 2), drawn((1, 2, 9, v_size), 3)
         q /= math.sqrt(size)
         assert_close(run(q, k, v), reference(q, k, v), f"vectors of {size} and {v_size}")
+
+
+@each_row("attention")
+def test_vectors_too_large(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    large, small = drawn((1, 2, 3, row.tile_k + 1), 1), drawn((1, 2, 3, 4), 2)
+    limit = f"(room for vectors|the limit is).* {row.tile_k}"
+    for q, k, v in ((large, large, small), (small, small, large)):
+        with pytest.raises(OpError, match=limit):
+            run(q, k, v)
 
 
 @each_row("attention")

@@ -68,18 +68,26 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
 }
 
 // Cooperative matrices, in outputs of an H200, where this was measured (docs/benchmarks.md): a wave
-// costs its outputs and a fixed part, filling and emptying the pipeline; with four subgroups
-// instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves overlap where
-// several workgroups fit into the shared memory of a multiprocessor, which is all that one may have
-// there. Rows of x that a tile has beyond M are read for nothing.
-double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups, uint32_t M) {
+// costs its outputs, its steps along K and a fixed part, filling and emptying the pipeline; with
+// four subgroups instead of eight alone on a multiprocessor it takes 1.4 times as long. Waves
+// overlap where several workgroups fit into the shared memory of a multiprocessor, which is all
+// that one may have there. Rows of x that a tile has beyond M are read for nothing. With many rows
+// of x, smaller tiles read operands more often, and half of the time goes to steps along K, be they
+// full or not.
+double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups, uint32_t M,
+                    uint32_t K) {
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
-  const double wave = (5000 + outputs) * (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
+  const double steps = std::ceil(static_cast<double>(K) / row.tile_k);
+  const double wave =
+      (5000 + outputs + 100 * steps) * (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
   const uint32_t resident = caps.max_shared_bytes / row.shared_bytes;
   const double overlap = waves == 1 ? 1 : resident >= 4 ? 0.45 : resident >= 2 ? 0.65 : 1;
+  constexpr uint32_t kManyRows = 4096;
+  const double reads = 1 + K / 4096.0 * (64.0 / row.tile_m + 64.0 / row.tile_n - 1);
+  const double many_rows = M < kManyRows ? 1 : reads * (1 + steps * row.tile_k / K) / 2;
   const double unused_rows = ceil_div(M, row.coopmat_m) * row.coopmat_m < row.tile_m ? 1.5 : 1;
-  return waves * wave * overlap * unused_rows * product_cost(row.path);
+  return waves * wave * overlap * many_rows * unused_rows * product_cost(row.path);
 }
 
 // Matrix-vector rows read the weights once per tile_m rows of x; what they compute comes second.
@@ -146,10 +154,51 @@ Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
   const auto groups =
       static_cast<double>(batch * ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
   const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
-                      : uses_coopmat(row)          ? coopmat_cost(row, caps, groups, M)
+                      : uses_coopmat(row)          ? coopmat_cost(row, caps, groups, M, K)
                       : is_gemv(row.path)          ? gemv_cost(row, groups, K)
                                                    : tile_cost(row, caps, groups);
   return {&row, preference(row, caps, M, skinny_m), cost};
+}
+
+// The first of the candidates in order, the one named `tuned` before all; a line for each.
+const KernelRow* best_of(std::vector<Candidate>& candidates, const std::string& tuned,
+                         std::ostringstream& lines) {
+  std::stable_sort(candidates.begin(), candidates.end());
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [&](const Candidate& one) { return one.row->name == tuned; });
+  const KernelRow* best = nullptr;
+  for (const Candidate& candidate : candidates) {
+    lines << "  " << candidate.row->name << ": cost " << candidate.cost
+          << (candidate.preference == Preference::kMeantFor ? "" : ", meant for other devices or M")
+          << (candidate.row->name == tuned ? ", tuned" : "")
+          << (best == nullptr ? " <- chosen" : "") << "\n";
+    best = best == nullptr ? candidate.row : best;
+  }
+  return best;
+}
+
+constexpr const char* kAttention = "attention";
+
+bool vector_fits(const KernelRow& row, uint32_t vector, std::string* why) {
+  if (vector <= row.tile_k) {
+    return true;
+  }
+  *why = "has room for vectors of " + std::to_string(row.tile_k) + " elements, not of " +
+         std::to_string(vector);
+  return false;
+}
+
+// Waves of workgroups, each of which costs its rows and a fixed part; room that vectors leave empty
+// is threads without work, and each tile of positions has barriers of its own. Fits what an H200
+// takes.
+double attention_cost(const KernelRow& row, const DeviceCaps& caps, const AttentionWork& work) {
+  constexpr double kFixedRows = 16;
+  constexpr double kVectorOfSameCost = 512;
+  constexpr double kPositionsOfSameCost = 16;
+  const auto groups = static_cast<double>(work.heads * ceil_div(work.rows, row.tile_m));
+  const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
+  return waves * (row.tile_m + kFixedRows) * (1 + row.tile_k / kVectorOfSameCost) *
+         (1 + kPositionsOfSameCost / row.tile_n);
 }
 
 std::string names_of(const KernelRow* rows, size_t count, const char* op) {
@@ -271,26 +320,60 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
     }
     usable.push_back(row);
   }
-  const KernelRow* best = nullptr;
   const uint32_t skinny_m = skinny_limit(usable);
   std::vector<Candidate> candidates;
   for (const KernelRow* row : usable) {
     candidates.push_back(rate(*row, caps, M, N, K, batch, skinny_m));
   }
-  std::stable_sort(candidates.begin(), candidates.end());
-  std::stable_partition(candidates.begin(), candidates.end(),
-                        [&](const Candidate& one) { return one.row->name == tuned; });
-  for (const Candidate& candidate : candidates) {
-    lines << "  " << candidate.row->name << ": cost " << candidate.cost
-          << (candidate.preference == Preference::kMeantFor ? "" : ", meant for other devices or M")
-          << (candidate.row->name == tuned ? ", tuned" : "")
-          << (best == nullptr ? " <- chosen" : "") << "\n";
-    best = best == nullptr ? candidate.row : best;
-  }
+  const KernelRow* best = best_of(candidates, tuned, lines);
   if (log != nullptr) {
     *log = lines.str();
   }
   return best;
+}
+
+const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
+                                         const DeviceCaps& caps, const AttentionWork& work,
+                                         std::string* log) {
+  std::ostringstream lines;
+  lines << kAttention << " rows=" << work.rows << " vector=" << work.vector
+        << " heads=" << work.heads << " on " << caps.name << "\n";
+  std::vector<Candidate> candidates;
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    std::string why;
+    if (std::strcmp(row->op, kAttention) != 0) {
+      continue;
+    }
+    if (!kernel_fits(*row, caps, &why) || !vector_fits(*row, work.vector, &why)) {
+      lines << "  " << row->name << ": " << why << "\n";
+      continue;
+    }
+    candidates.push_back(
+        {row, preference(*row, caps, work.rows, 1), attention_cost(*row, caps, work)});
+  }
+  const KernelRow* best = best_of(candidates, "", lines);
+  if (log != nullptr) {
+    *log = lines.str();
+  }
+  return best;
+}
+
+const KernelRow& choose_attention_kernel(const DeviceCaps& caps, const AttentionWork& work) {
+  if (const KernelRow* forced = forced_kernel(caps, kAttention, work.rows, 1)) {
+    std::string why;
+    ETVK_CHECK(vector_fits(*forced, work.vector, &why), kNotSupported,
+               "ETVK_KERNEL: " << forced->name << " cannot run: " << why);
+    return *forced;
+  }
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  std::string log;
+  const KernelRow* best = select_attention_kernel(rows, count, caps, work, &log);
+  if (log_kernels()) {
+    std::fputs(log.c_str(), stderr);
+  }
+  ETVK_CHECK(best != nullptr, kNotSupported, "no kernel can run\n" << log);
+  return *best;
 }
 
 const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,

@@ -33,6 +33,23 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
 const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
                                       uint32_t N, uint32_t K, uint64_t batch = 1);
 
+// `heads` attentions of `rows` rows each, with vectors of `vector` elements.
+struct AttentionWork {
+  uint32_t rows;
+  uint32_t vector;
+  uint64_t heads;
+};
+
+// The row of attention that should be fastest, or null, as select_linear_kernel() does it; a row's
+// tile_k is the size of the vectors that it has room for.
+const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
+                                         const DeviceCaps& caps, const AttentionWork& work,
+                                         std::string* log = nullptr);
+
+// The same on the built-in table, under ETVK_KERNEL and ETVK_LOG_KERNELS. Throws as
+// choose_linear_kernel() does.
+const KernelRow& choose_attention_kernel(const DeviceCaps& caps, const AttentionWork& work);
+
 // M, N >= 1; the row has been selected for them.
 WorkgroupCount linear_grid(const KernelRow& row, uint32_t M, uint32_t N);
 

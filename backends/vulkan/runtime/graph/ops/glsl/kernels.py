@@ -541,11 +541,33 @@ def attention(path: str, m: int, n: int, workgroup_size: int, block_m: int) -> K
         shader="attention/attention.comp",
         tile_m=m,
         tile_n=n,
-        tile_k=1,
+        tile_k=4 * ATTENTION_GROUPS,
         workgroup_size=workgroup_size,
         macros=(("BLOCK_M", block_m), ("MAX_GROUPS", ATTENTION_GROUPS)),
         shared_bytes=m * (2 * ATTENTION_GROUPS * 16 + n * 4 + 3 * 4) + workgroup_size * 4,
         max_m=1 if m == 1 else 0,
+    )
+
+
+def attention_tiled(m: int, n: int, vector: int, workgroup_size: int) -> Kernel:
+    """attention_tiled.comp: m rows a workgroup, n positions at a time, vectors up to `vector`."""
+    divide(m * n // 4, workgroup_size, "groups of scores by threads")
+    groups = vector // 4
+    divide(m * groups, workgroup_size, "groups of a tile of y by threads")
+    divide(n * groups, workgroup_size, "groups of a tile of k by threads")
+    k_groups, weight_groups = n * (groups + 1), m * (n // 4 + 1)
+    return Kernel(
+        op=ATTENTION,
+        path="scalar",
+        shader="attention/attention_tiled.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=vector,
+        workgroup_size=workgroup_size,
+        macros=(("MAX_GROUPS", groups),),
+        shared_bytes=16 * (m * (groups + 1) + max(k_groups, weight_groups) + k_groups)
+        + m * n
+        + 4 * m,
     )
 
 
@@ -612,6 +634,11 @@ def coopmat_kernels(op: Op) -> list[Kernel]:
         coopmat(op, NVIDIA, 128, 128, 128, (2, 2, 1), parts=2),
         coopmat(op, NVIDIA, 128, 128, 128, (2, 4, 1)),
         coopmat(op, NVIDIA, 64, 128, 128, (2, 4, 1)),
+        # Many rows of short K, as pointwise convolutions have them.
+        coopmat(op, NVIDIA, 128, 128, 64, (2, 2, 1)),
+        coopmat(op, NVIDIA, 128, 64, 64, (4, 1, 1)),
+        coopmat(op, NVIDIA, 128, 32, 64, (4, 1, 1)),
+        coopmat(op, NVIDIA, 64, 64, 64, (2, 2, 1)),
         coopmat(op, NVIDIA, 64, 64, 256, (2, 2, 2)),
         coopmat(op, NVIDIA, 64, 32, 256, (2, 1, 4)),
         coopmat(op, NVIDIA, 32, 32, 256, (1, 1, 8)),
@@ -688,6 +715,13 @@ def attention_kernels() -> list[Kernel]:
         #                        m    n  threads block_m
         attention("scalar", 8, 128, 128, 2),
         attention("scalar", 4, 64, 64, 2),
+        #                m   n  vector threads
+        attention_tiled(64, 32, 64, 128),
+        attention_tiled(32, 32, 64, 128),
+        attention_tiled(16, 32, 64, 128),
+        attention_tiled(64, 32, 32, 128),
+        attention_tiled(16, 64, 32, 128),
+        attention_tiled(32, 16, 128, 128),
         attention("gemv_scalar", 1, 256, 64, 1),
         attention("cpu", 4, 32, 8, 4),
     ]

@@ -26,7 +26,7 @@ uint zero_word() {
   return uint(p.input_zero_point & 0xff) * 0x01010101u;
 }
 
-// Four bytes of x from byte `at` > -4 on; those outside x are any.
+// Four bytes of x from byte `at` on; those outside x are any.
 uint load_bytes(int at) {
   const int word = at >> 2;
   const uint low = x_words[clamp(word, 0, int(p.x_last_word))];
@@ -42,11 +42,10 @@ uint load_image_word(XRow row, int h, int byte) {
     const uint word = x_words[is_in ? (row.image + h * row_elements() + byte) >> 2 : 0];
     return is_in ? word : zero_word();
   }
-  if (uint(h) >= p.x_height || byte <= -4 || byte >= row_elements()) {
-    return zero_word();
-  }
-  const uint before = byte < 0 ? uint(-byte) : 0;  // bytes left of the image
-  const uint mask = byte_mask(uint(min(row_elements() - byte, 4))) & ~byte_mask(before);
+  // Loads stand in no branch, so that they do not wait for each other.
+  const uint before = uint(clamp(-byte, 0, 4));  // bytes left of the image
+  const uint until = uint(h) < p.x_height ? uint(clamp(row_elements() - byte, 0, 4)) : 0;
+  const uint mask = byte_mask(until) & ~byte_mask(before);
   return (load_bytes(row.image + h * row_elements() + byte) & mask) | (zero_word() & ~mask);
 }
 

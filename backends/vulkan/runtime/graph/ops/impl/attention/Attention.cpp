@@ -198,8 +198,8 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   push.D = static_cast<uint16_t>(q.sizes[3]);
   push.DV = static_cast<uint16_t>(v.sizes[3]);
   const auto products = static_cast<uint64_t>(q.sizes[0] * q.sizes[1]);
-  const KernelRow& row =
-      choose_linear_kernel(graph.caps(), "attention", push.L, 1, std::max(push.S, 1u), products);
+  const KernelRow& row = choose_attention_kernel(
+      graph.caps(), {push.L, std::max<uint32_t>(push.D, push.DV), products});
   push.tiles = static_cast<uint32_t>(products) * ((push.L - 1) / row.tile_m + 1);
   set_strides(push.q, q);
   set_strides(push.k, k);
