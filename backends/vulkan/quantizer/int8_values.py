@@ -56,8 +56,12 @@ class Int8Values:
     def __init__(self, graph: Graph, is_static: Callable[[Node], bool]) -> None:
         self._is_static = is_static
         self.constants = _constants(graph)
-        found = [one for one in find_attention(graph) if is_static(one.result)]
-        self.attention = {edge for one in found for edge in one.edges}
+        found = [
+            one
+            for one in find_attention(graph)
+            if is_static(one.result) and not any(self.is_layer(reader) for _, reader in one.edges)
+        ]
+        self.attention = dict.fromkeys(edge for one in found for edge in one.edges)
         self._attention_results = {one.result for one in found}
         self.ends: dict[Node, Node] = {}
         self._inner: set[Node] = set()  # between a layer or arithmetic op and its end, and the end

@@ -120,6 +120,15 @@ def test_attention_by_hand_rounds_q_k_and_v_but_no_scores() -> None:
     assert rounded(graph, "softmax") == [([False], False)]
 
 
+def test_a_softmax_between_constant_matrices_is_no_attention() -> None:
+    keys, values = nn.Parameter(torch.randn(8, 6)), nn.Parameter(torch.randn(6, 8))
+    net = Net(lambda s, x: (x @ s.keys).softmax(-1) @ s.values, keys=keys, values=values)
+    graph = quantized_for_vulkan(net, ROWS)
+    assert rounded(graph, "matmul") == [([True, True], False), ([True, True], False)]
+    names = [str(node.target) for node in graph.graph.nodes]
+    assert sum("dequantize_per_channel" in name for name in names) == 2
+
+
 def test_moves_keep_the_grid() -> None:
     net = Net(
         lambda s, x: s.b(torch.cat([s.a(x)[:, 1:], s.a(x)[:, :2]], 1).transpose(1, 2)),
