@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from executorch.exir import to_edge_transform_and_lower
@@ -9,9 +11,10 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
 from model_cases import quantized_module
 from programs import run
-from transformer_networks import TRANSFORMERS, Transformer
+from transformer_networks import LAYERS, TRANSFORMERS, Transformer
 from whole_models import pte_of, whole
 
 SIZES = ((3, 11), (1, 24), (4, 2), (2, 7))  # batch and length
@@ -50,6 +53,23 @@ def test_in_float32(name: str) -> None:
     with torch.no_grad():
         for actual, wanted in results(network, module, lowered(exported(network, module))):
             assert float((actual - wanted).abs().max()) <= ERROR * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("name", ["bert", "vit"])
+def test_norms_and_attention_take_conversions_in(name: str) -> None:
+    """Between int8 layers; quantizes are those of inputs, embeddings and results that are float."""
+    torch.manual_seed(0)
+    network = TRANSFORMERS[name]
+    inputs = network.inputs(*SIZES[0], torch.Generator().manual_seed(1))
+    module = quantized_module(network.build().eval(), inputs, network.dynamic_shapes())
+    program = whole(
+        to_edge_transform_and_lower(exported(network, module), partitioner=[VulkanPartitioner()])
+    )
+    [delegate] = read_delegates(program)
+    ops = Counter(name.split(".")[1] for name in delegate.op_names)
+    assert (ops["q8ta_attention"], ops["attention"]) == (LAYERS, 0)
+    assert (ops["q8ta_layer_norm"], ops["native_layer_norm"]) == (2 * LAYERS + 1, 0)
+    assert ops["quantize_per_tensor"] <= 4 and ops["dequantize_per_tensor"] <= 1
 
 
 @pytest.mark.all
