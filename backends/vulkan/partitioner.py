@@ -21,6 +21,7 @@ from .partitioning.later_partitioners import another_may_follow
 from .partitioning.op_filter import OpFilter
 from .partitioning.plan import Partition, PartitionPlan
 from .patterns.passes.aten_dequantizes import own_dequantizes
+from .patterns.passes.aten_linears import contiguous_linears
 from .patterns.passes.aten_splits import slices_for_splits
 from .patterns.passes.aten_windows import without_windows
 from .patterns.passes.torchao_linears import linears_for_int_products
@@ -96,12 +97,13 @@ class VulkanPartitioner(Partitioner):
 
     def transform_for_pre_decomposition(self, exported_program: ExportedProgram) -> ExportedProgram:
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
-        give torchao's integer products the form of other quantized linears;
+        give torchao's integer products the form of other quantized linears, and float ones one
+        product instead of a batch;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
         kernels have; and give what another backend may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
         self._written |= written_buffers(exported_program)
-        exported_program = linears_for_int_products(exported_program)
+        exported_program = contiguous_linears(linears_for_int_products(exported_program))
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)
         return slices_for_splits(without_windows(exported_program))

@@ -70,6 +70,34 @@ def test_dynamic_sizes() -> None:
     check(Function(function), *sets, dynamic_shapes=(({0: batch, 1: rows}, None),))
 
 
+class Transposed(nn.Module):
+    """Layers whose input is not contiguous, as behind attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(16, 24)
+        self.w = nn.Parameter(drawn((16, 8)))
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        y = x.transpose(1, 2)
+        return [self.layer(y), torch.matmul(y, self.w), torch.matmul(y, self.layer.weight.t())]
+
+
+def test_a_weight_is_not_repeated_for_a_batch() -> None:
+    module, x = Transposed(), drawn((6, 16, 5))
+    elements = sum(parameter.numel() for parameter in module.parameters())
+    for dims in (None, ({0: Dim("batch", max=9), 2: Dim("rows", max=7)},)):
+        program = lowered(module, [x], dims)
+        assert not {"aten.bmm.default", "aten.expand_copy.default"} & set(op_counts(program))
+        [delegate] = read_delegates(program)
+        # The layer's weight is there for both that read it, in the form that each has it.
+        most = elements + module.layer.weight.numel()
+        assert sum(map(len, delegate.constants())) <= 4 * most
+    sets = [[drawn((n, 16, m))] for n, m in ((6, 5), (9, 1), (1, 7))]
+    check(module, *sets, dynamic_shapes=({0: Dim("batch", max=9), 2: Dim("rows", max=7)},))
+
+
 def test_weights_that_alone_are_quantized() -> None:
     weight = torch.randint(-127, 128, (6, 8), dtype=torch.int8)
     scales, zeros = torch.rand(6) * 0.01 + 0.01, torch.zeros(6, dtype=torch.int64)

@@ -1,0 +1,55 @@
+"""Float linears of an ATen program whose input is not contiguous, before it is an edge program.
+
+PyTorch decomposes such a linear (or matmul by a matrix), of three or more dimensions, into a batch
+of products whose second operand is the weight, repeated for every one: a constant of a batch's
+size. Behind a contiguous copy it is one product. The rules match quantized ones as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Node
+
+from ..vocabulary.graph_edits import copy_program
+
+_aten = torch.ops.aten
+_PRODUCTS = (_aten.linear.default, _aten.matmul.default)
+_PERMUTES = (_aten.t.default, _aten.transpose.int, _aten.permute.default, _aten.numpy_T.default)
+
+
+def contiguous_linears(program: ExportedProgram) -> ExportedProgram:
+    """`program` itself where it has no such linear, or else a copy with copies before them."""
+    if not any(_is_repeated(node) for node in program.graph.nodes):
+        return program
+    copied = copy_program(program)
+    for node in list(copied.graph.nodes):
+        if _is_repeated(node):
+            _copy_input(node)
+    copied.graph_module.recompile()
+    return copied
+
+
+def _is_repeated(node: Node) -> bool:
+    if node.target not in _PRODUCTS:
+        return False
+    x, weight = node.args[:2]
+    assert isinstance(x, Node) and isinstance(weight, Node)
+    if weight.meta["val"].dim() != 2:
+        return False
+    while weight.target in _PERMUTES:
+        [weight] = weight.all_input_nodes
+    is_plain = weight.op in ("placeholder", "get_attr")
+    return is_plain and x.meta["val"].dim() > 2 and not x.meta["val"].is_contiguous()
+
+
+def _copy_input(linear: Node) -> None:
+    x = linear.args[0]
+    assert isinstance(x, Node)
+    with linear.graph.inserting_before(linear):
+        copy = linear.graph.call_function(
+            _aten.clone.default, (x,), {"memory_format": torch.contiguous_format}
+        )
+    copy.meta = dict(x.meta)
+    copy.meta["val"] = x.meta["val"].clone(memory_format=torch.contiguous_format)
+    linear.replace_input_with(x, copy)
