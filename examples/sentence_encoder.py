@@ -1,11 +1,11 @@
-"""all-MiniLM-L6-v2 on Vulkan with its real weights: float32 and static int8.
+"""all-MiniLM-L6-v2 on Vulkan with its real weights: float32, static int8, dynamic int8.
 
 Each mode is one program for batches of 1 to 32 sentences of up to 128 tokens. It prints how close
 its embeddings are to those of the float32 model in PyTorch, what a small semantic search finds with
 them, what of it is on Vulkan, and the time of a sentence. It fails where an embedding is further
 away than the mode may be, or anything is left on the CPU. Minutes, most of them for lowering.
 
-    python examples/sentence_encoder.py [--modes float static] [--runs 5] [--xnnpack]
+    python examples/sentence_encoder.py [--modes float static dynamic] [--runs 5] [--xnnpack]
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Mode:
 MODES = {
     "float": Mode(None, 0.9999),
     "static": Mode(VulkanInt8Quantizer(), 0.97),
+    "dynamic": Mode(VulkanInt8Quantizer(dynamic=True), 0.995),
 }
 Inputs = tuple[torch.Tensor, torch.Tensor]
 

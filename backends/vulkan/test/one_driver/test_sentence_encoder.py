@@ -55,8 +55,9 @@ def test_float32_is_as_eager() -> None:
 
 @pytest.mark.all
 @pytest.mark.long
-def test_static_int8_is_close_to_float32() -> None:
-    mode, tokenizer = MODES["static"], load_tokenizer()
+@pytest.mark.parametrize("name", ["static", "dynamic"])
+def test_int8_is_close_to_float32(name: str) -> None:
+    mode, tokenizer = MODES[name], load_tokenizer()
     assert mode.quantizer is not None
     with torch.no_grad():
         quantized = quantize(model(), mode.quantizer, tokenizer)
@@ -64,3 +65,6 @@ def test_static_int8_is_close_to_float32() -> None:
         method = load(pte)
         found = embed(method, tokenizer, TEXTS)
     assert float((found * wanted()).sum(1).mean()) >= mode.cosine
+    documents, queries = found[: len(DOCUMENTS)], found[len(DOCUMENTS) :]
+    best = search(wanted()[len(DOCUMENTS) :], wanted()[: len(DOCUMENTS)])
+    assert name == "static" or search(queries, documents) == best
