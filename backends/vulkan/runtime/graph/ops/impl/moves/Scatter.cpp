@@ -142,11 +142,12 @@ Plan plan_put(const ScatterCall& call, const Sizes& sizes, size_t dim, const Siz
 
   Plan plan;
   plan.writes = {index, Sizes(index.size(), 0), Sizes(first, end), sizes[dim], sizes[dim], 1};
-  // The map counts in the smallest step, which is the last one.
+  // The map counts in the smallest step, which is the last one. Steps of no values say nothing.
+  const bool is_empty = std::find(values.begin(), values.end(), 0) != values.end();
   int64_t step = 0;
   for (size_t i = index.size(); i-- > 0;) {
     const int64_t own = index[i] > 1 ? plan.writes.value_strides[i] : step;
-    ETVK_CHECK(own != 0 || step == 0, kNotSupported,
+    ETVK_CHECK(own != 0 || step == 0 || is_empty, kNotSupported,
                call.op << ": values of shape " << shape_text(values)
                        << " are repeated in front of a dimension that they have; expand them");
     step = step == 0 ? own : step;
