@@ -161,7 +161,7 @@ class TestTables:
     @pytest.mark.parametrize(
         "function",
         [
-            lambda x: OUT.round_trip(torch.softmax(x, -1)),
+            lambda x: OUT.round_trip(x.cumsum(-1)),
             lambda x: OUT.round_trip(x + torch.arange(9.0)),
             lambda x: OUT.round_trip(torch.dropout(x, 0.5, True)),
         ],
