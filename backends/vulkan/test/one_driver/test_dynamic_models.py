@@ -186,9 +186,14 @@ def test_with_static_layers_beside() -> None:
     assert float(steps.max()) <= 1 and float(steps.mean()) <= 0.01
 
 
+# Dynamically quantized convolutions stay on the CPU; GPT-2's layers are matrix products, which the
+# quantizer leaves in float.
+OTHERS = ("convnext", "mixer", "vit", "gpt2")
+
+
 @pytest.mark.all
 @pytest.mark.long
-@pytest.mark.parametrize("name", [name for name in TRANSFORMERS if name != "convnext"])
+@pytest.mark.parametrize("name", [name for name in TRANSFORMERS if name not in OTHERS])
 def test_transformer(name: str) -> None:
     torch.manual_seed(0)
     network = TRANSFORMERS[name]
