@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from encoder import Layer
 from networks import random_network
 
 TOKENS = 128
@@ -18,26 +18,6 @@ VOCABULARY = 30522
 DISTINCT_ROWS = 16
 
 
-class EncoderLayer(nn.Module):
-    """BERT's: [N, L, width] to the same."""
-
-    def __init__(self, width: int, heads: int, inner: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.first, self.second = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        q, k, v = (
-            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for layer in (self.q, self.k, self.v)
-        )
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = self.norm1(x + self.out(y.transpose(1, 2).flatten(2)))
-        return self.norm2(x + self.second(F.gelu(self.first(x))))
-
-
 class Encoder(nn.Module):
     """BERT: tokens, mask int64 [N, L] to hidden states [N, L, width]."""
 
@@ -45,7 +25,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.words, self.places = nn.Embedding(VOCABULARY, width), nn.Embedding(512, width)
         self.norm = nn.LayerNorm(width)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, inner) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, inner, heads, 1e-5) for _ in range(layers))
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         x = self.norm(self.words(tokens) + self.places.weight[: tokens.shape[1]])

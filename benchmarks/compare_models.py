@@ -1,5 +1,6 @@
 """Time whole networks beside PyTorch on the same NVIDIA GPU, in one run.
 
+    export PYTHONPATH=examples
     python benchmarks/compare_models.py lower FOLDER     writes FOLDER/MODEL.MODE.bBATCH.pte
     python benchmarks/compare_models.py time FOLDER      times these, and PyTorch's
 
@@ -26,7 +27,7 @@ from pathlib import Path
 import torch
 
 from benchmark_models import MODELS, build, inputs
-from executorch_vulkan.cli.events import Profile, read_profile
+from executorch_vulkan.cli.events import Profile, Row, read_profile
 
 MODES = ("int8", "float")
 WARM_UP, REPEATS = 30, 50
@@ -66,18 +67,21 @@ def ours(runner: Path, program: Path) -> Profile:
         return read_profile(dump, skip=WARM_UP)
 
 
+def ops_of(profile: Profile) -> list[Row]:
+    """On the GPU, without the copies of inputs and outputs."""
+    return [row for row in profile.rows if row.place == "gpu" and not row.name.startswith(COPIES)]
+
+
 def gpu_us(profile: Profile) -> float:
-    rows = (row for row in profile.rows if row.place == "gpu" and not row.name.startswith(COPIES))
-    return sum(row.us for row in rows)
+    return sum(row.us for row in ops_of(profile))
 
 
 def by_op(profile: Profile) -> str:
     """A line for each op and kernel: how many, and their share of the GPU's time."""
     total = gpu_us(profile)
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in profile.rows:
-        if row.place == "gpu" and not row.name.startswith(COPIES):
-            times[row.name, ", ".join(row.kernels)].append(row.us)
+    for row in ops_of(profile):
+        times[row.name, ", ".join(row.kernels)].append(row.us)
     lines = [
         f"  {sum(us):9.1f} us {100 * sum(us) / total:5.1f} %  {len(us):3d} x {name}  {kernels}"
         for (name, kernels), us in sorted(times.items(), key=lambda item: -sum(item[1]))

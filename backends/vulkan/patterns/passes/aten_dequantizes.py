@@ -10,23 +10,21 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from ..vocabulary.graph_edits import copy_program
+from ..vocabulary.graph_edits import edited_copy
 
 
 def own_dequantizes(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where no dequantize is read twice, or else a copy in which none is."""
-    if not any(map(_shared_readers, program.graph.nodes)):
-        return program
-    copied = copy_program(program)
-    graph = copied.graph
-    for node in list(graph.nodes):
-        for reader in _shared_readers(node):
-            with graph.inserting_after(node):
-                own = graph.call_function(node.target, node.args, dict(node.kwargs))
-            own.meta = dict(node.meta)
-            reader.replace_input_with(node, own)
-    copied.graph_module.recompile()
-    return copied
+    return edited_copy(program, _shared_readers, _part)
+
+
+def _part(node: Node) -> None:
+    assert callable(node.target)
+    for reader in _shared_readers(node):
+        with node.graph.inserting_after(node):
+            own = node.graph.call_function(node.target, node.args, dict(node.kwargs))
+        own.meta = dict(node.meta)
+        reader.replace_input_with(node, own)
 
 
 def _shared_readers(node: Node) -> list[Node]:

@@ -11,7 +11,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from ..vocabulary.graph_edits import copy_program
+from ..vocabulary.graph_edits import call_before, edited_copy
 
 _aten = torch.ops.aten
 _PRODUCTS = (_aten.linear.default, _aten.matmul.default)
@@ -20,14 +20,7 @@ _PERMUTES = (_aten.t.default, _aten.transpose.int, _aten.permute.default, _aten.
 
 def contiguous_linears(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has no such linear, or else a copy with copies before them."""
-    if not any(_is_repeated(node) for node in program.graph.nodes):
-        return program
-    copied = copy_program(program)
-    for node in list(copied.graph.nodes):
-        if _is_repeated(node):
-            _copy_input(node)
-    copied.graph_module.recompile()
-    return copied
+    return edited_copy(program, _is_repeated, _copy_input)
 
 
 def _is_repeated(node: Node) -> bool:
@@ -46,10 +39,5 @@ def _is_repeated(node: Node) -> bool:
 def _copy_input(linear: Node) -> None:
     x = linear.args[0]
     assert isinstance(x, Node)
-    with linear.graph.inserting_before(linear):
-        copy = linear.graph.call_function(
-            _aten.clone.default, (x,), {"memory_format": torch.contiguous_format}
-        )
-    copy.meta = dict(x.meta)
-    copy.meta["val"] = x.meta["val"].clone(memory_format=torch.contiguous_format)
+    copy = call_before(linear, _aten.clone.default, x, memory_format=torch.contiguous_format)
     linear.replace_input_with(x, copy)

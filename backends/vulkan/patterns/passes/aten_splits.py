@@ -10,9 +10,9 @@ import operator
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Graph, Node
+from torch.fx import Node
 
-from ..vocabulary.graph_edits import copy_program
+from ..vocabulary.graph_edits import edited_copy
 
 _aten = torch.ops.aten
 _SPLITS = frozenset(
@@ -23,16 +23,7 @@ _UNBIND = _aten.unbind.int
 
 def slices_for_splits(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has no split, or else a copy without those of static sizes."""
-    if not any(_is_split(node) for node in program.graph.nodes):
-        return program
-    copied = copy_program(program)
-    graph = copied.graph
-    for node in list(graph.nodes):
-        if _is_split(node):
-            _replace(graph, node)
-    graph.eliminate_dead_code()
-    copied.graph_module.recompile()
-    return copied
+    return edited_copy(program, _is_split, _replace)
 
 
 def _is_split(node: Node) -> bool:
@@ -51,7 +42,8 @@ def _dim(node: Node) -> int:
     return dim
 
 
-def _replace(graph: Graph, split: Node) -> None:
+def _replace(split: Node) -> None:
+    graph = split.graph
     dim, parts = _dim(split), split.meta["val"]
     for item in list(split.users):
         index = item.args[1]

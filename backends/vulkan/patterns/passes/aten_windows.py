@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Graph, Node
+from torch.fx import Node
 
 from ..vocabulary.edge_ops import sizes_of
-from ..vocabulary.graph_edits import copy_program, fake_result
+from ..vocabulary.graph_edits import call_before, edited_copy
 
 _aten = torch.ops.aten
 _PAD = _aten.pad.default
@@ -28,16 +28,7 @@ _ADAPTIVE: dict[Any, Any] = {
 
 def without_windows(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has neither, or else a copy without those of static sizes."""
-    if not any(map(_is_replaced, program.graph.nodes)):
-        return program
-    copied = copy_program(program)
-    graph = copied.graph
-    for node in list(graph.nodes):
-        if _is_replaced(node):
-            (_replace_pad if node.target == _PAD else _replace_pooling)(graph, node)
-    graph.eliminate_dead_code()
-    copied.graph_module.recompile()
-    return copied
+    return edited_copy(program, _is_replaced, _replace)
 
 
 def _is_replaced(node: Node) -> bool:
@@ -71,15 +62,11 @@ def _output_sizes(node: Node) -> list[Any]:
     return numbers * count if len(numbers) == 1 else numbers
 
 
-def _call(graph: Graph, before: Node, target: Any, *args: Any) -> Node:
-    with graph.inserting_before(before):
-        node = graph.call_function(target, args)
-    fakes = torch.fx.node.map_arg(args, lambda one: one.meta["val"])
-    node.meta = {**before.meta, "val": fake_result(target, fakes, {})}
-    return node
+def _replace(node: Node) -> None:
+    (_replace_pad if node.target == _PAD else _replace_pooling)(node)
 
 
-def _replace_pad(graph: Graph, node: Node) -> None:
+def _replace_pad(node: Node) -> None:
     """The last dimensions first, as PyTorch numbers them."""
     x, pads = node.args[0], _pads(node)
     assert isinstance(x, Node)
@@ -88,15 +75,15 @@ def _replace_pad(graph: Graph, node: Node) -> None:
         dim = -1 - at
         parts = [x]
         if before:
-            parts.insert(0, _call(graph, node, _aten.slice.Tensor, x, dim, -before))
+            parts.insert(0, call_before(node, _aten.slice.Tensor, x, dim, -before))
         if behind:
-            parts.append(_call(graph, node, _aten.slice.Tensor, x, dim, 0, behind))
+            parts.append(call_before(node, _aten.slice.Tensor, x, dim, 0, behind))
         if len(parts) > 1:
-            x = _call(graph, node, _aten.cat.default, parts, dim)
+            x = call_before(node, _aten.cat.default, parts, dim)
     node.replace_all_uses_with(x)
 
 
-def _replace_pooling(graph: Graph, node: Node) -> None:
+def _replace_pooling(node: Node) -> None:
     x, output = node.args[0], _output_sizes(node)
     assert isinstance(x, Node)
     windows = []
@@ -113,20 +100,20 @@ def _replace_pooling(graph: Graph, node: Node) -> None:
             for i in range(longest)
         ]
         if places != list(range(size)):
-            x = _picked(graph, node, x, dim, places)
-    result = _call(graph, node, _ADAPTIVE[node.target], x, windows, windows)
+            x = _picked(node, x, dim, places)
+    result = call_before(node, _ADAPTIVE[node.target], x, windows, windows)
     for item in list(node.users):
         if item.args[1] == 0:
             item.replace_all_uses_with(result)
 
 
-def _picked(graph: Graph, node: Node, x: Node, dim: int, places: list[int]) -> Node:
+def _picked(node: Node, x: Node, dim: int, places: list[int]) -> Node:
     """Along `dim`, as slices: neighbours that are picked one behind the other are one."""
     parts: list[Node] = []
     start = 0
     for i in range(1, len(places) + 1):
         if i == len(places) or places[i] != places[i - 1] + 1:
             bounds = (places[start], places[i - 1] + 1)
-            parts.append(_call(graph, node, _aten.slice.Tensor, x, dim, *bounds))
+            parts.append(call_before(node, _aten.slice.Tensor, x, dim, *bounds))
             start = i
-    return _call(graph, node, _aten.cat.default, parts, dim)
+    return call_before(node, _aten.cat.default, parts, dim)

@@ -20,7 +20,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Graph, Node
 
-from ..vocabulary.graph_edits import copy_program, fake_result
+from ..vocabulary.graph_edits import call_before, edited_copy
 
 _aten = torch.ops.aten
 _INT_MM = _aten._int_mm.default
@@ -59,15 +59,7 @@ class _Product:
 
 def linears_for_int_products(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has no such linear, or else a copy without them."""
-    if not any(_find(node) for node in program.graph.nodes):
-        return program
-    copied = copy_program(program)
-    for node in list(copied.graph.nodes):
-        if (product := _find(node)) is not None:
-            _replace(copied.graph, product)
-    _erase_unused(copied.graph)
-    copied.graph_module.recompile()
-    return copied
+    return edited_copy(program, _find, _replace, _erase_unused)
 
 
 def _find(node: Node) -> _Product | None:
@@ -185,29 +177,24 @@ def _is_correction(node: Any, zero_point: Any, scale: Any, weight: Node) -> bool
 # ---- In its place.
 
 
-def _replace(graph: Graph, product: _Product) -> None:
+def _replace(node: Node) -> None:
+    product = _find(node)
+    assert product is not None
     quantize, result = product.quantize, product.result
-
-    def call(target: Any, *args: Any, **kwargs: Any) -> Node:
-        node = graph.call_function(target, args, kwargs)
-        fake_args = torch.fx.node.map_arg(args, lambda one: one.meta["val"])
-        node.meta = {**result.meta, "val": fake_result(target, fake_args, kwargs)}
-        return node
-
     block, scale, zero_point, dtype, *bounds = quantize.args[1:]
-    with graph.inserting_before(result):
-        dequantize = torch.ops.torchao.dequantize_affine.default
-        rounded = call(dequantize, quantize, block, scale, zero_point, dtype, *bounds)
-        if product.x is not quantize:
-            rounded = call(_aten.reshape.default, rounded, [-1, product.x.meta["val"].shape[-1]])
-        n = product.weight.meta["val"].shape[0]
-        scales = product.scales
-        if scales.meta["val"].shape[0] != n:
-            scales = call(_aten.expand.default, scales, [n])
-        of_channel = torch.ops.quantized_decomposed.dequantize_per_channel.default
-        weight = call(of_channel, product.weight, scales, None, 0, -128, 127, torch.int8)
-        linear = call(_aten.linear.default, rounded, weight)
-    result.replace_all_uses_with(linear)
+    dequantize = torch.ops.torchao.dequantize_affine.default
+    rounded = call_before(result, dequantize, quantize, block, scale, zero_point, dtype, *bounds)
+    if product.x is not quantize:
+        sizes = [-1, product.x.meta["val"].shape[-1]]
+        rounded = call_before(result, _aten.reshape.default, rounded, sizes)
+    n = product.weight.meta["val"].shape[0]
+    scales = product.scales
+    if scales.meta["val"].shape[0] != n:
+        scales = call_before(result, _aten.expand.default, scales, [n])
+    of_channel = torch.ops.quantized_decomposed.dequantize_per_channel.default
+    channels = (scales, None, 0, -128, 127, torch.int8)
+    weight = call_before(result, of_channel, product.weight, *channels)
+    result.replace_all_uses_with(call_before(result, _aten.linear.default, rounded, weight))
 
 
 def _erase_unused(graph: Graph) -> None:

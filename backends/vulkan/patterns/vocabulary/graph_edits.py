@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -58,6 +58,25 @@ def copy_program(program: ExportedProgram) -> ExportedProgram:
     return copy.deepcopy(program, {id(tensor): tensor for tensor in tensors})
 
 
+def edited_copy(
+    program: ExportedProgram,
+    is_wanted: Callable[[Node], Any],
+    edit: Callable[[Node], None],
+    clean_up: Callable[[Graph], Any] = Graph.eliminate_dead_code,
+) -> ExportedProgram:
+    """`program` itself where no node is wanted, or else a copy in which each has been edited; what
+    `edit` leaves without readers is removed by `clean_up`."""
+    if not any(map(is_wanted, program.graph.nodes)):
+        return program
+    copied = copy_program(program)
+    for node in list(copied.graph.nodes):
+        if is_wanted(node):
+            edit(node)
+    clean_up(copied.graph)
+    copied.graph_module.recompile()
+    return copied
+
+
 def fake_result(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`target` called with fake tensors."""
     # Without the mode and Python's dispatcher, some ops turn dynamic sizes into numbers.
@@ -82,6 +101,15 @@ def call_after(
         mark_as_ours(node)
     if handles := _handles.get():
         node.meta[_HANDLES] = handles
+    return node
+
+
+def call_before(place: Node, target: Any, *args: Any, **kwargs: Any) -> Node:
+    """A call of `target` right before `place`, of whose `meta` it has the rest."""
+    with place.graph.inserting_before(place):
+        node = place.graph.call_function(target, args, kwargs)
+    fake_args = map_arg(args, lambda argument: argument.meta["val"])
+    node.meta = {**place.meta, "val": fake_result(target, fake_args, kwargs)}
     return node
 
 

@@ -5,38 +5,19 @@
 #include <cstring>
 
 #include "Entry.h"
+#include "Places.h"
 #include "Shapes.h"
 
 namespace etvk::fuzz {
 
 namespace {
 
-const std::vector<DType> kMoved = {DType::kFloat32, DType::kInt8, DType::kUint8, DType::kBool,
-                                   DType::kInt32};
-
 // ---- Results.
 
-void check_types(const Tensor& x, const Tensor& index) {
-  const size_t bytes = dtype_bytes(x.dtype);
-  if ((bytes != 1 && bytes != 4) || index.dtype != DType::kInt32) {
-    throw Meaningless("a type that is not written or by");
-  }
-}
-
-size_t element_at(const Sizes& sizes, const Sizes& at) {
-  size_t element = 0;
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    element = element * static_cast<size_t>(sizes[i]) + static_cast<size_t>(at[i]);
-  }
-  return element;
-}
-
 // Negative where it is none.
-int64_t place_at(const Tensor& index, size_t i, int64_t size, bool counts_back) {
-  int32_t place = 0;
-  std::memcpy(&place, &index.bytes[i * sizeof(place)], sizeof(place));
-  const int64_t counted = counts_back && place < 0 ? int64_t{place} + size : place;
-  return counted < size ? counted : -1;
+int64_t written_place(const Tensor& index, size_t i, int64_t size, bool counts_back) {
+  const int64_t place = place_at(index, i, size, counts_back);
+  return place < size ? place : -1;
 }
 
 Tensor copy_of(const Tensor& x, const Tensor& index, Accuracy values) {
@@ -63,17 +44,14 @@ bool repeats_in_front(const Sizes& values, const Sizes& to, size_t dim, size_t i
 }
 
 Result index_put(const Arguments& arguments) {
-  const Tensor& x = arguments.tensor("self");
+  const Placed placed = one_index(arguments);
+  const Tensor& x = *placed.x;
+  const Tensor& index = *placed.index;
+  const size_t dim = placed.dim;
   const Tensor& values = arguments.tensor("values");
-  const std::vector<const Tensor*> indices = arguments.optional_tensors("indices");
-  const auto is_tensor = [](const Tensor* one) { return one != nullptr; };
-  const auto given = std::find_if(indices.begin(), indices.end(), is_tensor);
-  const auto dim = static_cast<size_t>(given - indices.begin());
-  if (std::count_if(indices.begin(), indices.end(), is_tensor) != 1 || dim >= x.sizes.size() ||
-      arguments.boolean("accumulate") || values.dtype != x.dtype) {
-    throw Meaningless("not one index of a dimension that there is, or sums");
+  if (arguments.boolean("accumulate") || values.dtype != x.dtype) {
+    throw Meaningless("sums, or values of another type");
   }
-  const Tensor& index = **given;
   const auto at_dim = x.sizes.begin() + static_cast<std::ptrdiff_t>(dim);
   Sizes to(x.sizes.begin(), at_dim);
   to.insert(to.end(), index.sizes.begin(), index.sizes.end());
@@ -90,7 +68,7 @@ Result index_put(const Arguments& arguments) {
     const auto first = from.begin() + static_cast<std::ptrdiff_t>(dim);
     const auto end = first + static_cast<std::ptrdiff_t>(index.sizes.size());
     const int64_t place =
-        place_at(index, element_at(index.sizes, Sizes(first, end)), x.sizes[dim], true);
+        written_place(index, element_at(index.sizes, Sizes(first, end)), x.sizes[dim], true);
     if (place < 0) {
       continue;
     }
@@ -106,24 +84,16 @@ Result index_put(const Arguments& arguments) {
 // `element`: the bytes to write for a position of the index.
 template <typename ElementOf>
 Tensor scattered(const Arguments& arguments, Accuracy accuracy, ElementOf&& element) {
-  const Tensor& x = arguments.tensor("self");
-  const Tensor& index = arguments.tensor("index");
-  const size_t rank = x.sizes.size();
-  if (index.sizes.size() != rank || rank == 0) {
-    throw Meaningless("self and index differ in rank");
-  }
-  const size_t dim = arguments.dim("dim", rank);
-  for (size_t i = 0; i < rank; ++i) {
-    if (i != dim && index.sizes[i] > x.sizes[i]) {
-      throw Meaningless("an index larger than self");
-    }
-  }
+  const Placed placed = index_along(arguments);
+  const Tensor& x = *placed.x;
+  const Tensor& index = *placed.index;
+  const size_t dim = placed.dim;
   Tensor y = copy_of(x, index, accuracy);
   const size_t bytes = dtype_bytes(x.dtype);
   for (size_t i = 0; i < index.count(); ++i) {
     Sizes at = index_of(i, index.sizes);
     const uint8_t* from = element(at);
-    at[dim] = place_at(index, i, x.sizes[dim], false);
+    at[dim] = written_place(index, i, x.sizes[dim], false);
     if (at[dim] >= 0) {
       std::memcpy(&y.bytes[element_at(x.sizes, at) * bytes], from, bytes);
     }
@@ -169,16 +139,11 @@ Result scatter_value(const Arguments& arguments) {
 // ---- Draws.
 
 bool draw_index_put(Draft& draft) {
-  const ValueId x = draft.some_tensor(kMoved, 1);
-  const ValueId index = draft.some_tensor({DType::kInt32});
-  if (x < 0 || index < 0) {
+  const auto [x, index, dim] = draw_one_index(draft);
+  if (x < 0) {
     return false;
   }
   testing::Random& random = draft.random();
-  const size_t dim = random.below(draft.rank(x));
-  std::vector<ValueId> items(dim);
-  std::generate(items.begin(), items.end(), [&draft] { return draft.none(); });
-  items.push_back(index);
   ByExecution<Sizes> sizes = draft.all_sizes(x);
   const ByExecution<Sizes> index_sizes = draft.all_sizes(index);
   const bool repeats = random.chance(20);
@@ -199,30 +164,13 @@ bool draw_index_put(Draft& draft) {
   if (values < 0) {
     return false;
   }
-  draft.give("self", x);
-  draft.give_list("indices", items);
   draft.give("values", values);
   draft.give_boolean("accumulate", false);
   return true;
 }
 
-ValueId draw_places(Draft& draft) {
-  const ValueId x = draft.some_tensor(kMoved, 1);
-  if (x < 0) {
-    return x;
-  }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
-  const ByExecution<Sizes> sizes = draft.all_sizes(x);
-  const ValueId index =
-      draft.find_tensor({DType::kInt32}, [&](ValueId id) { return draft.all_sizes(id) == sizes; });
-  draft.give("self", x);
-  draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
-  draft.give("index", index >= 0 ? index : draft.new_input(DType::kInt32, sizes));
-  return x;
-}
-
 bool draw_scatter_src(Draft& draft) {
-  const ValueId x = draw_places(draft);
+  const ValueId x = draw_index_along(draft);
   if (x < 0) {
     return false;
   }
@@ -234,7 +182,7 @@ bool draw_scatter_src(Draft& draft) {
 }
 
 bool draw_scatter_value(Draft& draft) {
-  if (draw_places(draft) < 0) {
+  if (draw_index_along(draft) < 0) {
     return false;
   }
   draft.give_integer("value", draft.random().integer(-3, 3));

@@ -9,34 +9,17 @@ import numpy as np
 import pytest
 
 from linear_fixture import OpError, assert_same_bytes
-from op_fixture import Constant, Dynamic, Output, each_row, edges, force_row, run_chain, run_op
+from moved_elements import DTYPES, Call, check, numbers
+from op_fixture import Constant, Dynamic, Output, each_row, edges, force_row, run_op
 
 EMBEDDING = "aten.embedding.default"
 INDEX_SELECT = "aten.index_select.default"
 INDEX = "aten.index.Tensor"
 GATHER = "aten.gather.default"
-DTYPES = (np.float32, np.int32, np.int8, np.uint8, np.bool_)
-
-
-def numbers(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-128, 128, shape).astype(dtype)
 
 
 def places(shape: tuple[int, ...], size: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, size, shape, np.int32)
-
-
-Call = tuple[str, list[Any], np.ndarray]
-
-
-def check(*calls: Call) -> None:
-    """All calls in one program."""
-    outputs = [Output(expected.dtype, expected.shape) for _, _, expected in calls]
-    results, _ = run_chain(
-        [(op, args, y) for (op, args, _), y in zip(calls, outputs, strict=True)], outputs
-    )
-    for (op, _, expected), actual in zip(calls, results, strict=True):
-        assert_same_bytes(actual, np.ascontiguousarray(expected).reshape(expected.shape), op)
 
 
 def embedding(table: np.ndarray, index: np.ndarray) -> Call:

@@ -8,30 +8,12 @@ import numpy as np
 import pytest
 
 from linear_fixture import OpError, assert_same_bytes
+from moved_elements import DTYPES, Call, check, numbers
 from op_fixture import Dynamic, Output, Sym, each_row, edges, force_row, run_chain, run_op
 
 PAD, SCATTER = "aten.constant_pad_nd.default", "aten.slice_scatter.default"
 COPY, FLIP, REPEAT = "aten.copy.default", "aten.flip.default", "aten.repeat.default"
 TO_LAST, FROM_LAST = "test.to_channels_last", "test.from_channels_last"
-DTYPES = (np.float32, np.int32, np.int8, np.uint8, np.bool_)
-
-
-def numbers(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-128, 128, shape).astype(dtype)
-
-
-Call = tuple[str, list[Any], np.ndarray]
-
-
-def check(*calls: Call) -> None:
-    """All calls in one program."""
-    outputs = [Output(expected.dtype, expected.shape) for _, _, expected in calls]
-    results, _ = run_chain(
-        [(op, args, y) for (op, args, _), y in zip(calls, outputs, strict=True)], outputs
-    )
-    for (op, args, expected), actual in zip(calls, results, strict=True):
-        text = f"{op} {args[1:]}"
-        assert_same_bytes(actual, np.ascontiguousarray(expected).reshape(expected.shape), text)
 
 
 def padded(x: np.ndarray, pads: list[int], value: float) -> np.ndarray:

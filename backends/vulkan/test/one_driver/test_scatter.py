@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_inset import Call, check, numbers
 
 from linear_fixture import OpError, assert_same_bytes
+from moved_elements import DTYPES, Call, check, numbers
 from op_fixture import Dynamic, Output, each_row, edges, force_row, run_op
 
 PUT, SOURCE, VALUE = "aten.index_put.default", "aten.scatter.src", "aten.scatter.value"
-DTYPES = (np.float32, np.int32, np.int8, np.uint8, np.bool_)
 
 
 def places(shape: tuple[int, ...], low: int, high: int, seed: int = 0) -> np.ndarray:

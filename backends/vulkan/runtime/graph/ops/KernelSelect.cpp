@@ -263,6 +263,42 @@ bool is_wrong(const KernelRow& row, const DeviceCaps& caps) {
 
 bool log_kernels() { return environment_flag("ETVK_LOG_KERNELS"); }
 
+const KernelRow& logged_forced(const char* op, const KernelRow& row) {
+  if (log_kernels()) {
+    std::fprintf(stderr, "%s: %s, forced by ETVK_KERNEL\n", op, row.name);
+  }
+  return row;
+}
+
+// Throws kNotSupported, with the log, where there is none.
+const KernelRow& logged_choice(const KernelRow* best, const std::string& log) {
+  if (log_kernels()) {
+    std::fputs(log.c_str(), stderr);
+  }
+  ETVK_CHECK(best != nullptr, kNotSupported, "no kernel can run\n" << log);
+  return *best;
+}
+
+// The rows of `op` that can run and fit in `fits`; a line for each other one says why not.
+template <typename Fits>
+std::vector<const KernelRow*> usable_rows(const KernelRow* rows, size_t count,
+                                          const DeviceCaps& caps, const char* op,
+                                          std::ostringstream& lines, const Fits& fits) {
+  std::vector<const KernelRow*> usable;
+  for (const KernelRow* row = rows; row != rows + count; ++row) {
+    std::string why;
+    if (std::strcmp(row->op, op) != 0) {
+      continue;
+    }
+    if (kernel_fits(*row, caps, &why) && fits(*row, &why)) {
+      usable.push_back(row);
+    } else {
+      lines << "  " << row->name << ": " << why << "\n";
+    }
+  }
+  return usable;
+}
+
 }  // namespace
 
 bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why) {
@@ -308,18 +344,9 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
   std::ostringstream lines;
   lines << op << " M=" << M << " N=" << N << " K=" << K
         << (batch == 1 ? "" : " batch=" + std::to_string(batch)) << " on " << caps.name << "\n";
-  std::vector<const KernelRow*> usable;
-  for (const KernelRow* row = rows; row != rows + count; ++row) {
-    std::string why;
-    if (std::strcmp(row->op, op) != 0) {
-      continue;
-    }
-    if (!kernel_fits(*row, caps, &why) || !grid_fits(*row, caps, M, N, &why)) {
-      lines << "  " << row->name << ": " << why << "\n";
-      continue;
-    }
-    usable.push_back(row);
-  }
+  const std::vector<const KernelRow*> usable = usable_rows(
+      rows, count, caps, op, lines,
+      [&](const KernelRow& row, std::string* why) { return grid_fits(row, caps, M, N, why); });
   const uint32_t skinny_m = skinny_limit(usable);
   std::vector<Candidate> candidates;
   for (const KernelRow* row : usable) {
@@ -339,15 +366,10 @@ const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
   lines << kAttention << " rows=" << work.rows << " vector=" << work.vector
         << " heads=" << work.heads << " on " << caps.name << "\n";
   std::vector<Candidate> candidates;
-  for (const KernelRow* row = rows; row != rows + count; ++row) {
-    std::string why;
-    if (std::strcmp(row->op, kAttention) != 0) {
-      continue;
-    }
-    if (!kernel_fits(*row, caps, &why) || !vector_fits(*row, work.vector, &why)) {
-      lines << "  " << row->name << ": " << why << "\n";
-      continue;
-    }
+  const auto fits = [&work](const KernelRow& row, std::string* why) {
+    return vector_fits(row, work.vector, why);
+  };
+  for (const KernelRow* row : usable_rows(rows, count, caps, kAttention, lines, fits)) {
     candidates.push_back(
         {row, preference(*row, caps, work.rows, 1), attention_cost(*row, caps, work)});
   }
@@ -363,38 +385,26 @@ const KernelRow& choose_attention_kernel(const DeviceCaps& caps, const Attention
     std::string why;
     ETVK_CHECK(vector_fits(*forced, work.vector, &why), kNotSupported,
                "ETVK_KERNEL: " << forced->name << " cannot run: " << why);
-    return *forced;
+    return logged_forced(kAttention, *forced);
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
   std::string log;
   const KernelRow* best = select_attention_kernel(rows, count, caps, work, &log);
-  if (log_kernels()) {
-    std::fputs(log.c_str(), stderr);
-  }
-  ETVK_CHECK(best != nullptr, kNotSupported, "no kernel can run\n" << log);
-  return *best;
+  return logged_choice(best, log);
 }
 
 const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
                                       uint32_t N, uint32_t K, uint64_t batch) {
-  const KernelRow* forced = forced_kernel(caps, op, M, N);
-  if (forced != nullptr) {
-    if (log_kernels()) {
-      std::fprintf(stderr, "%s: %s, forced by ETVK_KERNEL\n", op, forced->name);
-    }
-    return *forced;
+  if (const KernelRow* forced = forced_kernel(caps, op, M, N)) {
+    return logged_forced(op, *forced);
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
   std::string log;
   const std::string tuned = tuned_linear_kernel(caps, {op, M, N, K});
   const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log, tuned, batch);
-  if (log_kernels()) {
-    std::fputs(log.c_str(), stderr);
-  }
-  ETVK_CHECK(best != nullptr, kNotSupported, "no kernel can run\n" << log);
-  return *best;
+  return logged_choice(best, log);
 }
 
 const KernelRow& select_elementwise_kernel(const KernelRow* rows, size_t count,

@@ -61,9 +61,6 @@ Tile tile_at(uint index) {
   return tile;
 }
 
-#define FOR_EACH_TILE(index) \
-  for (uint index = gl_WorkGroupID.x; index < p.tiles; index += gl_NumWorkGroups.x)
-
 ARow a_row(Tile tile, uint m) {
   return x_row(m);
 }

@@ -72,9 +72,6 @@ Tile tile_at(uint index) {
   return tile;
 }
 
-#define FOR_EACH_TILE(index) \
-  for (uint index = gl_WorkGroupID.x; index < p.tiles; index += gl_NumWorkGroups.x)
-
 // Row m of a, as load_a() takes it: where it begins.
 #define ARow uint
 
@@ -148,5 +145,8 @@ void store(Tile tile, uint m, uint n, vec4 sum) {
 }
 
 #endif  // CONVOLUTION
+
+#define FOR_EACH_TILE(index) \
+  for (uint index = gl_WorkGroupID.x; index < p.tiles; index += gl_NumWorkGroups.x)
 
 #endif

@@ -19,19 +19,10 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
   WindowPush push{};
   push.mac = convolution.push;
   push.mac.M = static_cast<uint32_t>(y.pixels());
-  push.x_height = static_cast<uint32_t>(x.size[0]);
-  push.x_width = static_cast<uint32_t>(x.size[1]);
-  push.x_channels = static_cast<uint32_t>(x.channels);
-  push.y_height = static_cast<uint32_t>(y.size[0]);
-  push.y_width = static_cast<uint32_t>(y.size[1]);
-  push.y_channels = static_cast<uint32_t>(y.channels);
+  set_geometry(push, window, x, y);
   push.group_channels = static_cast<uint32_t>(convolution.group_channels());
   push.run_bytes = static_cast<uint32_t>(convolution.padded_run());
   push.x_last_word = static_cast<uint32_t>((x.pixels() * x.channels - 1) / 4);
-  push.kernel = packed(window.kernel);
-  push.stride = packed(window.stride);
-  push.padding = packed(window.padding);
-  push.dilation = packed(window.dilation);
   return push;
 }
 
@@ -48,47 +39,39 @@ std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_
 }
 
 void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
-                        const WindowPush& push) {
+                        const WindowPush& push, const Image& y) {
   const MacArgs& mac = convolution.mac;
   const uint64_t outputs = uint64_t{push.mac.M} * push.y_channels;
   const KernelRow& row = choose_elementwise_kernel(
       graph.caps(), {{mac.quantized_output ? "q8ta_conv2d_dw" : "conv2d_dw_q8ta_q8csw", outputs}});
   const uint32_t alignment = push.x_channels != push.y_channels ? 0 : push.x_channels % 4 ? 1 : 4;
-  const uint64_t strips = (push.y_width + row.tile_m - 1) / row.tile_m;
-  const uint64_t threads = push.mac.M / push.y_width * strips * ((push.y_channels + 3) / 4);
-  const uint64_t groups = (threads + row.workgroup_size - 1) / row.workgroup_size;
   // Pixels outside the image are not read, words of x behind its end are the last one again, and
   // outputs beyond the width and the channels of y are not stored (depthwise.comp).
-  commands.dispatch(
-      graph.context().pipelines.get(row, specialization(convolution, alignment)),
-      mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
-                   static_cast<uint64_t>(graph.numel(mac.x))),
-      push,
-      {static_cast<uint32_t>(std::min<uint64_t>(groups, graph.caps().max_workgroup_count)), 1, 1});
+  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
+                    mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
+                                 static_cast<uint64_t>(graph.numel(mac.x))),
+                    push, depthwise_grid(row, graph.caps(), y));
   commands.count_operations(2 * outputs * push.mac.K);
 }
 
 void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
                       const WindowPush& push) {
   const MacArgs& mac = convolution.mac;
-  const auto groups = static_cast<uint64_t>(convolution.window.groups);
-  ETVK_CHECK(groups <= graph.caps().max_workgroup_count, kNotSupported,
-             mac.op << ": " << groups << " groups, the device has at most "
-                    << graph.caps().max_workgroup_count << " workgroups in a direction");
+  const uint32_t groups = groups_of_grid(mac.op, convolution.window, graph.caps());
   const KernelRow& row =
       choose_linear_kernel(graph.caps(), mac.quantized_output ? "q8ta_conv2d" : "conv2d_q8ta_q8csw",
                            push.mac.M, push.mac.N, push.mac.K);
   const uint32_t channels = push.group_channels;
   const uint32_t alignment = channels % 16 == 0 ? 16 : channels % 4 == 0 ? 4 : 1;
   WorkgroupCount grid = linear_grid(row, push.mac.M, push.mac.N);
-  grid.z = static_cast<uint32_t>(groups);
+  grid.z = groups;
   // Pixels outside the image are not read, words of x behind its end are the last one again
   // (window.glsl); rows of y and w and columns beyond M and N as of a linear layer.
   commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
                     mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
                                  static_cast<uint64_t>(graph.numel(mac.x))),
                     push, grid);
-  commands.count_operations(2 * groups * push.mac.M * push.mac.N * push.mac.K);
+  commands.count_operations(2 * uint64_t{groups} * push.mac.M * push.mac.N * push.mac.K);
 }
 
 }  // namespace
@@ -113,7 +96,7 @@ void dispatch_convolution(ComputeGraph& graph, Commands& commands, const Convolu
   check_counts(convolution.mac.op, convolution.window, x, y);
   const WindowPush push = window_push(convolution, x, y);
   if (convolution.kind == ConvolutionKind::kDepthwise) {
-    dispatch_depthwise(graph, commands, convolution, push);
+    dispatch_depthwise(graph, commands, convolution, push, y);
   } else {
     dispatch_windows(graph, commands, convolution, push);
   }

@@ -44,17 +44,8 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
 
 WindowPush window_push(const DrawnWindow& geometry, uint32_t x_channels, uint32_t y_channels) {
   WindowPush push{};
-  push.x_height = geometry.x[0];
-  push.x_width = geometry.x[1];
-  push.x_channels = x_channels;
-  push.y_height = geometry.y[0];
-  push.y_width = geometry.y[1];
-  push.y_channels = y_channels;
+  set_geometry(push, geometry, x_channels, y_channels);
   push.x_last_word = (kDrawnBatch * geometry.x[0] * geometry.x[1] * x_channels - 1) / 4;
-  push.kernel = packed_pair(geometry.kernel);
-  push.stride = packed_pair(geometry.stride);
-  push.padding = packed_pair(geometry.padding);
-  push.dilation = packed_pair(geometry.dilation);
   return push;
 }
 

@@ -20,19 +20,10 @@ FloatWindowPush push_of(const FloatConvolution& convolution, const Image& x, con
       static_cast<uint32_t>(convolution.is_depthwise() ? window.taps() : convolution.padded_k());
   push.least = convolution.least;
   push.most = convolution.most;
-  push.x_height = static_cast<uint32_t>(x.size[0]);
-  push.x_width = static_cast<uint32_t>(x.size[1]);
-  push.x_channels = static_cast<uint32_t>(x.channels);
-  push.y_height = static_cast<uint32_t>(y.size[0]);
-  push.y_width = static_cast<uint32_t>(y.size[1]);
-  push.y_channels = static_cast<uint32_t>(y.channels);
+  set_geometry(push, window, x, y);
   push.group_channels = static_cast<uint32_t>(convolution.group_channels());
   push.run = static_cast<uint32_t>(convolution.run());
   push.padded_run = static_cast<uint32_t>(convolution.padded_run());
-  push.kernel = packed(window.kernel);
-  push.stride = packed(window.stride);
-  push.padding = packed(window.padding);
-  push.dilation = packed(window.dilation);
   return push;
 }
 
@@ -74,23 +65,14 @@ void dispatch_depthwise(ComputeGraph& graph, Commands& commands,
   const FloatWindowPush push = push_of(convolution, x, y);
   const uint64_t outputs = uint64_t{push.M} * push.N;
   const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{"conv2d_dw", outputs}});
-  const uint64_t strips = (push.y_width + row.tile_m - 1) / row.tile_m;
-  const uint64_t threads = push.M / push.y_width * strips * ((push.N + 3) / 4);
-  const uint64_t groups = (threads + row.workgroup_size - 1) / row.workgroup_size;
-  commands.dispatch(
-      graph.context().pipelines.get(row, specialization(convolution, x)),
-      bindings(graph, convolution, x, y), push,
-      {static_cast<uint32_t>(std::min<uint64_t>(groups, graph.caps().max_workgroup_count)), 1, 1});
+  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, x)),
+                    bindings(graph, convolution, x, y), push, depthwise_grid(row, graph.caps(), y));
   commands.count_operations(2 * outputs * push.K);
 }
 
 void dispatch_products(ComputeGraph& graph, Commands& commands, const FloatConvolution& convolution,
                        const Image& x, const Image& y) {
-  const auto groups = static_cast<uint64_t>(convolution.window.groups);
-  const uint32_t most = graph.caps().max_workgroup_count;
-  ETVK_CHECK(groups <= most, kNotSupported,
-             convolution.op << ": " << groups << " groups, the device has at most " << most
-                            << " workgroups in a direction");
+  const uint32_t groups = groups_of_grid(convolution.op, convolution.window, graph.caps());
   FloatWindowPush push = push_of(convolution, x, y);
   const KernelRow& row =
       choose_linear_kernel(graph.caps(), "conv2d", push.M, push.N, push.K, groups);
@@ -98,8 +80,8 @@ void dispatch_products(ComputeGraph& graph, Commands& commands, const FloatConvo
   push.tiles = (push.M + row.tile_m - 1) / row.tile_m * push.tiles_n;
   commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, x)),
                     bindings(graph, convolution, x, y), push,
-                    {std::min(push.tiles, most), 1, static_cast<uint32_t>(groups)});
-  commands.count_operations(2 * groups * push.M * push.N * push.K);
+                    {std::min(push.tiles, graph.caps().max_workgroup_count), 1, groups});
+  commands.count_operations(2 * uint64_t{groups} * push.M * push.N * push.K);
 }
 
 }  // namespace

@@ -50,16 +50,7 @@ FloatWindowPush window_push(const DrawnWindow& window, uint32_t x_channels, uint
                             Random& random) {
   FloatWindowPush push{};
   push.M = window.pixels();
-  push.x_height = window.x[0];
-  push.x_width = window.x[1];
-  push.x_channels = x_channels;
-  push.y_height = window.y[0];
-  push.y_width = window.y[1];
-  push.y_channels = y_channels;
-  push.kernel = packed_pair(window.kernel);
-  push.stride = packed_pair(window.stride);
-  push.padding = packed_pair(window.padding);
-  push.dilation = packed_pair(window.dilation);
+  set_geometry(push, window, x_channels, y_channels);
   push.least = random.uniform(-2.0f, -1.0f);
   push.most = random.uniform(1.0f, 2.0f);
   return push;

@@ -100,4 +100,18 @@ void check_counts(const std::string& op, const Window& window, const Image& x, c
                 << "limit of 2^31 - 1");
 }
 
+uint32_t groups_of_grid(const std::string& op, const Window& window, const DeviceCaps& caps) {
+  ETVK_CHECK(window.groups <= caps.max_workgroup_count, kNotSupported,
+             op << ": " << window.groups << " groups, the device has at most "
+                << caps.max_workgroup_count << " workgroups in a direction");
+  return static_cast<uint32_t>(window.groups);
+}
+
+WorkgroupCount depthwise_grid(const KernelRow& row, const DeviceCaps& caps, const Image& y) {
+  const int64_t strips = (y.size[1] + row.tile_m - 1) / row.tile_m;
+  const int64_t threads = y.batch * y.size[0] * strips * ((y.channels + 3) / 4);
+  const int64_t groups = (threads + row.workgroup_size - 1) / row.workgroup_size;
+  return {static_cast<uint32_t>(std::min<int64_t>(groups, caps.max_workgroup_count)), 1, 1};
+}
+
 }  // namespace etvk::ops

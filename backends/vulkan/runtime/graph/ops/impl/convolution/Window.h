@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/ComputeGraph.h"
+#include "graph/ops/KernelSelect.h"
 
 namespace etvk::ops {
 
@@ -61,5 +62,28 @@ inline uint32_t window_kind(const Window& window, bool has_whole_rows) {
 
 // Two numbers of 16 bits in one word, as push constants have them.
 inline uint32_t packed(const Pair& pair) { return static_cast<uint32_t>(pair[0] | pair[1] << 16); }
+
+// What the push constants of all kernels of windows have.
+template <typename Push>
+void set_geometry(Push& push, const Window& window, const Image& x, const Image& y) {
+  push.x_height = static_cast<uint32_t>(x.size[0]);
+  push.x_width = static_cast<uint32_t>(x.size[1]);
+  push.x_channels = static_cast<uint32_t>(x.channels);
+  push.y_height = static_cast<uint32_t>(y.size[0]);
+  push.y_width = static_cast<uint32_t>(y.size[1]);
+  push.y_channels = static_cast<uint32_t>(y.channels);
+  push.kernel = packed(window.kernel);
+  push.stride = packed(window.stride);
+  push.padding = packed(window.padding);
+  push.dilation = packed(window.dilation);
+}
+
+// The groups, each of which is a layer of workgroups. Throws kNotSupported naming `op` where the
+// device has fewer.
+uint32_t groups_of_grid(const std::string& op, const Window& window, const DeviceCaps& caps);
+
+// Threads of depthwise.comp: four channels of row.tile_m pixels each, striding over what the
+// largest allowed grid does not cover.
+WorkgroupCount depthwise_grid(const KernelRow& row, const DeviceCaps& caps, const Image& y);
 
 }  // namespace etvk::ops

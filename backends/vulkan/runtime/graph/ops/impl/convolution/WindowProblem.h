@@ -37,4 +37,19 @@ struct DrawnWindow {
 // Down and across in one word, as push constants have them.
 inline uint32_t packed_pair(const uint32_t (&pair)[2]) { return pair[0] | pair[1] << 16; }
 
+// set_geometry() of Window.h for a drawn window.
+template <typename Push>
+void set_geometry(Push& push, const DrawnWindow& window, uint32_t x_channels, uint32_t y_channels) {
+  push.x_height = window.x[0];
+  push.x_width = window.x[1];
+  push.x_channels = x_channels;
+  push.y_height = window.y[0];
+  push.y_width = window.y[1];
+  push.y_channels = y_channels;
+  push.kernel = packed_pair(window.kernel);
+  push.stride = packed_pair(window.stride);
+  push.padding = packed_pair(window.padding);
+  push.dilation = packed_pair(window.dilation);
+}
+
 }  // namespace etvk::ops
