@@ -16,6 +16,7 @@ from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from .partitioning.batch_guards import keep_batches
 from .partitioning.kept_state import written_buffers
 from .partitioning.later_partitioners import another_may_follow
 from .partitioning.op_filter import OpFilter
@@ -140,6 +141,7 @@ class VulkanPartitioner(Partitioner):
         if logger.isEnabledFor(logging.DEBUG):
             report = Report(tuple(self.explain("forward", exported_program, for_others)))
             logger.debug("what becomes of the program:\n%s", report)
+        keep_batches(delegated)
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
 
     def _keep_state_outside(self, program: ExportedProgram) -> None:
