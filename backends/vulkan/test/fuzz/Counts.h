@@ -17,8 +17,9 @@ struct Counts {
   static constexpr size_t kTextBytes = 120;
 
   // Of the process that runs programs.
-  uint64_t seed = 0;                         // the program that runs now
-  std::atomic<int64_t> started_seconds = 0;  // when it began; 0: none runs
+  uint64_t seed = 0;                             // the program that runs now
+  std::atomic<int64_t> started_seconds = 0;      // when it began; 0: none runs
+  std::atomic<int64_t> started_cpu_seconds = 0;  // what the process had computed then
 
   uint64_t programs = 0;
   uint64_t honest = 0;              // without a lie

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,7 +28,9 @@ namespace etvk::fuzz {
 
 namespace {
 
-constexpr int64_t kProgramSeconds = 300;  // most that one may take, on a busy machine
+// Most that one program may compute, and most that one may take: a busy machine lets it wait.
+constexpr int64_t kProgramCpuSeconds = 300;
+constexpr int64_t kProgramSeconds = 3600;
 constexpr int64_t kProgressSeconds = 15;
 constexpr uint64_t kFailuresShown = 20;  // then the fuzzer gives up
 constexpr uint64_t kProgramsForAllOps = 2000;
@@ -36,6 +39,12 @@ int64_t now_seconds() {
   using std::chrono::steady_clock;
   return std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now().time_since_epoch())
       .count();
+}
+
+// What the process of that clock has computed, all its threads together.
+int64_t cpu_seconds(clockid_t clock = CLOCK_PROCESS_CPUTIME_ID) {
+  timespec time{};
+  return clock_gettime(clock, &time) == 0 ? time.tv_sec : 0;  // 0: it has ended
 }
 
 struct Options {
@@ -158,12 +167,19 @@ class Fuzzer {
       std::fflush(stdout);
       std::exit(0);  // with the leak checker
     }
+    clockid_t child_clock = 0;
+    if (clock_getcpuclockid(child, &child_clock) != 0) {
+      std::fprintf(stderr, "etvk_fuzz: the process's CPU time can't be read\n");
+      std::exit(2);
+    }
     int status = 0;
     took_too_long_ = false;
     while (waitpid(child, &status, WNOHANG) == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       const int64_t started = counts_->started_seconds;  // read once: the child writes it
-      if (started > 0 && now_seconds() - started > kProgramSeconds) {
+      const int64_t computed = cpu_seconds(child_clock) - counts_->started_cpu_seconds;
+      if (started > 0 &&
+          (computed > kProgramCpuSeconds || now_seconds() - started > kProgramSeconds)) {
         took_too_long_ = true;
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
@@ -177,6 +193,7 @@ class Fuzzer {
     int64_t shown = now_seconds();
     for (; !is_done(seed) && counts_->wrong < kFailuresShown; ++seed) {
       counts_->seed = seed;
+      counts_->started_cpu_seconds = cpu_seconds();
       counts_->started_seconds = now_seconds();
       const Program program = draw_program(seed);
       const Verdict verdict = check(*context_of(program), program);
@@ -197,7 +214,8 @@ class Fuzzer {
 
   std::string describe_death(int status) const {
     if (took_too_long_) {
-      return "a program did not end within " + std::to_string(kProgramSeconds) + " s";
+      return "a program did not end within " + std::to_string(kProgramCpuSeconds) +
+             " s of computing, or " + std::to_string(kProgramSeconds) + " s in all";
     }
     return WIFSIGNALED(status)
                ? "the process died of signal " + std::to_string(WTERMSIG(status))
