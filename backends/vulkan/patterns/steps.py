@@ -79,7 +79,7 @@ class Matches:
 def _match_layer(
     node: Node, forms: dict[Node, Form], constants: Constants | None
 ) -> Step | Rejection | None:
-    if (attention := match_attention(node, constants)) is not None:
+    if (attention := match_attention(node, forms, constants)) is not None:
         return attention
     if node.target in LINEAR_OPS:
         return match_quantized_linear(node, constants)

@@ -8,7 +8,7 @@ one table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -16,11 +16,12 @@ import torch
 from torch.fx import Graph, Node
 from torch.fx.node import map_arg
 
-from ...custom_ops import INT8_MIN
+from ...custom_ops import INT8_MAX, INT8_MIN
 from .constants import Constants, UnknownValueError
 from .edge_ops import (
     CAT,
     PAD,
+    QUANTIZE,
     QuantParams,
     activation_dequantize_params,
     is_contiguous,
@@ -30,6 +31,7 @@ from .edge_ops import (
     moves_elements,
     named_argument,
     node_argument,
+    static_quant_params,
     tensor_of,
 )
 from .expressions import INPUT, Expression, apply_pointwise, constant_ops, is_pointwise, is_uniform
@@ -108,6 +110,25 @@ def moves(tree: Tree) -> Iterator[Node]:
         for one in tree.inputs:
             yield from moves(one)
         yield tree.op
+
+
+def is_rounded_again(node: Node, forms: Mapping[Node, Form]) -> bool:
+    """True for a dequantize of a quantize that gives back what it is given: int8 values that are
+    on this grid already, none of which it clamps."""
+    form = forms.get(node)
+    if form is None or not isinstance(form.tree, Source) or node is not form.tree.dequantize:
+        return False
+    quantize, params = form.tree.x, form.tree.params
+    if quantize.target != QUANTIZE or static_quant_params(quantize) != params:
+        return False
+    before = forms.get(node_argument(quantize, 0))
+    if before is None or not before.is_identity:
+        return False
+    is_full = (params.quant_min, params.quant_max) == (INT8_MIN, INT8_MAX)
+    return all(
+        params.same_grid(one.params) and (is_full or static_quant_params(one.x) == params)
+        for one in sources(before.tree)
+    )
 
 
 def find_forms(graph: Graph, constants: Constants | None) -> dict[Node, Form]:

@@ -14,13 +14,19 @@ from whole_models import Function, check_close, drawn, listed, lowered, pte_of, 
 
 Q, K, V = Grid(0.02, 3), Grid(0.025, -9), Grid(0.03, 20)
 OUT, OTHER = Grid(0.02, -5), Grid(0.05, 7)
+ON_INT8 = ["quantize_per_tensor"] * 3 + ["q8ta_attention", "dequantize_per_tensor"]
 Attention = Callable[..., torch.Tensor]
 
 
 def ops_of(function: Attention, *grids: Grid | None, shape: tuple[int, ...]) -> list[str]:
+    """As `ops_with`, of three inputs of this shape."""
+    inputs = [drawn(shape, seed=seed) for seed in range(3)]
+    return ops_with(function, *grids, inputs=inputs)
+
+
+def ops_with(function: Attention, *grids: Grid | None, inputs: list[torch.Tensor]) -> list[str]:
     """The ops of one delegate, whose results are on these grids and right."""
     module = Function(function)
-    inputs = [drawn(shape, seed=seed) for seed in range(3)]
     program = whole(lowered(module, inputs))
     method = load(pte := pte_of(program))
     wanted = listed(module(*inputs))
@@ -50,8 +56,7 @@ def test_on_int8_to_int8() -> None:
     def function(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return OUT.round_trip(F.scaled_dot_product_attention(*rounded(q, k, v)))
 
-    ops = ops_of(function, OUT, shape=(2, 3, 7, 8))
-    assert ops == ["quantize_per_tensor"] * 3 + ["q8ta_attention", "dequantize_per_tensor"]
+    assert ops_of(function, OUT, shape=(2, 3, 7, 8)) == ON_INT8
 
 
 def test_masks_and_written_forms() -> None:
@@ -85,6 +90,75 @@ def test_through_moves_of_int8() -> None:
     ops = ops_of(function, OUT, shape=(2, 7, 16))
     assert ops.count("q8ta_attention") == 1 and "permute_copy" not in ops
     assert ops.count("quantize_per_tensor") == 3 and ops.count("dequantize_per_tensor") == 1
+
+
+def check_moves(split: Callable[[torch.Tensor, Grid], torch.Tensor], *left: str) -> None:
+    """q, k and v are int8 whatever stands between them and their last quantize."""
+
+    def function(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        y = F.scaled_dot_product_attention(split(q, Q), split(k, K), split(v, V))
+        return joined(y, OUT)
+
+    ops = ops_of(function, OUT, shape=(2, 7, 16))
+    assert sorted(op for op in ops if op != "view_copy") == sorted([*ON_INT8, *left])
+
+
+def test_behind_views_of_the_dequantized() -> None:
+    check_moves(lambda x, grid: grid.round_trip(x).unflatten(2, (2, 8)).transpose(1, 2))
+
+
+def test_behind_other_moves_of_the_dequantized() -> None:
+    """These are done in int8."""
+
+    def doubled(x: torch.Tensor, grid: Grid) -> torch.Tensor:
+        x = grid.round_trip(x)
+        return torch.cat([x[:, 4:], x], 1).unflatten(2, (2, 8)).transpose(1, 2)
+
+    check_moves(doubled, *["slice_copy"] * 3, *["cat"] * 3)
+
+
+def test_behind_roundings_between_all_moves() -> None:
+    """Keys and values for every second head: they are not repeated, not even in int8."""
+
+    def function(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        def repeated(x: torch.Tensor, grid: Grid) -> torch.Tensor:
+            x = grid.round_trip(heads(x, grid)[:, :, None])
+            x = grid.round_trip(x.expand(-1, -1, 2, -1, -1))
+            return grid.round_trip(x.reshape(2, 4, -1, 8))
+
+        q = Q.round_trip(Q.round_trip(q).view(2, -1, 4, 8)).transpose(1, 2)
+        y = F.scaled_dot_product_attention(q, repeated(k, K), repeated(v, V))
+        return OUT.round_trip(y.transpose(1, 2).reshape(2, -1, 32))
+
+    inputs = [drawn((2, 7, 32)), drawn((2, 9, 16), seed=1), drawn((2, 9, 16), seed=2)]
+    ops = ops_with(function, OUT, inputs=inputs)
+    assert sorted(op for op in ops if op != "view_copy") == sorted(ON_INT8)
+
+
+def test_a_factor_in_front_of_the_heads() -> None:
+    """One that multiplies q is a factor of the scores; v's is computed."""
+
+    def scaled(of_q: float, of_v: float) -> Attention:
+        def function(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            q, k, v = rounded(q, k, v)
+            parts = (one.unflatten(2, (2, 8)).transpose(1, 2) for one in (q * of_q, k, v * of_v))
+            return joined(F.scaled_dot_product_attention(*parts, scale=1.0), OUT)
+
+        return function
+
+    ops = ops_of(scaled(0.3, 1.0), OUT, shape=(2, 7, 16))
+    assert sorted(op for op in ops if op != "view_copy") == sorted(ON_INT8)
+    ops = ops_of(scaled(0.3, 0.5), OUT, shape=(2, 7, 16))
+    assert ops.count("q8ta_attention") == 1
+
+
+def test_a_function_in_front_of_the_heads_is_no_factor() -> None:
+    def function(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = rounded(q, k, v)
+        parts = (one.unflatten(2, (2, 8)).transpose(1, 2) for one in (q.abs(), k, v))
+        return joined(F.scaled_dot_product_attention(*parts), OUT)
+
+    assert ops_of(function, OUT, shape=(2, 7, 16)).count("q8ta_attention") == 1
 
 
 def test_a_move_to_another_grid_is_rounded() -> None:
