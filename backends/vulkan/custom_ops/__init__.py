@@ -48,6 +48,7 @@ from .normalize import (
     Q8TA_LOG_SOFTMAX,
     Q8TA_RMS_NORM,
     Q8TA_SOFTMAX,
+    RMS_NORM,
     channel_affine,
     q8ta_channel_affine,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "Q8TA_UPSAMPLE_BILINEAR",
     "REFERENCES",
     "REGROUP",
+    "RMS_NORM",
     "TO_DIM_ORDER",
     "activate",
     "attention",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from .definition import define
+from .definition import adopt, define
 from .formulas import dequantize, quantize
 
 
@@ -129,5 +129,6 @@ Q8TA_LOG_SOFTMAX = _define_norm("q8ta_log_softmax", "int dim", _log_softmax)
 Q8TA_LAYER_NORM = _define_norm(
     "q8ta_layer_norm", f"int[] normalized_shape, {_WEIGHTS}", _layer_norm
 )
+RMS_NORM = adopt("rms_norm", _rms_norm, _same_shape)
 Q8TA_RMS_NORM = _define_norm("q8ta_rms_norm", "Tensor weight, float eps", _rms_norm)
 Q8TA_GROUP_NORM = _define_norm("q8ta_group_norm", f"int group, {_WEIGHTS}", _group_norm)

@@ -19,6 +19,7 @@ from .rules.norms import ROW_NORMS, match_norm
 from .rules.padding import match_padding
 from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
+from .rules.rms_norm import match_rms_norm
 from .rules.unary_table import match_unary
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS, PAD, POOL_OPS
@@ -81,6 +82,8 @@ def _match_layer(
 ) -> Step | Rejection | None:
     if (attention := match_attention(node, forms, constants)) is not None:
         return attention
+    if (norm := match_rms_norm(node, forms, constants)) is not None:
+        return norm
     if node.target in LINEAR_OPS:
         return match_quantized_linear(node, constants)
     if node.target == CONVOLUTION:

@@ -55,6 +55,7 @@ class NormMatch:
     Attributes:
         anchor: the op.
         result: the node that is its first result.
+        reader: the op that reads x, as its first argument.
         form: what it reads, of int8 values; None: float32.
         tails: what follows, to quantizes; empty: its readers get float32.
         target, arguments: the op to call, and what it takes between the grids.
@@ -62,6 +63,7 @@ class NormMatch:
 
     anchor: Node
     result: Node
+    reader: Node
     form: Form | None
     tails: tuple[Epilogue, ...]
     target: Any
@@ -76,26 +78,36 @@ def match_norm(node: Node, forms: Mapping[Node, Form], constants: Constants | No
     arguments, result, x = read_arguments(node), first_result(node), node_argument(node, 0)
     if arguments is None or result is None or not is_float32(x) or not is_contiguous(x):
         return None
-    form = _form(node, forms, constants)
+    match = NormMatch(node, result, node, None, (), target, arguments)
+    step = norm_step(NORM, match, forms, constants)
+    return step if step.is_quantized else None
+
+
+def norm_step(
+    family: Family, match: NormMatch, forms: Mapping[Node, Form], constants: Constants | None
+) -> Step:
+    """The step of a norm, with what it reads and gives in int8 entered in its match; not quantized
+    where that is nothing."""
+    form = _form(match.reader, forms, constants)
     try:
-        tails = read_tails(result, constants)
+        tails = read_tails(match.result, constants)
     except NotInt8Error:
         tails = ()
-    if form is None and not tails:
-        return None
-    match = NormMatch(node, result, form, tails, target, arguments)
-    results = () if result is node else (result,)
-    step = int8_step(NORM, match, node, () if form is None else (form,), tails, results)
+    results = () if match.result is match.anchor else (match.result,)
+    match = replace(match, form=form, tails=tails)
+    operands = () if form is None else (form,)
+    step = int8_step(family, match, match.anchor, operands, tails, results)
     return replace(
         step,
-        reads=step.reads if form is not None else (x,),
-        outputs=step.outputs if tails else (result,),
+        reads=step.reads if form is not None else (node_argument(match.reader, 0),),
+        outputs=step.outputs if tails else (match.result,),
+        is_quantized=form is not None or bool(tails),
     )
 
 
-def _form(node: Node, forms: Mapping[Node, Form], constants: Constants | None) -> Form | None:
+def _form(reader: Node, forms: Mapping[Node, Form], constants: Constants | None) -> Form | None:
     try:
-        [form] = read_operands(node.args[:1], forms, constants)
+        [form] = read_operands(reader.args[:1], forms, constants)
     except NotInt8Error:
         return None
     return form
@@ -105,7 +117,7 @@ def rewrite_norm(constants: Constants, match: NormMatch) -> None:
     """Put an op in the place of the result, or one for each tail in the place of its quantizes."""
     for tail in match.tails or (None,):
         builder = Int8Builder(constants, match.anchor)
-        x: Arguments = (node_argument(match.anchor, 0), None, 0)
+        x: Arguments = (node_argument(match.reader, 0), None, 0)
         if match.form is not None:
             params = match.form.params
             assert params is not None
