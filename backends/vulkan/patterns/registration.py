@@ -28,6 +28,7 @@ from executorch.backends.xnnpack._passes import FuseBatchNormPass
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from .passes.attention_permutes import match_permuted_attention, rewrite_permuted_attention
 from .passes.clamped_convolutions import clamp_convolutions
 from .passes.constant_operands import fold_constants
 from .passes.dim_orders import rewrite_dim_orders
@@ -68,6 +69,7 @@ def register() -> None:
     register_pattern_detector(WHOLE_GRAPH)(_match_whole_graph)
     register_pattern_replacement(WHOLE_GRAPH)(_rewrite_whole_graph)
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
+    _register_ours("etvk_permuted_attention", match_permuted_attention, rewrite_permuted_attention)
     _register_ours("etvk_split", match_part, rewrite_part)
     _register_ours("etvk_unsqueezed", match_squeezable, rewrite_squeezable)
     _register_ours("etvk_regroup", match_regroup, rewrite_regroup)

@@ -92,6 +92,29 @@ def test_through_moves_of_int8() -> None:
     assert ops.count("quantize_per_tensor") == 3 and ops.count("dequantize_per_tensor") == 1
 
 
+def test_moves_of_its_int8_result() -> None:
+    """The permute is the order in which it writes, where nothing else reads what it gives."""
+
+    def function(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        y = F.scaled_dot_product_attention(heads(q, Q), heads(k, K), heads(v, V))
+        return joined(OUT.round_trip(y), OUT)
+
+    def read_twice(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> list[torch.Tensor]:
+        y = OUT.round_trip(F.scaled_dot_product_attention(*rounded(q, k, v)))
+        return [OUT.round_trip(y.transpose(1, 2)), y]
+
+    def vectors_moved(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        y = OUT.round_trip(F.scaled_dot_product_attention(*rounded(q, k, v)))
+        return OUT.round_trip(y.transpose(2, 3))
+
+    ops = ops_of(function, OUT, shape=(2, 7, 16))
+    assert sorted(op for op in ops if op != "view_copy") == sorted(ON_INT8)
+    ops = ops_of(read_twice, OUT, OUT, shape=(2, 3, 7, 8))
+    assert ops.count("q8ta_attention") == ops.count("permute_copy") == 1
+    ops = ops_of(vectors_moved, OUT, shape=(2, 3, 7, 8))
+    assert ops.count("q8ta_attention") == ops.count("permute_copy") == 1
+
+
 def check_moves(split: Callable[[torch.Tensor, Grid], torch.Tensor], *left: str) -> None:
     """q, k and v are int8 whatever stands between them and their last quantize."""
 
