@@ -137,3 +137,21 @@ def test_a_stock_shuffle_of_int8_pixels_runs_here() -> None:
     wanted = module(x)
     step = float(wanted.unique().diff().min())
     assert int(((y - wanted) / step).abs().round().max()) <= 1
+
+
+def test_a_stock_rms_norm_runs_here() -> None:
+    class Norm(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.rand(16) + 0.5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5))
+
+    module, x = Norm().eval(), torch.randn(2, 5, 16)
+    exported = torch.export.export(module, (x,))
+    program = to_edge_transform_and_lower(exported, partitioner=[StockPartitioner()])
+    [delegate] = read_delegates(program)
+    assert "et_vk.rms_norm.default" in delegate.op_names
+    [y] = run(bytes(program.to_executorch().buffer), [x])
+    torch.testing.assert_close(y, module(x), rtol=0, atol=1e-5)
