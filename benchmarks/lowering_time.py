@@ -1,101 +1,123 @@
-"""How long lowering takes: CPU seconds over layers and over delegates.
+"""How long lowering takes beside XNNPACK's partitioner: all-MiniLM-L6-v2 with its real weights.
 
-    python benchmarks/lowering_time.py [--layers 1,10,50] [--delegates 1,20] [--profile]
+    python benchmarks/lowering_time.py [MODE ...] [--runs 3] [--profile]
 
-A model is a chain of int8 linears with relu, once as one delegate and once cut into delegates by
-cumulative sums, which stay on the CPU. Only to_edge_transform_and_lower is timed. It runs on one
-thread, so CPU seconds are what a user waits for on an idle machine, and they can be compared on a
-busy one. The first line is a model of one layer too: the first of a process pays for what is kept.
+For each mode it prints the CPU seconds of to_edge_transform_and_lower and to_executorch with
+VulkanPartitioner and with XnnpackPartitioner, medians of `runs` in turn, and their ratio. XNNPACK's
+partitioner gets the int8 graphs of XNNPACKQuantizer in all modes, for it fails on others. Both run
+on one thread, so CPU seconds are what a user waits for on an idle machine, and they can be compared
+on a busy one. Models are exported and quantized before, and both lower once unmeasured: the first
+lowering of a process pays for what is kept. --profile says where ours takes its time.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
-import logging
 import pstats
+import statistics
+import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+    XNNPACKQuantizer,
+    get_symmetric_quantization_config,
+)
 from executorch.exir import to_edge_transform_and_lower
-from torch import nn
+from executorch.exir.backend.partitioner import Partitioner
+from torch.export import Dim, ExportedProgram
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer import Quantizer
 
-from executorch_vulkan import VulkanPartitioner
-from executorch_vulkan.program import read_delegates
-from static_int8 import quantized
+from executorch_vulkan import VulkanInt8Quantizer, VulkanPartitioner
 
-WIDTH = 64
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
+from minilm import load_model, load_tokenizer, tokens_of
+from sentences import CALIBRATION
 
-class Chain(nn.Module):
-    """`delegates` chains, each of `layers` linears with relu, with a cumulative sum between two."""
-
-    def __init__(self, layers: int, delegates: int) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList(
-            nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(layers)) for _ in range(delegates)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for index, part in enumerate(self.parts):
-            if index:
-                x = torch.cumsum(x, dim=-1)
-            for layer in part:
-                x = torch.relu(layer(x))
-        return x
+_DYNAMIC = ({0: Dim("batch", min=1, max=32), 1: Dim("length", min=2, max=128)},) * 2
 
 
-def exported_chain(layers: int, delegates: int) -> torch.export.ExportedProgram:
-    """The exported int8 model."""
-    torch.manual_seed(0)
-    inputs = (torch.randn(4, WIDTH),)
-    return torch.export.export(quantized(Chain(layers, delegates).eval(), inputs), inputs)
+def _xnnpack_quantizer(is_dynamic: bool = False) -> XNNPACKQuantizer:
+    config = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=is_dynamic)
+    return XNNPACKQuantizer().set_global(config)
 
 
-def lowering_time_s(program: torch.export.ExportedProgram, delegates: int) -> float:
-    """CPU seconds of one lowering, which must make `delegates` delegates."""
+@dataclass(frozen=True)
+class Mode:
+    """What quantizes the model, for us and for XNNPACK; and its dynamic shapes."""
+
+    ours: Callable[[], Quantizer] | None = None
+    theirs: Callable[[], Quantizer] | None = None
+    shapes: Any = None
+
+
+MODES = {
+    "float": Mode(),
+    "float-shapes": Mode(shapes=_DYNAMIC),
+    "static": Mode(VulkanInt8Quantizer, _xnnpack_quantizer),
+    "static-shapes": Mode(VulkanInt8Quantizer, _xnnpack_quantizer, _DYNAMIC),
+    "static-xnnpack": Mode(_xnnpack_quantizer, _xnnpack_quantizer),
+    "dynamic": Mode(
+        lambda: VulkanInt8Quantizer(dynamic=True), lambda: _xnnpack_quantizer(is_dynamic=True)
+    ),
+}
+
+
+def exported(quantizer: Callable[[], Quantizer] | None, shapes: Any) -> ExportedProgram:
+    """The program for 8 sentences of up to 64 tokens, calibrated on these."""
+    inputs = tokens_of(load_tokenizer(), CALIBRATION[:8], 64)
+    model: torch.nn.Module = load_model()
+    if quantizer is not None:
+        module = torch.export.export(model, inputs, dynamic_shapes=shapes).module()
+        prepared = prepare_pt2e(module, quantizer())
+        prepared(*inputs)
+        model = convert_pt2e(prepared)
+    return torch.export.export(model, inputs, dynamic_shapes=shapes)
+
+
+def lowering_s(program: ExportedProgram, partitioner: Callable[[], Partitioner]) -> float:
+    """CPU seconds of one lowering, which leaves the program as it is."""
     start = time.process_time()
-    lowered = to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()])
-    seconds = time.process_time() - start
-    if len(read_delegates(lowered)) != delegates:
-        raise RuntimeError(f"expected {delegates} delegates, got {len(read_delegates(lowered))}")
-    return seconds
-
-
-def numbers(text: str) -> Sequence[int]:
-    return tuple(map(int, text.split(",")))
+    to_edge_transform_and_lower(program, partitioner=[partitioner()]).to_executorch()
+    return time.process_time() - start
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--layers", type=numbers, default=(1, 10, 50))
-    parser.add_argument("--delegates", type=numbers, default=(1, 20))
-    parser.add_argument(
-        "--profile", action="store_true", help="where the time of the last one goes"
-    )
+    parser.add_argument("modes", nargs="*", metavar="MODE", help=f"of {', '.join(MODES)}")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
+    if unknown := set(options.modes) - set(MODES):
+        parser.error(f"no such mode: {', '.join(sorted(unknown))}; there are {', '.join(MODES)}")
     warnings.simplefilter("ignore")
-    logging.disable(logging.INFO)
-    sizes = [(layers, 1) for layers in options.layers]
-    sizes += [(1, delegates) for delegates in options.delegates if (1, delegates) not in sizes]
-    first = lowering_time_s(exported_chain(1, 1), 1)
-    print(f"first of the process: {first:.2f} CPU seconds")
-    print("layers each  delegates  CPU seconds")
-    profile = cProfile.Profile()
-    for layers, delegates in sizes:
-        program = exported_chain(layers, delegates)
+    print("mode            ours, CPU s  XNNPACK, CPU s  ratio")
+    for name in options.modes or MODES:
+        mode = MODES[name]
+        program = exported(mode.ours, mode.shapes)
+        work = [(program, VulkanPartitioner)]
+        same = mode.ours is mode.theirs
+        work += [(program if same else exported(mode.theirs, mode.shapes), XnnpackPartitioner)]
+        for one in work:
+            lowering_s(*one)
+        taken = [[lowering_s(*one) for one in work] for _ in range(options.runs)]
+        ours, theirs = map(statistics.median, zip(*taken, strict=True))
+        print(f"{name:14}  {ours:11.2f}  {theirs:14.2f}  {ours / theirs:5.2f}", flush=True)
         if options.profile:
             profile = cProfile.Profile()
-            seconds = profile.runcall(lowering_time_s, program, delegates)
-        else:
-            seconds = lowering_time_s(program, delegates)
-        print(f"{layers:11d}  {delegates:9d}  {seconds:11.2f}", flush=True)
-    if options.profile:
-        pstats.Stats(profile).sort_stats("cumulative").print_stats(60)
+            profile.runcall(lowering_s, *work[0])
+            pstats.Stats(profile).sort_stats("cumulative").print_stats(150)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ implementations of our overloads, so that a rewritten graph can run and be compa
 
 from .attention import ATTENTION, MATMUL, Q8TA_ATTENTION, attention, matmul
 from .convolution import (
+    CONV2D_DYNAMIC,
     CONV2D_FLOAT_OUT,
     Q8TA_CONV2D,
     Q8TA_CONV2D_BOUNDED,
@@ -13,6 +14,7 @@ from .convolution import (
     Q8TA_CONV2D_PW,
     Q8TA_CONV2D_RESIDUAL,
     Q8TA_CONV2D_TRANSPOSED,
+    conv2d_dq8ca_q8csw,
     conv2d_q8ta_q8csw,
     q8ta_conv2d,
     q8ta_conv2d_residual,
@@ -69,6 +71,7 @@ from .views import FIXED_VIEW, FROM_DIM_ORDER, REGROUP, TO_DIM_ORDER, fixed_view
 __all__ = [
     "ATTENTION",
     "CHANNEL_AFFINE",
+    "CONV2D_DYNAMIC",
     "CONV2D_FLOAT_OUT",
     "FIXED_VIEW",
     "FROM_DIM_ORDER",
@@ -110,6 +113,7 @@ __all__ = [
     "activate",
     "attention",
     "channel_affine",
+    "conv2d_dq8ca_q8csw",
     "conv2d_q8ta_q8csw",
     "dequantize",
     "fixed_view",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .definition import adopt, define
+from .dynamic_linear import DYNAMIC_INPUTS, quantize_rows, row_grids
 from .formulas import dequantize, fl32, quantize
 from .linear import MAC_INPUTS, activate
 
@@ -144,12 +145,17 @@ def _sizes(
     return sizes
 
 
-def _meta(dtype: torch.dtype, first: int) -> Any:
-    """The shape function of one of our ops, whose geometry starts at argument `first`."""
+def _meta(dtype: torch.dtype, first: int, weights: int = 3) -> Any:
+    """The shape function of one of our ops.
+
+    Args:
+        first: the argument that its geometry starts at.
+        weights: the one that is its weights.
+    """
 
     def meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
         geometry = args[first - 1 : first + 6]
-        return x.new_empty(_sizes(x, args[2].shape[0], *geometry), dtype=dtype)
+        return x.new_empty(_sizes(x, args[weights - 1].shape[0], *geometry), dtype=dtype)
 
     return meta
 
@@ -167,6 +173,35 @@ def _stock_dw_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
 def _stock_transposed_meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
     geometry = (*args[8:13], True, args[13])
     return x.new_empty(_sizes(x, args[2].shape[0], *geometry))
+
+
+def conv2d_dq8ca_q8csw(
+    x: torch.Tensor,
+    granularity: str,
+    rule: str,
+    quant_min: int,
+    quant_max: int,
+    eps: float,
+    weights: torch.Tensor,
+    weight_sums: torch.Tensor,
+    weight_scales: torch.Tensor,
+    *layer: Any,
+) -> torch.Tensor:
+    """Convolution of a float32 input that is quantized to int8, with a float32 result.
+
+    Args:
+        x: float32 [batch, IC, *sizes].
+        granularity: "per_tensor".
+        rule, quant_min, quant_max, eps: as of `row_grids`.
+        weights, weight_sums, weight_scales, layer: as of `conv2d_q8ta_q8csw`.
+
+    Returns:
+        float32 [batch, OC, *sizes].
+    """
+    scale, zero_point = row_grids(x, granularity, rule, quant_min, quant_max, eps)
+    q = quantize_rows(x, scale, zero_point, rule, quant_min, quant_max)
+    grid = scale.item(), int(zero_point.item())
+    return conv2d_q8ta_q8csw(q, *grid, weights, weight_sums, weight_scales, *layer)
 
 
 _LAYER = (
@@ -202,4 +237,10 @@ CONV2D_FLOAT_OUT = define(
     f"{MAC_INPUTS}, {_LAYER}",
     conv2d_q8ta_q8csw,
     _meta(torch.float32, 7),
+)
+CONV2D_DYNAMIC = define(
+    "conv2d_dq8ca_q8csw",
+    f"{DYNAMIC_INPUTS}, {_LAYER}",
+    conv2d_dq8ca_q8csw,
+    _meta(torch.float32, 10, weights=6),
 )

@@ -106,12 +106,15 @@ def _meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
     return x.new_empty([*x.shape[:-1], weights.shape[0]])
 
 
+# Of a layer whose activations are quantized at run time.
+DYNAMIC_INPUTS = (
+    "Tensor x, str granularity, str rule, int quant_min, int quant_max, float eps, "
+    "Tensor weights, Tensor weight_sums, Tensor weight_scales"
+)
 # Upstream has this name, dq8ca for affine int8 at run time, for 4-bit weights.
 LINEAR_DYNAMIC = define(
     "linear_dq8ca_q8csw",
-    "Tensor x, str granularity, str rule, int quant_min, int quant_max, float eps, "
-    "Tensor weights, Tensor weight_sums, Tensor weight_scales, Tensor? bias, "
-    "str activation, float alpha, float beta",
+    f"{DYNAMIC_INPUTS}, Tensor? bias, str activation, float alpha, float beta",
     linear_dq8ca_q8csw,
     _meta,
 )

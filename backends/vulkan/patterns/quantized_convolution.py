@@ -1,7 +1,9 @@
-"""Match statically quantized convolutions of one and two dimensions.
+"""Match quantized convolutions of one and two dimensions.
 
     int8 x -> dequantize -> (moves) -> convolution -> (activation, clamps, moves)
            -> quantize -> int8, or float32 without the quantize
+
+or with an x that is quantized at run time, and a float32 result.
 
 `rules/convolution_operands.py` reads what goes in, `epilogue.py` what follows. `mac.py` has the
 match, `mac_rewrite.py` replaces it. Where the stock schemas say all, the ops are those that the
@@ -16,6 +18,7 @@ import torch
 from torch.fx import Node
 
 from ..custom_ops import (
+    CONV2D_DYNAMIC,
     CONV2D_FLOAT_OUT,
     Q8TA_CONV2D,
     Q8TA_CONV2D_BOUNDED,
@@ -25,6 +28,7 @@ from ..custom_ops import (
     Q8TA_CONV2D_TRANSPOSED,
 )
 from .rules.convolution_operands import Geometry, read_convolution_operands
+from .rules.dynamic_input import DynamicInput
 from .rules.epilogue import Epilogue, FloatTail
 from .rules.mac import MacMatch, MacOps, StockOp, mac_step, value_problem
 from .rules.mac_moves import Moves, plan_moves
@@ -38,6 +42,7 @@ from .vocabulary.step import Family, Step
 
 CONVOLUTION_LAYER = Family("convolution", rewrite_mac)
 _OPS = MacOps(Q8TA_CONV2D_BOUNDED, Q8TA_CONV2D_RESIDUAL, CONV2D_FLOAT_OUT)
+_DYNAMIC_OPS = MacOps(None, None, CONV2D_DYNAMIC)
 
 
 def match_quantized_convolution(node: Node, constants: Constants | None = None) -> Step | Rejection:
@@ -56,12 +61,14 @@ def match_quantized_convolution(node: Node, constants: Constants | None = None) 
     try:
         x, weight, bias, geometry = read_convolution_operands(node, constants)
         channels = -1 - len(geometry.kernel_size)
-        bias, tail = find_tail(node, weight.shape[0], bias, constants, channels)
+        is_dynamic = isinstance(x, DynamicInput)
+        bias, tail = find_tail(node, weight.shape[0], bias, constants, channels, is_dynamic)
     except NotInt8Error as error:
         return Rejection(node, str(error), error.is_static)
     moves = plan_moves(x.moves, tail)
-    stock = _stock_op(x, weight, geometry, tail, moves)
-    match = MacMatch(node, _OPS, x, weight, bias, tail, moves, geometry.args, stock)
+    stock = None if isinstance(x, DynamicInput) else _stock_op(x, weight, geometry, tail, moves)
+    ops = _DYNAMIC_OPS if is_dynamic else _OPS
+    match = MacMatch(node, ops, x, weight, bias, tail, moves, geometry.args, stock)
     if constants is not None and (problem := value_problem(match, constants)):
         return Rejection(node, problem)
     return mac_step(CONVOLUTION_LAYER, match)

@@ -14,7 +14,7 @@ from torchao.quantization.pt2e.quantizer import (
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from .int8_values import Demand, Int8Values, is_move, is_sum
-from .op_kinds import DYNAMIC_LAYERS, LAYERS, kind_of, tensor_arguments
+from .op_kinds import LAYERS, kind_of, tensor_arguments
 from .specs import Int8Config, activation_spec, dynamic_spec, weight_spec
 
 Specs = Mapping[Node, QuantizationSpecBase | None]
@@ -23,15 +23,16 @@ Specs = Mapping[Node, QuantizationSpecBase | None]
 def annotate_layer(node: Node, values: Int8Values, config: Int8Config) -> None:
     """A layer's input, weight and, where int8 is asked for, result."""
     kind = kind_of(node)
-    if config.dynamic and kind not in DYNAMIC_LAYERS:
-        return
     layer = LAYERS[kind]
+    is_convolution = kind.startswith("conv")
     x, weight = node.args[layer.x], node.args[layer.weight]
     assert isinstance(x, Node) and isinstance(weight, Node)
     # A grouped transposed convolution has its channels along two axes.
-    is_grouped = layer.axis == 1 and kind.startswith("conv") and _groups(node) != 1
+    is_grouped = layer.axis == 1 and is_convolution and _groups(node) != 1
     axis = layer.axis if config.per_channel and not is_grouped else None
-    spec = dynamic_spec(config.per_token) if config.dynamic else activation_spec()
+    # The last dimension of an image is no row that a convolution reads.
+    per_token = config.per_token and not is_convolution
+    spec = dynamic_spec(per_token) if config.dynamic else activation_spec()
     _annotate(node, {x: spec, weight: weight_spec(axis)})
     end = values.ends.get(node, node)
     if not config.dynamic and values.asked_of(end) is Demand.INT8:

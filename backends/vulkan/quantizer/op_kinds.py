@@ -33,8 +33,6 @@ LAYERS = {
     "mm": LayerArguments(0, 1, axis=1),
     "addmm": LayerArguments(1, 2, axis=1, bias=0),
 }
-# Those of which a device finds an input's scale while it runs.
-DYNAMIC_LAYERS = frozenset({"linear", "matmul", "mm", "addmm"})
 
 ATTENTION = "scaled_dot_product_attention"
 PRODUCTS = frozenset({"matmul", "bmm"})

@@ -22,13 +22,13 @@ class Int8Config:
     """How ops are quantized.
 
     Args:
-        dynamic: inputs of linear layers are quantized with what they hold at run time, nothing
-            is calibrated and all else is float32. Otherwise int8 is on grids that calibration
-            finds.
+        dynamic: inputs of linear layers and convolutions are quantized with what they hold at
+            run time, nothing is calibrated and all else is float32. Otherwise int8 is on grids
+            that calibration finds.
         per_channel: each output channel of a weight has a scale of its own; else one scale a
             weight.
-        per_token: of dynamic inputs [..., K], each row has a scale and zero point; else each
-            tensor.
+        per_token: of dynamic inputs [..., K] of linear layers, each row has a scale and zero
+            point; else each tensor, as those of convolutions always.
     """
 
     dynamic: bool = False

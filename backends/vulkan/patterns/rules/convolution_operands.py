@@ -1,4 +1,4 @@
-"""Read the operands of a statically quantized convolution, and how its window moves."""
+"""Read the operands of a quantized convolution, and how its window moves."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.fx.node import Argument
 from ..vocabulary.constants import Constants
 from ..vocabulary.edge_ops import float_problem, named_argument, node_argument, sizes_of
 from ..vocabulary.rejection import NotInt8Error
+from .dynamic_input import DynamicInput, is_dynamic, read_dynamic_input
 from .mac_operands import (
     Int8Input,
     Weight,
@@ -58,7 +59,7 @@ class Geometry:
 
 def read_convolution_operands(
     convolution: Node, constants: Constants | None
-) -> tuple[Int8Input, Weight, Node | None, Geometry]:
+) -> tuple[Int8Input | DynamicInput, Weight, Node | None, Geometry]:
     """(input, weight, bias, geometry) of an aten.convolution.
 
     Args:
@@ -75,7 +76,16 @@ def read_convolution_operands(
         if problem := float_problem(node):
             raise NotInt8Error(problem, is_static)
     geometry = read_geometry(convolution)
-    x = read_input(dequantize, moves)
+    x: Int8Input | DynamicInput
+    if is_dynamic(dequantize):
+        x = read_dynamic_input(dequantize, moves)
+        if x.grids.granularity != "per_tensor":
+            raise NotInt8Error(
+                "activation has a grid for each row, that is for several pixels; quantize the "
+                "input of a convolution per tensor"
+            )
+    else:
+        x = read_input(dequantize, moves)
     constant = read_weight(weight_dequantize, weight_moves, constants)
     first, second, *kernel_size = sizes_of(weight_arg)
     groups = geometry.groups

@@ -4,6 +4,7 @@
 #include "Entry.h"
 #include "Layer.h"
 #include "Windows.h"
+#include "graph/selfcheck/RowGridReference.h"
 
 namespace etvk::fuzz {
 
@@ -57,8 +58,39 @@ Weights read_weights(const Arguments& arguments, const Window& window, int64_t c
   return weights;
 }
 
+// x as integers, and its grid; one that is found at run time is none of the layer's constants.
+struct Input {
+  Tensor x;
+  int64_t zero_point = 0;
+  float static_scale = 1.0f;
+  float found_scale = 1.0f;
+};
+
+Input read_static(const Arguments& arguments) {
+  const Int8Grid grid = read_input_grid(arguments);
+  return {read_int8_x(arguments, grid), grid.zero_point, grid.scale, 1.0f};
+}
+
+Input read_dynamic(const Arguments& arguments) {
+  const ops::RowGrids grids = read_row_grids(arguments);
+  const Tensor& x = arguments.tensor("x");
+  if (grids.per_row || x.dtype != DType::kFloat32) {
+    throw Meaningless("a grid for each row, or x that is not float32");
+  }
+  std::vector<float> values(x.count());
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = x.float_at(i);
+  }
+  const RowGrid grid = row_grid(grids, values.data(), values.size());
+  Input input{zeros(DType::kInt8, x.sizes), grid.zero_point, 1.0f, grid.scale};
+  input.x.accuracy = x.accuracy == Accuracy::kExact ? Accuracy::kExact : Accuracy::kUnknown;
+  for (size_t i = 0; i < values.size(); ++i) {
+    input.x.bytes[i] = static_cast<uint8_t>(quantized_on(grids, grid, values[i]));
+  }
+  return input;
+}
+
 Tensor convolution(const Arguments& arguments, DType dtype, const Finish& finish) {
-  const Int8Grid input = read_input_grid(arguments);
   const Sizes& sizes = arguments.tensor("x").sizes;
   if (sizes.size() != 3 && sizes.size() != 4) {
     throw Meaningless("x of another rank");
@@ -80,9 +112,11 @@ Tensor convolution(const Arguments& arguments, DType dtype, const Finish& finish
   const Weights weights = read_weights(arguments, window, channels);
   const int64_t per_group = weights.out_channels / window.groups;
   const bool has_group_scales = arguments.op().name == "et_vk.q8ta_conv2d_transposed.default";
-  const LayerEnd end(arguments, input.scale, weights.out_channels,
+  const Input input =
+      arguments.has("granularity") ? read_dynamic(arguments) : read_static(arguments);
+  const Tensor& x = input.x;
+  const LayerEnd end(arguments, input.static_scale, weights.out_channels,
                      has_group_scales ? per_group : weights.out_channels);
-  const Tensor x = read_int8_x(arguments, input);
   const Pair in = {sizes.size() == 4 ? sizes[2] : 1, sizes.back()};
   const Pair out = {output_size(window, 0, in[0]), output_size(window, 1, in[1])};
   Sizes y_sizes = sizes;
@@ -112,7 +146,8 @@ Tensor convolution(const Arguments& arguments, DType dtype, const Finish& finish
     for (int64_t n = 0; n < weights.out_channels; ++n) {
       for (int64_t h = 0; h < out[0]; ++h) {
         for (int64_t w = 0; w < out[1]; ++w) {
-          end.set(y, at++, sum_at(image, n, h, w), static_cast<size_t>(n), finish);
+          end.set(y, at++, sum_at(image, n, h, w), static_cast<size_t>(n), finish,
+                  input.found_scale);
         }
       }
     }
@@ -126,14 +161,15 @@ Result q8ta_conv2d_residual(const Arguments& arguments) {
   return residual_layer(arguments, convolution, "conv");
 }
 
-Result conv2d_q8ta_q8csw(const Arguments& arguments) { return float_layer(arguments, convolution); }
+Result float_convolution(const Arguments& arguments) { return float_layer(arguments, convolution); }
 
 // ---- Draws.
 
-// All but the activation and what the result is quantized by; the result's sizes.
-ByExecution<Sizes> draw_operands(Draft& draft, const ConvolutionShape& shape, bool is_taps) {
+// All but the grid of x, of this type, the activation and what the result is quantized by; the
+// result's sizes.
+ByExecution<Sizes> draw_layer(Draft& draft, const ConvolutionShape& shape, DType dtype,
+                              bool is_taps) {
   testing::Random& random = draft.random();
-  const DType dtype = random.chance(15) ? DType::kFloat32 : DType::kInt8;
   const ValueId x = draw_image(draft, dtype, shape.channels);
   if (x < 0) {
     return {};
@@ -141,13 +177,18 @@ ByExecution<Sizes> draw_operands(Draft& draft, const ConvolutionShape& shape, bo
   const Window window = draw_window(draft, shape, draft.rank(x) - 2);
   draft.give_fixed_integers("kernel_size", own_dims(window.kernel, draft.rank(x) - 2));
   draft.give("x", x);
-  draft.give_grid("input_", draft.some_scale());
   const int64_t products = window.kernel[0] * window.kernel[1] * (shape.channels / shape.groups);
   const Sizes taps = {window.kernel[0], window.kernel[1], shape.out_channels};
   const Sizes rows = {shape.out_channels, products + (random.chance(20) ? 3 : 0)};
   draft.give_constant("weights", DType::kInt8, is_taps ? taps : rows);
   give_channels(draft, shape.out_channels);
   return result_sizes(draft.all_sizes(x), window, shape.out_channels);
+}
+
+ByExecution<Sizes> draw_operands(Draft& draft, const ConvolutionShape& shape, bool is_taps) {
+  const DType dtype = draft.random().chance(15) ? DType::kFloat32 : DType::kInt8;
+  draft.give_grid("input_", draft.some_scale());
+  return draw_layer(draft, shape, dtype, is_taps);
 }
 
 bool draw_stock(Draft& draft, const ConvolutionShape& shape, bool is_taps) {
@@ -197,6 +238,13 @@ bool draw_floats(Draft& draft) {
   return !draw_operands(draft, shape, false)[0].empty();
 }
 
+bool draw_dynamic(Draft& draft) {
+  const ConvolutionShape& shape = draft.block().convolution_shape(draft.random());
+  give_row_grids(draft, false);
+  give_activation(draft, shape.activation);
+  return !draw_layer(draft, shape, DType::kFloat32, false)[0].empty();
+}
+
 }  // namespace
 
 std::vector<Entry> convolution_entries() {
@@ -207,7 +255,8 @@ std::vector<Entry> convolution_entries() {
       {"et_vk.q8ta_conv2d_transposed.default", draw_transposed, q8ta_conv2d, true, true},
       {"et_vk.q8ta_conv2d.bounded", draw_bounded, q8ta_conv2d, true, true},
       {"et_vk.q8ta_conv2d.residual", draw_residual, q8ta_conv2d_residual, true, true},
-      {"et_vk.conv2d_q8ta_q8csw.int8", draw_floats, conv2d_q8ta_q8csw, true, true},
+      {"et_vk.conv2d_q8ta_q8csw.int8", draw_floats, float_convolution, true, true},
+      {"et_vk.conv2d_dq8ca_q8csw.default", draw_dynamic, float_convolution, true, true},
   };
 }
 

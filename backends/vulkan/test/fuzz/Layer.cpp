@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <stdexcept>
 
 #include "graph/selfcheck/References.h"
@@ -71,6 +72,35 @@ Tensor read_int8_x(const Arguments& arguments, const Int8Grid& grid) {
     quantized.bytes[i] = static_cast<uint8_t>(quantize(x.float_at(i), grid));
   }
   return quantized;
+}
+
+ops::RowGrids read_row_grids(const Arguments& arguments) {
+  static const std::map<std::string, ops::RowRule> rules{{"affine", ops::RowRule::kAffine},
+                                                         {"xnnpack", ops::RowRule::kXnnpack},
+                                                         {"symmetric", ops::RowRule::kSymmetric}};
+  const std::string granularity = arguments.string("granularity");
+  const auto rule = rules.find(arguments.string("rule"));
+  if (rule == rules.end() || (granularity != "per_row" && granularity != "per_tensor")) {
+    throw Meaningless("no such grids");
+  }
+  ops::RowGrids grids;
+  grids.per_row = granularity == "per_row";
+  grids.rule = rule->second;
+  const int64_t low = arguments.integer("quant_min");
+  const int64_t high = arguments.integer("quant_max");
+  const bool is_full = low == -128 && high == 127;
+  if (low < -128 || high > 127 || low >= high ||
+      (grids.rule == ops::RowRule::kXnnpack && !is_full)) {
+    throw Meaningless("a range that is not int8, or not of the rule");
+  }
+  grids.quant_min = static_cast<int32_t>(low);
+  grids.quant_max = static_cast<int32_t>(high);
+  grids.eps = static_cast<float>(arguments.number("eps"));
+  const float least = grids.rule == ops::RowRule::kXnnpack ? 0x1p-90f : 0x1p-126f;
+  if (!(least <= grids.eps && grids.eps <= 0x1p100f)) {
+    throw Meaningless("an eps that is too small or too large");
+  }
+  return grids;
 }
 
 LayerEnd::LayerEnd(const Arguments& arguments, float input_scale, int64_t channels,
@@ -175,6 +205,17 @@ void give_channels(Draft& draft, int64_t channels) {
   } else {
     draft.give_none("bias");
   }
+}
+
+void give_row_grids(Draft& draft, bool per_row) {
+  static const std::vector<const char*> rules{"affine", "xnnpack", "symmetric"};
+  const char* rule = draft.random().pick(rules);
+  draft.give_string("granularity", per_row ? "per_row" : "per_tensor");
+  draft.give_string("rule", rule);
+  const bool is_narrow = rule != rules[1] && draft.random().chance(20);
+  draft.give_integer("quant_min", is_narrow ? -127 : -128);
+  draft.give_integer("quant_max", 127);
+  draft.give_number("eps", draft.random().chance(50) ? 0x1p-12 : 0x1p-23);
 }
 
 void give_activation(Draft& draft, const char* activation) {

@@ -9,6 +9,7 @@
 #include "Draft.h"
 #include "Int8Grid.h"
 #include "Machine.h"
+#include "graph/ops/impl/mac/QuantizedRows.h"
 
 namespace etvk::fuzz {
 
@@ -19,6 +20,9 @@ Int8Grid read_input_grid(const Arguments& arguments);
 
 // x as int8: a float32 x is quantized first.
 Tensor read_int8_x(const Arguments& arguments, const Int8Grid& grid);
+
+// How the grids of an x that is quantized at run time are found. Throws Meaningless.
+ops::RowGrids read_row_grids(const Arguments& arguments);
 
 // What is done with each element's float value: stored, or quantized.
 using Finish = std::function<void(Tensor& y, size_t at, float f)>;
@@ -54,6 +58,7 @@ Result float_layer(const Arguments& arguments, Layer layer);
 
 // Scales and bias of so many channels; weight_sums, which no one reads.
 void give_channels(Draft& draft, int64_t channels);
+void give_row_grids(Draft& draft, bool per_row);
 void give_activation(Draft& draft, const char* activation);
 void give_output(Draft& draft, bool has_range);
 // A residual for results of these sizes. False where there is none.

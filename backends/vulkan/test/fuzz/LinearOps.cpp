@@ -1,7 +1,6 @@
 // Linear layers on int8, in all of their forms: q8ta_linear, with bounds, with a residual, with a
 // float32 result, and of an x that is quantized at run time.
 #include <algorithm>
-#include <map>
 
 #include "Entry.h"
 #include "Layer.h"
@@ -59,37 +58,8 @@ Result q8ta_linear_residual(const Arguments& arguments) {
 
 Result linear_q8ta_q8csw(const Arguments& arguments) { return float_layer(arguments, linear); }
 
-ops::RowGrids read_grids(const Arguments& arguments) {
-  static const std::map<std::string, ops::RowRule> rules{{"affine", ops::RowRule::kAffine},
-                                                         {"xnnpack", ops::RowRule::kXnnpack},
-                                                         {"symmetric", ops::RowRule::kSymmetric}};
-  const std::string granularity = arguments.string("granularity");
-  const auto rule = rules.find(arguments.string("rule"));
-  if (rule == rules.end() || (granularity != "per_row" && granularity != "per_tensor")) {
-    throw Meaningless("no such grids");
-  }
-  ops::RowGrids grids;
-  grids.per_row = granularity == "per_row";
-  grids.rule = rule->second;
-  const int64_t low = arguments.integer("quant_min");
-  const int64_t high = arguments.integer("quant_max");
-  const bool is_full = low == -128 && high == 127;
-  if (low < -128 || high > 127 || low >= high ||
-      (grids.rule == ops::RowRule::kXnnpack && !is_full)) {
-    throw Meaningless("a range that is not int8, or not of the rule");
-  }
-  grids.quant_min = static_cast<int32_t>(low);
-  grids.quant_max = static_cast<int32_t>(high);
-  grids.eps = static_cast<float>(arguments.number("eps"));
-  const float least = grids.rule == ops::RowRule::kXnnpack ? 0x1p-90f : 0x1p-126f;
-  if (!(least <= grids.eps && grids.eps <= 0x1p100f)) {
-    throw Meaningless("an eps that is too small or too large");
-  }
-  return grids;
-}
-
 Tensor dynamic_linear(const Arguments& arguments, DType dtype, const Finish& finish) {
-  const ops::RowGrids grids = read_grids(arguments);
+  const ops::RowGrids grids = read_row_grids(arguments);
   const Tensor& weights = read_weights(arguments);
   const Sizes& w = weights.sizes;
   const LayerEnd end(arguments, 1.0f, w[0], w[0]);
@@ -194,14 +164,7 @@ bool draw_float_linear(Draft& draft) {
 
 bool draw_dynamic_linear(Draft& draft) {
   const LinearShape& shape = draft.block().linear_shape(draft.random());
-  static const std::vector<const char*> rules{"affine", "xnnpack", "symmetric"};
-  const char* rule = draft.random().pick(rules);
-  draft.give_string("granularity", draft.random().chance(60) ? "per_row" : "per_tensor");
-  draft.give_string("rule", rule);
-  const bool is_narrow = rule != rules[1] && draft.random().chance(20);
-  draft.give_integer("quant_min", is_narrow ? -127 : -128);
-  draft.give_integer("quant_max", 127);
-  draft.give_number("eps", draft.random().chance(50) ? 0x1p-12 : 0x1p-23);
+  give_row_grids(draft, draft.random().chance(60));
   give_activation(draft, shape.activation);
   return !draw_layer(draft, shape, DType::kFloat32)[0].empty();
 }

@@ -233,13 +233,14 @@ def test_dynamic_layers_find_their_scales_at_run_time(per_token: bool) -> None:
     assert bool(rows_apart < 0.1) == per_token
 
 
-def test_dynamic_leaves_convolutions_in_float_and_mixes_with_static() -> None:
+def test_dynamic_convolutions_have_one_scale_and_mix_with_static_layers() -> None:
     quantizer = VulkanInt8Quantizer(dynamic=True).set_module_name("b", Int8Config())
     net = Net(lambda s, x: s.b(F.relu(s.a(s.c(x)))), a=linear(6), b=linear(), c=nn.Conv2d(4, 4, 1))
     graph = quantized_for_vulkan(net, IMAGES, quantizer=quantizer)
-    assert rounded(graph, "conv2d") == [([False, False, False], False)]
+    assert rounded(graph, "conv2d") == [([True, True, False], False)]
     names = [str(node.target) for node in graph.graph.nodes]
-    assert sum("choose_qparams" in name for name in names) == 1
+    assert sum("choose_qparams.tensor" in name for name in names) == 1
+    assert sum("choose_qparams" in name for name in names) == 2
     assert all(reads[:2] == [True, True] for reads, _ in rounded(graph, "linear"))
 
 

@@ -19,6 +19,7 @@ import reference
 from blob_interpreter import run_lowered
 from executorch_vulkan import VulkanPartitioner, custom_ops
 from executorch_vulkan.patterns.quantized_convolution import match_quantized_convolution
+from executorch_vulkan.patterns.rules.dynamic_input import RowGrids
 from executorch_vulkan.patterns.steps import match_steps
 from executorch_vulkan.patterns.vocabulary.constants import Constants
 from executorch_vulkan.patterns.vocabulary.edge_ops import CONVOLUTION
@@ -34,7 +35,7 @@ CONV, POINTWISE, DEPTHWISE, TRANSPOSED = (
     f"et_vk.q8ta_conv2d{name}.default" for name in ("", "_pw", "_dw", "_transposed")
 )
 BOUNDED, RESIDUAL = "et_vk.q8ta_conv2d.bounded", "et_vk.q8ta_conv2d.residual"
-FLOAT_OUT = "et_vk.conv2d_q8ta_q8csw.int8"
+FLOAT_OUT, DYNAMIC = "et_vk.conv2d_q8ta_q8csw.int8", "et_vk.conv2d_dq8ca_q8csw.default"
 VIEW, PERMUTE, TABLE = (
     "aten.view_copy.default",
     "aten.permute_copy.default",
@@ -361,15 +362,65 @@ class TestResiduals:
 
 
 class Dynamic(nn.Module):
-    def __init__(self) -> None:
+    """A convolution behind `after` of what is rounded on a grid of its values, or of each row's;
+    what it gives is rounded on OUT."""
+
+    def __init__(
+        self,
+        weight: nn.Module,
+        layer: Callable[..., torch.Tensor] = F.conv2d,
+        per_row: bool = False,
+        after: Callable[[torch.Tensor], torch.Tensor] = lambda x: x,
+        **given: Any,
+    ) -> None:
         super().__init__()
-        self.weight = Weight(8, 3, 3, 3)
+        self.weight, self.layer, self.per_row = weight, layer, per_row
+        self.after, self.given = after, given
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        scale, zero_point = _ops.choose_qparams(x, -128, 127, 1e-5, torch.int8)
-        q = _ops.quantize_per_tensor(x, scale, zero_point, -128, 127, torch.int8)
-        x = _ops.dequantize_per_tensor(q, scale, zero_point, -128, 127, torch.int8)
-        return F.conv2d(x, self.weight())
+        bounds = (-128, 127, torch.int8)
+        if self.per_row:
+            grid = _ops.choose_qparams_per_token_asymmetric(x, torch.int8)
+            q = _ops.quantize_per_token(x, *grid, *bounds)
+            x = _ops.dequantize_per_token(q, *grid, *bounds, torch.float32)
+        else:
+            grid = _ops.choose_qparams(x, -128, 127, 1e-5, torch.int8)
+            q = _ops.quantize_per_tensor(x, *grid, *bounds)
+            x = _ops.dequantize_per_tensor(q, *grid, *bounds)
+        y = self.layer(self.after(x), self.weight(), **self.given)
+        return OUT.round_trip(F.relu(y))
+
+
+class TestDynamic:
+    """Activations whose grid is found at run time."""
+
+    @pytest.mark.parametrize(
+        ("module", "shape"),
+        [
+            (lambda: Dynamic(Weight(8, 3, 3, 3), padding=1), (2, 3, 9, 7)),
+            (lambda: Dynamic(Weight(6, 1, 3, 3), groups=6, stride=2), (2, 6, 9, 7)),
+            (lambda: Dynamic(Weight(4, 3, 5), F.conv1d, padding=2), (2, 3, 9)),
+            (lambda: Dynamic(Weight(3, 8, 3, 3, axis=1), F.conv_transpose2d), (2, 3, 4, 5)),
+            (lambda: Dynamic(Weight(8, 3, 1, 1), after=lambda x: x.transpose(2, 3)), (2, 3, 4, 5)),
+        ],
+        ids=["window", "depthwise", "one_dimension", "transposed", "moved"],
+    )
+    def test_becomes_one_op(self, module: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+        found = find(module(), *shape)
+        assert found.match.x.grids == RowGrids("per_tensor", "affine", -128, 127, 1e-5)
+        assert found.match.epilogue is None and found.match.tail.activation.name == "clamp"
+        ops, result, wanted = rewritten(module(), *shape)
+        assert DYNAMIC in ops and not any("convolution" in name for name in ops)
+        assert result.shape == wanted.shape
+        assert_within_a_step(result, wanted, OUT.scale)
+
+    def test_a_grid_for_each_row_is_refused(self) -> None:
+        found = refused(Dynamic(Weight(8, 3, 3, 3), per_row=True), *IMAGE)
+        assert "input of a convolution per tensor" in found.reason
+
+    def test_moves_that_change_the_tensor_are_refused(self) -> None:
+        found = refused(Dynamic(Weight(8, 3, 3, 3), after=lambda x: x[:, :, 1:]), *IMAGE)
+        assert "changes the tensor" in found.reason
 
 
 class WeightFromInput(nn.Module):
@@ -451,11 +502,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("build", "reason"),
         [
-            (Dynamic, "activation scale is computed at run time"),
             (lambda: nn.Conv2d(3, 8, 3), "it is not quantized; quantize its input and weight"),
             (lambda: WeightOnly(), "only the weight is quantized"),
         ],
-        ids=["dynamic", "float", "weight_only"],
+        ids=["float", "weight_only"],
     )
     def test_not_static(self, build: Any, reason: str) -> None:
         found = refused(build(), *IMAGE)

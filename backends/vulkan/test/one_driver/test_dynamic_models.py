@@ -186,9 +186,8 @@ def test_with_static_layers_beside() -> None:
     assert float(steps.max()) <= 1 and float(steps.mean()) <= 0.01
 
 
-# Dynamically quantized convolutions stay on the CPU; GPT-2's layers are matrix products, which the
-# quantizer leaves in float.
-OTHERS = ("convnext", "mixer", "vit", "gpt2")
+# Its layers are matrix products, which the quantizer leaves in float.
+OTHERS = ("gpt2",)
 
 
 @pytest.mark.all

@@ -12,6 +12,7 @@ MODULES = tuple(
     for family in (
         "linear_exact",
         "dynamic_linear",
+        "dynamic_convolution",
         "activations",
         "residual",
         "convolution",

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "graph/ops/impl/linear/QuantizedRows.h"
+#include "graph/ops/impl/mac/QuantizedRows.h"
 
 namespace etvk {
 

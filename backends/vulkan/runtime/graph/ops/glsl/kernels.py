@@ -395,7 +395,8 @@ def pools() -> list[Kernel]:
 
 
 def quantize_rows() -> list[Kernel]:
-    """quantize_rows.comp: a row of x a workgroup; tile_n is what it reads of it at a time."""
+    """quantize_rows.comp: a row of x a workgroup, or all of it for all of them; tile_n is what one
+    reads at a time."""
     return [
         replace(
             elementwise(Op(name, 3, 24), "linear/quantize_rows.comp", workgroup_size, 4),
@@ -591,11 +592,11 @@ LINEAR_OPS = (
 WINDOW = ("CONVOLUTION", 1)
 CONVOLUTION_OPS = (
     Op("q8ta_conv2d", 7, 124, macros=(WINDOW,)),
-    Op("conv2d_q8ta_q8csw", 6, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
+    Op("conv2d_q8ta_q8csw", 7, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
 )
 DEPTHWISE_OPS = (
     Op("q8ta_conv2d_dw", 7, 124, macros=(WINDOW,)),
-    Op("conv2d_dw_q8ta_q8csw", 6, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
+    Op("conv2d_dw_q8ta_q8csw", 7, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
     Op("conv2d_dw", 4, 80, macros=(WINDOW, ("FLOAT_ELEMENTS", 1))),
 )
 

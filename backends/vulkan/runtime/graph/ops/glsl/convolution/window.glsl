@@ -19,11 +19,17 @@
 #define WINDOW_LOOP [[unroll]]
 #endif
 
-layout(constant_id = 6) const uint WINDOW = 0;  // one of window_places.glsl
+layout(constant_id = 7) const uint WINDOW = 0;  // one of window_places.glsl
 #include "convolution/window_places.glsl"
 
+// Of x, the last one perhaps in part.
+uint x_quad_count() {
+  return p.x_last_word / 4 + 1;
+}
+
 uint zero_word() {
-  return uint(p.input_zero_point & 0xff) * 0x01010101u;
+  const int zero_point = X_GRID == STATIC_GRID ? p.input_zero_point : int(grid_of(0).y);
+  return uint(zero_point & 0xff) * 0x01010101u;
 }
 
 // Four bytes of x from byte `at` on; those outside x are any.

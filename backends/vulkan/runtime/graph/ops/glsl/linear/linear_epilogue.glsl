@@ -1,7 +1,8 @@
 // From int32 sums to stored outputs, the order of float operations that every kernel shares:
 //   f = float(acc - input_zero_point * weight_sum[n]) * scale[n];  f = f + bias[n];
 //   f = activation(f);  f = f + residual;  q = quantize(f)
-// With ROW_GRIDS the zero point is that of the row, and the scale is the row's times scale[n].
+// With a grid that is found at run time, the zero point is its own, and the scale is its own times
+// scale[n].
 // For an int8 y, relu and clamp arrive as quant_min and quant_max (exact: quantize is monotonic).
 // Needs linear_io.glsl and quantize_and_pack.glsl.
 #ifndef LINEAR_EPILOGUE_GLSL
@@ -15,14 +16,14 @@
 // What the epilogue needs of four columns n .. n + 3, loaded once per group. Columns beyond N
 // repeat the last one; their results are not stored.
 struct Columns {
-  ivec4 correction;  // input_zero_point * weight_sum, or with ROW_GRIDS weight_sum
+  ivec4 correction;  // input_zero_point * weight_sum; weight_sum unless X_GRID is static
   vec4 scale;
   vec4 bias;
 };
 
 Columns load_columns(uint n) {
   const uint last = first_channel() + p.N - 1;
-  const int zero_point = ROW_GRIDS != 0 ? 1 : p.input_zero_point;
+  const int zero_point = X_GRID == STATIC_GRID ? p.input_zero_point : 1;
   n += first_channel();
   if (N_ALIGNED != 0) {
     const uint group = min(n, last) >> 2;
@@ -39,8 +40,8 @@ Columns load_columns(uint n) {
 }
 
 vec4 dequantize_acc(uint m, ivec4 acc, Columns c) {
-  if (ROW_GRIDS != 0) {
-    const uvec2 grid = row_grid(m);
+  if (X_GRID != STATIC_GRID) {
+    const uvec2 grid = grid_of(m);
     precise vec4 scale = uintBitsToFloat(grid.x) * c.scale;
     c.scale = scale;
     c.correction *= int(grid.y);

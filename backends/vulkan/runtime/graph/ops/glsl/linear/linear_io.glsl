@@ -86,28 +86,33 @@ uint k_quads() {
   return K_QUADS != 0 ? K_QUADS : p.w_stride_words >> 2;
 }
 
-#if defined(OUTPUT_FLOAT) && !defined(CONVOLUTION)
-// 1: each row of x has a grid of its own, found at run time (quantize_rows.comp).
-layout(constant_id = 6) const uint ROW_GRIDS = 0;
-// Then x again: the bits of each row's scale and its zero point, behind the M rows.
-layout(set = 0, binding = 6) readonly buffer RowGrids { uvec2 row_grids[]; };
-
-uvec2 row_grid(uint m) {
-  return row_grids[p.M * k_quads() * 2 + m];
-}
+// Where the grid of x comes from.
+const uint STATIC_GRID = 0;  // push constants, and weight_scales that the scale of x is in
+const uint GRID_OF_ROW = 1;  // each row's own, or one for all of x: found at run time, and written
+const uint ONE_GRID = 2;     // behind x by quantize_rows.comp
+#ifdef OUTPUT_FLOAT
+layout(constant_id = 6) const uint X_GRID = STATIC_GRID;
+// Then x again: the bits of a scale, and a zero point.
+layout(set = 0, binding = 6) readonly buffer Grids { uvec2 grids[]; };
 #else
-const uint ROW_GRIDS = 0;
-
-uvec2 row_grid(uint m) {
-  return uvec2(0);
-}
+const uint X_GRID = STATIC_GRID;
 #endif
+uvec2 grid_of(uint m);
 
 #ifdef CONVOLUTION
 #include "convolution/window.glsl"
 #else
 #include "linear/linear_rows.glsl"
 #endif
+
+// The grid of row m of x, with an X_GRID that is not static.
+uvec2 grid_of(uint m) {
+#ifdef OUTPUT_FLOAT
+  return grids[x_quad_count() * 2 + (X_GRID == GRID_OF_ROW ? m : 0)];
+#else
+  return uvec2(0);
+#endif
+}
 
 // Words of weight row n, from quad kq on; kq < k_quads(). n beyond N repeats the last row, whose
 // results are then never stored.

@@ -45,6 +45,11 @@ uvec4 load_x_quad(XRow row, uint kq) {
   return (uvec4(w0, w1, w2, w3) >> shift) | (uvec4(w1, w2, w3, w4) << (32 - shift));
 }
 
+// Of x, the last one perhaps in part.
+uint x_quad_count() {
+  return (p.M * p.K - 1) / 16 + 1;
+}
+
 // Of w and y: where the channels begin, and how many a row of y has.
 uint first_channel() {
   return 0;

@@ -17,15 +17,17 @@
 //
 //   STAGE OF_EACH_ROW  0 is y, int8 [M, K], rows padded with zeros to 16 bytes, and behind all rows
 //                      two words a row: the bits of its scale, and its zero point
-//         RANGES       0 is a range a workgroup, of the rows that it goes over
+//         RANGES       0 is a range a workgroup, of what it goes over
 //         OF_ALL_ROWS  0 as at first, on one grid of all p.range_count ranges
 //
-// A workgroup goes over every gl_NumWorkGroups.x-th row, a thread over every WORKGROUP_SIZE-th group of
-// four elements of it. A range is two magnitudes as bits, of low and high: bits of floats that are not
-// negative compare as the floats do, with infinities and NaN above all.
+// Of each row, a workgroup goes over every gl_NumWorkGroups.x-th row, a thread over every
+// WORKGROUP_SIZE-th group of four elements of it. In the other stages all rows are one of K elements,
+// and the threads of all workgroups share its groups. A range is two magnitudes as bits, of low and
+// high: bits of floats that are not negative compare as the floats do, with infinities and NaN above
+// all.
 //
-// Preconditions: M, K at least 1; with WHOLE_GROUPS K % 4 == 0; eps is a normal number; with XNNPACK
-// eps * 2^-30 is too, and the range is -128 to 127. Features: none.
+// Preconditions: M, K at least 1, M = 1 unless of each row; with WHOLE_GROUPS K % 4 == 0; eps is a
+// normal number; with XNNPACK eps * 2^-30 is too, and the range is -128 to 127. Features: none.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -67,6 +69,15 @@ shared uvec2 widest[WORKGROUP_SIZE];
 
 // ---- Ranges.
 
+// A thread's first group of four, and how far away the next one is.
+uint first_group() {
+  return STAGE == OF_EACH_ROW ? gl_LocalInvocationIndex : gl_GlobalInvocationID.x;
+}
+
+uint group_step() {
+  return STAGE == OF_EACH_ROW ? WORKGROUP_SIZE : WORKGROUP_SIZE * gl_NumWorkGroups.x;
+}
+
 uint groups_of_row() {
   return p.K / 4 + (p.K % 4 != 0 ? 1 : 0);
 }
@@ -87,7 +98,7 @@ uint largest(uvec4 values) {
 
 uvec2 range_of_row(uint m) {
   uvec2 range = uvec2(0);
-  for (uint group = gl_LocalInvocationIndex; group < groups_of_row(); group += WORKGROUP_SIZE) {
+  for (uint group = first_group(); group < groups_of_row(); group += group_step()) {
     const uvec4 bits = load_group(m, group);
     const uvec4 magnitudes = bits & 0x7fffffffu;
     const uvec4 if_negative = uvec4(0) - (bits >> 31);
@@ -204,7 +215,7 @@ ivec4 quantize_once(vec4 x, Grid grid) {
 void store_row(uint m, Grid grid) {
   const uint row_words = (p.K / 16 + (p.K % 16 != 0 ? 1 : 0)) * 4;
   const bool has_grid = grid.scale_bits != NAN_BITS;
-  for (uint at = gl_LocalInvocationIndex; at < row_words; at += WORKGROUP_SIZE) {
+  for (uint at = first_group(); at < row_words; at += group_step()) {
     uint word = 0;
     if (has_grid && at < groups_of_row()) {
       const vec4 x = uintBitsToFloat(load_group(m, at));
@@ -215,32 +226,28 @@ void store_row(uint m, Grid grid) {
     }
     y_words[m * row_words + at] = word;
   }
-  if (gl_LocalInvocationIndex == 0) {
+  if (first_group() == 0) {
     y_pairs[p.M * (row_words / 2) + m] = uvec2(grid.scale_bits, uint(grid.zero_point));
   }
 }
 
-void main() {
+uvec2 range_of_ranges() {
   uvec2 range = uvec2(0);
-  Grid grid = Grid(NAN_BITS, 0.0, 0.0, 0);
-  if (STAGE == OF_ALL_ROWS) {
-    for (uint i = gl_LocalInvocationIndex; i < p.range_count; i += WORKGROUP_SIZE) {
-      range = max(range, ranges[i]);
-    }
-    grid = grid_of(widest_range(range));
+  for (uint i = gl_LocalInvocationIndex; i < p.range_count; i += WORKGROUP_SIZE) {
+    range = max(range, ranges[i]);
   }
-  for (uint m = gl_WorkGroupID.x; m < p.M; m += gl_NumWorkGroups.x) {
-    if (STAGE == RANGES) {
-      range = max(range, range_of_row(m));
-      continue;
+  return range;
+}
+
+void main() {
+  if (STAGE == OF_EACH_ROW) {
+    for (uint m = gl_WorkGroupID.x; m < p.M; m += gl_NumWorkGroups.x) {
+      store_row(m, grid_of(widest_range(range_of_row(m))));
     }
-    if (STAGE == OF_EACH_ROW) {
-      grid = grid_of(widest_range(range_of_row(m)));
-    }
-    store_row(m, grid);
-  }
-  if (STAGE == RANGES) {
-    const uvec2 found = widest_range(range);
+  } else if (STAGE == OF_ALL_ROWS) {
+    store_row(0, grid_of(widest_range(range_of_ranges())));
+  } else {
+    const uvec2 found = widest_range(range_of_row(0));
     if (gl_LocalInvocationIndex == 0) {
       y_pairs[gl_WorkGroupID.x] = found;
     }

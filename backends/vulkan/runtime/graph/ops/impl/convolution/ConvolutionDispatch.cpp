@@ -14,6 +14,10 @@ namespace {
 constexpr Pair kOnes = {1, 1};
 constexpr Pair kZeros = {0, 0};
 
+uint64_t element_count(const Image& image) {
+  return static_cast<uint64_t>(image.pixels() * image.channels);
+}
+
 WindowPush window_push(const Convolution& convolution, const Image& x, const Image& y) {
   const Window& window = convolution.window;
   WindowPush push{};
@@ -22,7 +26,7 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
   set_geometry(push, window, x, y);
   push.group_channels = static_cast<uint32_t>(convolution.group_channels());
   push.run_bytes = static_cast<uint32_t>(convolution.padded_run());
-  push.x_last_word = static_cast<uint32_t>((x.pixels() * x.channels - 1) / 4);
+  push.x_last_word = static_cast<uint32_t>((element_count(x) - 1) / 4);
   return push;
 }
 
@@ -35,11 +39,12 @@ std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_
           static_cast<uint32_t>(mac.residual.mode),
           0,  // no whole tiles
           0,  // no constant K
+          static_cast<uint32_t>(mac.input_grid),
           window_kind(convolution.window, convolution.has_whole_rows())};
 }
 
 void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
-                        const WindowPush& push, const Image& y) {
+                        const WindowPush& push, const Image& x, const Image& y) {
   const MacArgs& mac = convolution.mac;
   const uint64_t outputs = uint64_t{push.mac.M} * push.y_channels;
   const KernelRow& row = choose_elementwise_kernel(
@@ -49,13 +54,13 @@ void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convoluti
   // outputs beyond the width and the channels of y are not stored (depthwise.comp).
   commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
                     mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
-                                 static_cast<uint64_t>(graph.numel(mac.x))),
+                                 element_count(x)),
                     push, depthwise_grid(row, graph.caps(), y));
   commands.count_operations(2 * outputs * push.mac.K);
 }
 
 void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution& convolution,
-                      const WindowPush& push) {
+                      const WindowPush& push, const Image& x) {
   const MacArgs& mac = convolution.mac;
   const uint32_t groups = groups_of_grid(mac.op, convolution.window, graph.caps());
   const KernelRow& row =
@@ -69,7 +74,7 @@ void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution
   // (window.glsl); rows of y and w and columns beyond M and N as of a linear layer.
   commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
                     mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
-                                 static_cast<uint64_t>(graph.numel(mac.x))),
+                                 element_count(x)),
                     push, grid);
   commands.count_operations(2 * uint64_t{groups} * push.mac.M * push.mac.N * push.mac.K);
 }
@@ -96,9 +101,9 @@ void dispatch_convolution(ComputeGraph& graph, Commands& commands, const Convolu
   check_counts(convolution.mac.op, convolution.window, x, y);
   const WindowPush push = window_push(convolution, x, y);
   if (convolution.kind == ConvolutionKind::kDepthwise) {
-    dispatch_depthwise(graph, commands, convolution, push, y);
+    dispatch_depthwise(graph, commands, convolution, push, x, y);
   } else {
-    dispatch_windows(graph, commands, convolution, push);
+    dispatch_windows(graph, commands, convolution, push, x);
   }
 }
 

@@ -24,7 +24,8 @@ enum class ConvolutionKind {
 };
 
 struct Convolution {
-  MacArgs mac;  // x is int8
+  MacArgs mac;     // x is int8
+  ValueId x = -1;  // the op's own
   Window window;
   ConvolutionKind kind = ConvolutionKind::kWindow;
   int64_t in_channels = 0;

@@ -21,7 +21,7 @@ bool is_depthwise(const KernelRow& row) {
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   const bool depthwise = is_depthwise(row);
   std::vector<SpecializationConstants> all =
-      with_epilogues(row, {4, 1, 0, 0, 0, 0, depthwise ? kWindowTaps : kWindowRows});
+      with_epilogues(row, {4, 1, 0, 0, 0, 0, 0, depthwise ? kWindowTaps : kWindowRows});
   const std::vector<uint32_t> alignments =
       depthwise ? std::vector<uint32_t>{0, 1, 4} : std::vector<uint32_t>{1, 4, 16};
   const uint32_t residuals = gives_float(row) ? 1 : 3;
@@ -33,8 +33,13 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
         const bool exists =
             !depthwise || (window != kWindowRows && (alignment != 4 || n_aligned == 1) &&
                            (alignment != 1 || n_aligned == 0));
-        if (exists) {
-          all.push_back({alignment, n_aligned, 0, residual, 0, 0, window});
+        if (!exists) {
+          continue;
+        }
+        all.push_back({alignment, n_aligned, 0, residual, 0, 0, 0, window});
+        if (gives_float(row)) {
+          all.push_back(all.back());
+          all.back().at(6) = static_cast<uint32_t>(InputGrid::kOfAllRows);
         }
       }
     }
@@ -62,6 +67,12 @@ std::vector<int32_t> windows_of(const std::vector<int8_t>& x, const DrawnWindow&
   return windows;
 }
 
+// The grid of x: the static one of the push constants, or one that the kernel reads.
+RowGrid grid_of(const MacSpecialization& constants, const MacPush& push, Random& random) {
+  return constants.x_grid == InputGrid::kStatic ? RowGrid{1.0f, push.input_zero_point}
+                                                : drawn_grid(random);
+}
+
 // ---- Windows as rows of a matrix product.
 
 // Channels of a group for an alignment, and output channels of it.
@@ -78,7 +89,7 @@ uint32_t drawn_channels(uint32_t alignment, Random& random) {
 
 Problem make_windows(const KernelRow& row, const SpecializationConstants& values, Random& random) {
   const MacSpecialization constants(values);
-  const uint32_t window = values.at(6);
+  const uint32_t window = values.at(7);
   const uint32_t groups = window == kWindowRows ? 1 : 2;
   const uint32_t channels = drawn_channels(constants.x_alignment, random);
   const uint32_t aligned = (drawn_edge(row.tile_n, random) + 3) / 4 * 4;
@@ -121,8 +132,8 @@ Problem make_windows(const KernelRow& row, const SpecializationConstants& values
     }
     sums.push_back(sum);
   }
-  const std::vector<int32_t> windows =
-      windows_of(x, geometry, x_channels, push.mac.input_zero_point);
+  const RowGrid grid = grid_of(constants, push.mac, random);
+  const std::vector<int32_t> windows = windows_of(x, geometry, x_channels, grid.zero_point);
   for (uint32_t m = 0; m < push.mac.M; ++m) {
     for (uint32_t group = 0; group < groups; ++group) {
       int32_t dots[kDistinct] = {};
@@ -134,14 +145,14 @@ Problem make_windows(const KernelRow& row, const SpecializationConstants& values
         }
       }
       for (uint32_t n = 0; n < N; ++n) {
-        layer.add(dots[chosen[group * N + n]]);
+        layer.add(dots[chosen[group * N + n]], grid.scale);
       }
     }
   }
   Problem problem;
   problem.text = geometry.text(x_channels, y_channels) + " in " + std::to_string(groups) +
                  (groups == 1 ? " group" : " groups");
-  layer.bind_to(problem, x, weights, sums);
+  layer.bind_to(problem, x, weights, sums, {grid});
   problem.set_push(push);
   problem.groups = linear_grid(row, push.mac.M, N);
   problem.groups.z = groups;
@@ -160,7 +171,7 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
   const uint32_t N = x_channels * multiplier;
   // Words of channels times strips of pixels fill both workgroups and some of a second pass.
   const uint32_t strips = 5 * kGridStride * row.workgroup_size / (2 * ((N + 3) / 4));
-  const DrawnWindow geometry(values.at(6), strips * row.tile_m, random);
+  const DrawnWindow geometry(values.at(7), strips * row.tile_m, random);
   MacProblem layer(row, constants, geometry.pixels(), N, geometry.taps(), random);
 
   WindowPush push = window_push(geometry, x_channels, N);
@@ -183,8 +194,8 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
       sums[n] += weights[tap * stride + n];
     }
   }
-  const std::vector<int32_t> windows =
-      windows_of(x, geometry, x_channels, push.mac.input_zero_point);
+  const RowGrid grid = grid_of(constants, push.mac, random);
+  const std::vector<int32_t> windows = windows_of(x, geometry, x_channels, grid.zero_point);
   for (uint32_t m = 0; m < push.mac.M; ++m) {
     for (uint32_t n = 0; n < N; ++n) {
       int32_t sum = 0;
@@ -192,12 +203,12 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
         const size_t at = (size_t{m} * geometry.taps() + tap) * x_channels + n / multiplier;
         sum += windows[at] * weights[tap * stride + n];
       }
-      layer.add(sum);
+      layer.add(sum, grid.scale);
     }
   }
   Problem problem;
   problem.text = geometry.text(x_channels, N) + ", depthwise";
-  layer.bind_to(problem, x, weights, sums);
+  layer.bind_to(problem, x, weights, sums, {grid});
   problem.set_push(push);
   problem.groups.x = kGridStride;
   return problem;

@@ -5,6 +5,8 @@
 // and from there on as a linear layer (QuantizedLinear.cpp), of which the residual's own
 // quantization is called conv here. Transposed: y[o * stride - padding + k * dilation] gets the
 // products of x[o] and w[k].
+// conv2d_dq8ca_q8csw takes a float32 x, which is quantized here on one grid of its values
+// (mac/QuantizedRows.h), whose scale and zero point are those of the input.
 // x and y are channels-last. Weights are rows of output channels, ordered (kh, kw, channel of the
 // group); those of the stock q8ta_conv2d_dw are [KH, KW, C]. Rows may be longer than that.
 #include <cstdint>
@@ -87,7 +89,7 @@ std::vector<int64_t> result_sizes(const Convolution& convolution, std::vector<in
 
 void record_convolution(ComputeGraph& graph, Commands& commands, const Convolution& convolution) {
   const MacArgs& args = convolution.mac;
-  const std::vector<int64_t>& x = graph.sizes(args.x);
+  const std::vector<int64_t>& x = graph.sizes(convolution.x);
   ETVK_CHECK(x[1] == convolution.in_channels, kInvalidProgram,
              args.op << ": x is " << shape_text(x) << ", it must have " << convolution.in_channels
                      << " channels");
@@ -102,6 +104,7 @@ void record_convolution(ComputeGraph& graph, Commands& commands, const Convoluti
 void add_convolution(ComputeGraph& graph, Convolution convolution, const WeightLayout& layout) {
   MacArgs& args = convolution.mac;
   const int64_t groups = convolution.window.groups;
+  convolution.x = args.x;
   convolution.in_channels = graph.dims(args.x)[1];
   ETVK_CHECK(convolution.in_channels >= 1 && convolution.in_channels % groups == 0, kInvalidProgram,
              args.op << ": x has " << convolution.in_channels
@@ -124,7 +127,7 @@ void add_convolution(ComputeGraph& graph, Convolution convolution, const WeightL
   check_numbers(graph, args);
   check_accumulator(args, weights);
   fold_relu(args);
-  args.x = add_int8_input(graph, args);
+  add_int8_input(graph, args);
 
   convolution.kind = layout.is_taps ? ConvolutionKind::kDepthwise : kind_of(convolution);
   const bool is_depthwise = convolution.kind == ConvolutionKind::kDepthwise;
@@ -141,22 +144,30 @@ void add_convolution(ComputeGraph& graph, Convolution convolution, const WeightL
   const auto record = [&graph, convolution](Commands& commands) {
     record_convolution(graph, commands, convolution);
   };
-  graph.add_node({args.op, {args.x, residual_or_x(args)}, {args.y}, record});
+  graph.add_node({args.op, node_inputs(args, convolution.x), {args.y}, record});
 }
 
 // ---- Operators.
 
-Convolution read_convolution(const ComputeGraph& graph, const OpArgs& args, bool is_transposed) {
+Convolution read_convolution(const ComputeGraph& graph, const OpArgs& args, const MacArgs& operands,
+                             bool is_transposed) {
   Convolution convolution;
-  convolution.mac = read_operands(args);
-  convolution.window = read_window(args, args.integers("kernel_size"),
-                                   graph.dims(convolution.mac.x).size(), is_transposed);
+  convolution.mac = operands;
+  convolution.window =
+      read_window(args, args.integers("kernel_size"), graph.dims(operands.x).size(), is_transposed);
+  return convolution;
+}
+
+// With the arguments that our ops have, unlike the stock ones.
+Convolution read_own(const ComputeGraph& graph, const OpArgs& args, const MacArgs& operands) {
+  Convolution convolution = read_convolution(graph, args, operands, args.boolean("transposed"));
+  read_activation(args, convolution.mac, true);
   return convolution;
 }
 
 void add_stock(ComputeGraph& graph, const OpArgs& args, bool is_transposed,
                const WeightLayout& layout) {
-  Convolution convolution = read_convolution(graph, args, is_transposed);
+  Convolution convolution = read_convolution(graph, args, read_operands(args), is_transposed);
   read_output(args, convolution.mac);
   read_activation(args, convolution.mac, false);
   add_convolution(graph, convolution, layout);
@@ -174,16 +185,14 @@ void q8ta_conv2d_transposed(ComputeGraph& graph, const OpArgs& args) {
 }
 
 void q8ta_conv2d_bounded(ComputeGraph& graph, const OpArgs& args) {
-  Convolution convolution = read_convolution(graph, args, args.boolean("transposed"));
+  Convolution convolution = read_own(graph, args, read_operands(args));
   read_output(args, convolution.mac);
-  read_activation(args, convolution.mac, true);
   read_range(args, convolution.mac);
   add_convolution(graph, convolution, {});
 }
 
 void q8ta_conv2d_residual(ComputeGraph& graph, const OpArgs& args) {
-  Convolution convolution = read_convolution(graph, args, args.boolean("transposed"));
-  read_activation(args, convolution.mac, true);
+  Convolution convolution = read_own(graph, args, read_operands(args));
   read_residual(args, convolution.mac, "conv");
   read_output(args, convolution.mac);
   read_range(args, convolution.mac);
@@ -191,9 +200,14 @@ void q8ta_conv2d_residual(ComputeGraph& graph, const OpArgs& args) {
 }
 
 void conv2d_q8ta_q8csw_int8(ComputeGraph& graph, const OpArgs& args) {
-  Convolution convolution = read_convolution(graph, args, args.boolean("transposed"));
-  read_activation(args, convolution.mac, true);
-  add_convolution(graph, convolution, {});
+  add_convolution(graph, read_own(graph, args, read_operands(args)), {});
+}
+
+void conv2d_dq8ca_q8csw(ComputeGraph& graph, const OpArgs& args) {
+  const MacArgs operands = read_dynamic_operands(args);
+  ETVK_CHECK(operands.input_grid == InputGrid::kOfAllRows, kInvalidProgram,
+             args.op() << ": granularity must be per_tensor, got per_row");
+  add_convolution(graph, read_own(graph, args, operands), {});
 }
 
 #define ETVK_X "x:tensor@channels_last " ETVK_MAC_OPERANDS
@@ -228,6 +242,10 @@ const RegisterOps registered({
      q8ta_conv2d_residual},
     {"et_vk.conv2d_q8ta_q8csw.int8",
      ETVK_X "bias:constant? " ETVK_WINDOW ETVK_MAC_ACTIVATION ETVK_Y, conv2d_q8ta_q8csw_int8},
+    {"et_vk.conv2d_dq8ca_q8csw.default",
+     "x:tensor@channels_last " ETVK_MAC_DYNAMIC_OPERANDS
+     "bias:constant? " ETVK_WINDOW ETVK_MAC_ACTIVATION ETVK_Y,
+     conv2d_dq8ca_q8csw},
 });
 
 #undef ETVK_X

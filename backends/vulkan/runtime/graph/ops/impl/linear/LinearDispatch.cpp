@@ -4,7 +4,6 @@
 
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/linear/QuantizedRows.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -33,26 +32,22 @@ void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& arg
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
   const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
   // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
-  // y, activation, residual, whole tiles, quads of a row of w or 0; with a float32 y, row grids.
+  // y, activation, residual, whole tiles, quads of a row of w or 0, grid of x.
   const uint32_t k_quads = is_worth_a_pipeline(row, push.K) ? push.w_stride_words / 4 : 0;
   const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
-  std::vector<uint32_t> constants_of_row{x_alignment,
-                                         push.N % 4 == 0 ? 1u : 0u,
-                                         static_cast<uint32_t>(args.activation),
-                                         static_cast<uint32_t>(args.residual.mode),
-                                         has_whole_tiles(row, push) ? 1u : 0u,
-                                         k_quads};
+  const std::vector<uint32_t> constants_of_row{x_alignment,
+                                               push.N % 4 == 0 ? 1u : 0u,
+                                               static_cast<uint32_t>(args.activation),
+                                               static_cast<uint32_t>(args.residual.mode),
+                                               has_whole_tiles(row, push) ? 1u : 0u,
+                                               k_quads,
+                                               static_cast<uint32_t>(args.input_grid)};
   // Rows of x and w beyond M and N repeat the last one, columns likewise (linear_io.glsl,
   // linear_epilogue.glsl); without a residual its binding is not touched.
   const uint64_t x_elements = uint64_t{push.M} * push.K;
-  auto bindings = mac_bindings(graph, args, constants, push.M, push.N, x_elements);
-  if (!args.quantized_output) {
-    constants_of_row.push_back(args.row_grids ? 1 : 0);
-    const uint64_t grid_bytes = uint64_t{push.M} * kGridBytes;
-    bindings.push_back(bind_elements(graph, args.x, args.row_grids ? x_elements + grid_bytes : 0));
-  }
-  const Pipeline& pipeline = graph.context().pipelines.get(row, constants_of_row);
-  commands.dispatch(pipeline, bindings, push, linear_grid(row, push.M, push.N));
+  commands.dispatch(graph.context().pipelines.get(row, constants_of_row),
+                    mac_bindings(graph, args, constants, push.M, push.N, x_elements), push,
+                    linear_grid(row, push.M, push.N));
   commands.count_operations(2 * uint64_t{push.M} * push.N * push.K);
 }
 

@@ -16,39 +16,39 @@ constexpr uint32_t kManyQuads = 72;  // a K that pipelines on matrices are made 
 
 // ---- Constants.
 
-// With a float32 y, rows of x may have grids of their own: then they are whole quads.
-std::vector<SpecializationConstants> with_row_grids(std::vector<SpecializationConstants> all) {
-  std::vector<SpecializationConstants> grids;
-  for (SpecializationConstants& constants : all) {
-    if (constants.at(0) == 16) {
-      grids.push_back(constants);
-      grids.back().push_back(1);
+// With a float32 y, grids of x may be found at run time. Rows that have one each are whole quads.
+std::vector<SpecializationConstants> with_grids(const std::vector<SpecializationConstants>& all) {
+  std::vector<SpecializationConstants> found = all;
+  for (const InputGrid grid : {InputGrid::kOfEachRow, InputGrid::kOfAllRows}) {
+    for (SpecializationConstants constants : all) {
+      if (grid == InputGrid::kOfAllRows || constants.at(0) == 16) {
+        constants.at(6) = static_cast<uint32_t>(grid);
+        found.push_back(constants);
+      }
     }
-    constants.push_back(0);
   }
-  all.insert(all.end(), grids.begin(), grids.end());
-  return all;
+  return found;
 }
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
-  std::vector<SpecializationConstants> all = with_epilogues(row, {16, 1, 0, 0, 0, 0});
+  std::vector<SpecializationConstants> all = with_epilogues(row, {16, 1, 0, 0, 0, 0, 0});
   const uint32_t residuals = gives_float(row) ? 1 : 3;
   for (uint32_t alignment : {1u, 4u, 16u}) {
     for (uint32_t n_aligned : {0u, 1u}) {
       for (uint32_t residual = 0; residual < residuals; ++residual) {
-        all.push_back({alignment, n_aligned, 0, residual, 0, 0});
+        all.push_back({alignment, n_aligned, 0, residual, 0, 0, 0});
       }
     }
   }
   // Whole tiles are whole in K, too.
-  all.push_back({16, 1, 0, residuals - 1, 1, 0});
+  all.push_back({16, 1, 0, residuals - 1, 1, 0, 0});
   if (uses_coopmat(row)) {
     for (uint32_t alignment : {1u, 4u, 16u}) {
-      all.push_back({alignment, 1, 0, alignment % residuals, 0, kManyQuads});
+      all.push_back({alignment, 1, 0, alignment % residuals, 0, kManyQuads, 0});
     }
-    all.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16});
+    all.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16, 0});
   }
-  return gives_float(row) ? with_row_grids(all) : all;
+  return gives_float(row) ? with_grids(all) : all;
 }
 
 // ---- Sizes.
@@ -84,12 +84,6 @@ uint32_t drawn_n(const KernelRow& row, const MacSpecialization& constants, Rando
 }
 
 // ---- Operands.
-
-// Of a row of x; with ROW_GRIDS they lie behind x.
-struct Grid {
-  float scale;
-  int32_t zero_point;
-};
 
 // Rows of `size` elements: all least ones, all largest ones, and drawn ones.
 std::vector<std::vector<int8_t>> distinct_rows(uint32_t size, Random& random) {
@@ -145,12 +139,11 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   const auto w_rows = distinct_rows(K, random);
   const std::vector<uint32_t> x = drawn_rows(M, random);
   const std::vector<uint32_t> w = drawn_rows(N, random);
-  std::vector<Grid> grids(kDistinctRows, {1.0f, push.input_zero_point});
-  const bool row_grids = gives_float(row) && values.at(6) != 0;
-  if (row_grids) {
-    std::generate(grids.begin(), grids.end(), [&random] {
-      return Grid{random.uniform(0.25f, 4.0f), random.integer(-128, 127)};
-    });
+  std::vector<RowGrid> grids(kDistinctRows, {1.0f, push.input_zero_point});
+  if (constants.x_grid == InputGrid::kOfEachRow) {
+    std::generate(grids.begin(), grids.end(), [&random] { return drawn_grid(random); });
+  } else if (constants.x_grid == InputGrid::kOfAllRows) {
+    std::fill(grids.begin(), grids.end(), drawn_grid(random));
   }
   int32_t dots[kDistinctRows][kDistinctRows];
   for (size_t m = 0; m < kDistinctRows; ++m) {
@@ -168,19 +161,17 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
       layer.add(dots[x[m]][w[n]], grids[x[m]].scale);
     }
   }
-  std::vector<int8_t> x_bytes = laid_out(x_rows, x, K);
-  if (row_grids) {
-    for (uint32_t one : x) {
-      const auto* bytes = reinterpret_cast<const int8_t*>(&grids[one]);
-      x_bytes.insert(x_bytes.end(), bytes, bytes + sizeof(Grid));
-    }
+  std::vector<RowGrid> bound_grids;
+  for (uint32_t one : x) {
+    bound_grids.push_back(grids[one]);
+  }
+  if (constants.x_grid == InputGrid::kOfAllRows) {
+    bound_grids.resize(1);
   }
   Problem problem;
   problem.text = "M=" + std::to_string(M) + " N=" + std::to_string(N) + " K=" + std::to_string(K);
-  layer.bind_to(problem, x_bytes, laid_out(w_rows, w, size_t{push.w_stride_words} * 4), sums);
-  if (gives_float(row)) {
-    problem.bind(x_bytes);
-  }
+  layer.bind_to(problem, laid_out(x_rows, x, K),
+                laid_out(w_rows, w, size_t{push.w_stride_words} * 4), sums, bound_grids);
   problem.set_push(push);
   problem.groups = linear_grid(row, M, N);
   return problem;

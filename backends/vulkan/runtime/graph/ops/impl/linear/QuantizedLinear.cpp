@@ -7,7 +7,7 @@
 //       g = f, or with round_linear dequantize(quantize(f, linear), linear)
 //   linear_q8ta_q8csw:     y = f                                                           float32
 //   linear_dq8ca_q8csw:    y = f of a float32 x, which is quantized here, each row on a grid of its
-//       own: input_zero_point and input_scale are the row's (QuantizedRows.h)
+//       own or all on one: these are input_zero_point and input_scale (mac/QuantizedRows.h)
 // A relu before the quantize only narrows quant_min, since quantizing is monotone; other clamps
 // come as quant_min and quant_max already.
 #include <cstdint>
@@ -15,7 +15,6 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/impl/linear/LinearDispatch.h"
-#include "graph/ops/impl/linear/QuantizedRows.h"
 #include "graph/ops/impl/mac/MacArgs.h"
 #include "graph/ops/impl/mac/MacChecks.h"
 #include "graph/ops/impl/mac/MacConstants.h"
@@ -55,17 +54,14 @@ MacWeights weights_of(const ComputeGraph& graph, ValueId id) {
   return weights;
 }
 
-// With `grids`, x is float32 and quantized at run time.
-void add_linear(ComputeGraph& graph, MacArgs args, const RowGrids* grids = nullptr) {
+void add_linear(ComputeGraph& graph, MacArgs args) {
   check_shapes(graph, args);
-  args.row_grids = grids != nullptr;
   const MacWeights weights = weights_of(graph, args.weights);
   check_numbers(graph, args);
   check_accumulator(args, weights);
   fold_relu(args);
   const ValueId x = args.x;
-  args.x = grids == nullptr ? add_int8_input(graph, args)
-                            : add_quantized_rows(graph, args.op, x, *grids);
+  add_int8_input(graph, args);
 
   const MacConstants constants =
       add_mac_constants(graph, args, weights, packed_rows(weights, weights.K, weights.K));
@@ -73,7 +69,7 @@ void add_linear(ComputeGraph& graph, MacArgs args, const RowGrids* grids = nullp
   push.N = static_cast<uint32_t>(weights.N);
   const auto k = static_cast<int64_t>(weights.K);
   // Both operands' rows are padded to the same size, so that the padding counts as products.
-  push.K = static_cast<uint32_t>(args.row_grids ? padded_row(k) : k);
+  push.K = static_cast<uint32_t>(args.input_grid == InputGrid::kOfEachRow ? padded_row(k) : k);
   const auto record = [&graph, args, x, k, constants, push](Commands& commands) {
     std::vector<int64_t> sizes = graph.sizes(x);
     ETVK_CHECK(sizes.back() == k, kInvalidProgram,
@@ -86,7 +82,7 @@ void add_linear(ComputeGraph& graph, MacArgs args, const RowGrids* grids = nullp
       dispatch_linear(graph, commands, args, constants, push, m);
     }
   };
-  graph.add_node({args.op, {x, args.x, residual_or_x(args)}, {args.y}, record});
+  graph.add_node({args.op, node_inputs(args, x), {args.y}, record});
 }
 
 void q8ta_linear(ComputeGraph& graph, const OpArgs& args) {
@@ -125,10 +121,9 @@ void linear_q8ta_q8csw_int8(ComputeGraph& graph, const OpArgs& args) {
 }
 
 void linear_dq8ca_q8csw(ComputeGraph& graph, const OpArgs& args) {
-  const RowGrids grids = read_row_grids(args);
-  MacArgs mac = read_layer(args);
+  MacArgs mac = read_dynamic_operands(args);
   read_activation(args, mac, true);
-  add_linear(graph, mac, &grids);
+  add_linear(graph, mac);
 }
 
 constexpr const char* kLinear =
@@ -153,8 +148,7 @@ const RegisterOps registered({
      "x:tensor " ETVK_MAC_OPERANDS "bias:constant? " ETVK_MAC_ACTIVATION "y:out",
      linear_q8ta_q8csw_int8},
     {"et_vk.linear_dq8ca_q8csw.default",
-     "x:tensor granularity:string rule:string quant_min:integer quant_max:integer "
-     "eps:number " ETVK_MAC_WEIGHTS "bias:constant? " ETVK_MAC_ACTIVATION "y:out",
+     "x:tensor " ETVK_MAC_DYNAMIC_OPERANDS "bias:constant? " ETVK_MAC_ACTIVATION "y:out",
      linear_dq8ca_q8csw},
 });
 

@@ -25,8 +25,6 @@ Activation activation_of(const OpArgs& args, const std::string& name) {
   return static_cast<Activation>(row - std::begin(kActivationNames));
 }
 
-}  // namespace
-
 MacArgs read_layer(const OpArgs& args) {
   MacArgs mac;
   mac.op = args.op();
@@ -39,10 +37,19 @@ MacArgs read_layer(const OpArgs& args) {
   return mac;
 }
 
+}  // namespace
+
 MacArgs read_operands(const OpArgs& args) {
   MacArgs mac = read_layer(args);
   mac.input_scale = args.number("input_scale");
   mac.input_zero_point = args.integer("input_zero_point");
+  return mac;
+}
+
+MacArgs read_dynamic_operands(const OpArgs& args) {
+  MacArgs mac = read_layer(args);
+  mac.row_grids = read_row_grids(args);
+  mac.input_grid = mac.row_grids.per_row ? InputGrid::kOfEachRow : InputGrid::kOfAllRows;
   return mac;
 }
 

@@ -8,10 +8,13 @@
 #include "Kernels.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+#include "graph/ops/impl/mac/QuantizedRows.h"
 
 namespace etvk::ops {
 
 enum class ResidualMode : uint32_t { kNone, kDirect, kRounded };  // RESIDUAL in linear_io.glsl
+
+enum class InputGrid : uint32_t { kStatic, kOfEachRow, kOfAllRows };  // X_GRID in linear_io.glsl
 
 // The tensor that is added to the layer's result, and how that is rounded before.
 struct ResidualArgs {
@@ -24,8 +27,9 @@ struct ResidualArgs {
 
 struct MacArgs {
   std::string op;
-  ValueId x = -1;          // int8
-  bool row_grids = false;  // x is that of add_quantized_rows() (linear/QuantizedRows.h)
+  ValueId x = -1;  // int8
+  InputGrid input_grid = InputGrid::kStatic;
+  RowGrids row_grids;  // unless static; they lie behind x then (mac/QuantizedRows.h)
   double input_scale = 1.0;
   int64_t input_zero_point = 0;
   ValueId weights = -1;        // int8
@@ -43,10 +47,10 @@ struct MacArgs {
   ValueId y = -1;
 };
 
-// x, weights, scales, bias and y, and with read_operands() the grid of x; what else an op has is
-// read by the functions below.
-MacArgs read_layer(const OpArgs& args);
+// x, weights, scales, bias and y, and the grid of x or how it is found at run time; what else an op
+// has is read by the functions below.
 MacArgs read_operands(const OpArgs& args);
+MacArgs read_dynamic_operands(const OpArgs& args);
 void read_output(const OpArgs& args, MacArgs& mac);
 void read_range(const OpArgs& args, MacArgs& mac);
 // A row of the activation table, or relu; `has_parameters`: with alpha and beta.

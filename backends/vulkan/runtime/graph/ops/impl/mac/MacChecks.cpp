@@ -13,7 +13,7 @@ constexpr uint64_t kSafeK = 65536;  // 65,536 * 255 * 128 < 2^31
 
 // Largest |acc|: each channel's sum of |w| times the largest |x - zero_point|.
 uint64_t accumulator_bound(const MacArgs& args, const MacWeights& weights) {
-  const int64_t zero_point = args.row_grids ? 127 : args.input_zero_point;
+  const int64_t zero_point = args.input_grid == InputGrid::kStatic ? args.input_zero_point : 127;
   const auto largest_x = static_cast<uint64_t>(std::max(zero_point + 128, 127 - zero_point));
   uint64_t largest_sum = 0;
   for (uint64_t n = 0; n < weights.N; ++n) {
@@ -78,18 +78,22 @@ void check_accumulator(const MacArgs& args, const MacWeights& weights) {
                      << bound << "); K up to " << kSafeK << " is always safe");
 }
 
-ValueId add_int8_input(ComputeGraph& graph, const MacArgs& args) {
+void add_int8_input(ComputeGraph& graph, MacArgs& args) {
+  if (args.input_grid != InputGrid::kStatic) {
+    args.x = add_quantized_rows(graph, args.op, args.x, args.row_grids);
+    return;
+  }
   if (graph.dtype(args.x) == DType::kFloat32) {
     const ValueId quantized = graph.add_scratch(DType::kInt8, graph.dims(args.x));
     QuantizeParams params;
     params.scale = args.input_scale;
     params.zero_point = static_cast<int32_t>(args.input_zero_point);
     add_quantize_node(graph, args.op, args.x, quantized, params);
-    return quantized;
+    args.x = quantized;
+    return;
   }
   ETVK_CHECK(graph.dtype(args.x) == DType::kInt8, kInvalidProgram,
              args.op << ": x must be int8, got " << dtype_name(graph.dtype(args.x)));
-  return args.x;
 }
 
 }  // namespace etvk::ops

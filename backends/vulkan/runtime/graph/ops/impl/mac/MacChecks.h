@@ -18,8 +18,8 @@ void check_numbers(const ComputeGraph& graph, const MacArgs& args);
 // That no sum of products overflows 32 bits.
 void check_accumulator(const MacArgs& args, const MacWeights& weights);
 
-// x as int8. The stock serializer hands over the float tensor that its own runtime would quantize:
-// that is quantized here.
-ValueId add_int8_input(ComputeGraph& graph, const MacArgs& args);
+// Makes x int8, on a grid that is found at run time if args say so. The stock serializer hands over
+// the float tensor that its own runtime would quantize: that is quantized here.
+void add_int8_input(ComputeGraph& graph, MacArgs& args);
 
 }  // namespace etvk::ops

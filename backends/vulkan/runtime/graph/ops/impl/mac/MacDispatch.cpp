@@ -44,9 +44,23 @@ std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args
   };
   if (args.quantized_output) {
     const bool has_residual = args.residual.mode != ResidualMode::kNone;
-    bindings.push_back(bind_elements(graph, residual_or_x(args), has_residual ? outputs : 0));
+    bindings.push_back(has_residual ? bind_elements(graph, args.residual.tensor, outputs)
+                                    : bind_elements(graph, args.x, 0));
+  } else {
+    const bool is_static = args.input_grid == InputGrid::kStatic;
+    const int64_t grids = args.input_grid == InputGrid::kOfEachRow ? static_cast<int64_t>(rows) : 1;
+    const int64_t end = padded_row(static_cast<int64_t>(x_elements)) + grids * kGridBytes;
+    bindings.push_back(bind_elements(graph, args.x, is_static ? 0 : static_cast<uint64_t>(end)));
   }
   return bindings;
+}
+
+std::vector<ValueId> node_inputs(const MacArgs& args, ValueId x) {
+  std::vector<ValueId> inputs{x, args.x};
+  if (args.residual.mode != ResidualMode::kNone) {
+    inputs.push_back(args.residual.tensor);
+  }
+  return inputs;
 }
 
 void check_residual_sizes(const ComputeGraph& graph, const MacArgs& args,

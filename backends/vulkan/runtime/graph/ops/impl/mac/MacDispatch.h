@@ -31,10 +31,8 @@ std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args
                                   const MacConstants& constants, uint64_t rows, uint64_t channels,
                                   uint64_t x_elements);
 
-// The tensor that a node reads as residual: without one it is x, which is not touched.
-inline ValueId residual_or_x(const MacArgs& args) {
-  return args.residual.mode == ResidualMode::kNone ? args.x : args.residual.tensor;
-}
+// What a layer's node reads; `x` is the op's own, which args.x may be made of.
+std::vector<ValueId> node_inputs(const MacArgs& args, ValueId x);
 
 // Throws kInvalidProgram unless a residual has the sizes of this execution's result.
 void check_residual_sizes(const ComputeGraph& graph, const MacArgs& args,

@@ -42,7 +42,8 @@ MacSpecialization::MacSpecialization(const SpecializationConstants& values)
       activation(values.at(2)),
       residual(values.at(3)),
       whole_tiles(values.at(4)),
-      k_quads(values.at(5)) {}
+      k_quads(values.at(5)),
+      x_grid(static_cast<InputGrid>(values.at(6))) {}
 
 bool gives_float(const KernelRow& row) {
   const std::string op = row.op;
@@ -65,6 +66,10 @@ std::vector<SpecializationConstants> with_epilogues(const KernelRow& row,
     add(activation, activation % residuals);
   }
   return all;
+}
+
+RowGrid drawn_grid(Random& random) {
+  return {random.uniform(0.25f, 4.0f), random.integer(-128, 127)};
 }
 
 uint32_t drawn_number(uint32_t from, uint32_t to, Random& random) {
@@ -99,10 +104,10 @@ float MacProblem::with_residual(float f, int8_t residual) const {
   return f + addend;
 }
 
-void MacProblem::add(int32_t sum, float row_scale) {
+void MacProblem::add(int32_t sum, float x_scale) {
   const size_t at = limits_.size();
   const size_t n = at % channels_;
-  const float product = static_cast<float>(sum) * (row_scale * scales_[n]);
+  const float product = static_cast<float>(sum) * (x_scale * scales_[n]);
   const Activated result = activated(activation_, product + bias_[n], push_.alpha, push_.beta);
   if (gives_float_) {
     real_.push_back(result.value);
@@ -118,7 +123,8 @@ void MacProblem::add(int32_t sum, float row_scale) {
 
 void MacProblem::bind_to(Problem& problem, const std::vector<int8_t>& x,
                          const std::vector<int8_t>& weights,
-                         const std::vector<int32_t>& weight_sums) const {
+                         const std::vector<int32_t>& weight_sums,
+                         const std::vector<RowGrid>& grids) const {
   if (gives_float_) {
     problem.bind_output(real_);
   } else {
@@ -129,7 +135,11 @@ void MacProblem::bind_to(Problem& problem, const std::vector<int8_t>& x,
   problem.bind(weight_sums);
   problem.bind(scales_);
   problem.bind(bias_);
-  if (!gives_float_) {
+  if (gives_float_) {
+    std::vector<uint8_t>& with_grids = problem.bindings.emplace_back(problem.bindings[1]);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(grids.data());
+    with_grids.insert(with_grids.end(), bytes, bytes + grids.size() * sizeof(RowGrid));
+  } else {
     problem.bind(residual_);
   }
   problem.limits = limits_;

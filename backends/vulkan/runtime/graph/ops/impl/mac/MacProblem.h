@@ -9,6 +9,7 @@
 
 #include "graph/ops/impl/mac/MacDispatch.h"
 #include "graph/selfcheck/Problem.h"
+#include "graph/selfcheck/RowGridReference.h"
 
 namespace etvk::ops {
 
@@ -17,6 +18,7 @@ struct MacSpecialization {
   explicit MacSpecialization(const SpecializationConstants& values);
 
   uint32_t x_alignment, n_aligned, activation, residual, whole_tiles, k_quads;
+  InputGrid x_grid;
 };
 
 bool gives_float(const KernelRow& row);  // else int8
@@ -24,6 +26,8 @@ bool gives_float(const KernelRow& row);  // else int8
 // Each activation, beside `base` with each residual that the row takes.
 std::vector<SpecializationConstants> with_epilogues(const KernelRow& row,
                                                     const SpecializationConstants& base);
+
+RowGrid drawn_grid(Random& random);
 
 uint32_t drawn_number(uint32_t from, uint32_t to, Random& random);  // both included
 
@@ -41,12 +45,13 @@ class MacProblem {
 
   // All but M, N, K and w_stride_words.
   const MacPush& push() const { return push_; }
-  // The next element, row by row; `sum` is exact, the zero point taken off x. `row_scale`: of a row
-  // with a grid of its own.
-  void add(int32_t sum, float row_scale = 1.0f);
-  // All bindings; the weights as the kernel reads them, and their sums by channel.
+  // The next element, row by row; `sum` is exact, the zero point taken off x. `x_scale`: of a grid
+  // that is found at run time.
+  void add(int32_t sum, float x_scale = 1.0f);
+  // All bindings; the weights as the kernel reads them, their sums by channel, and the grids of x
+  // that are found at run time.
   void bind_to(Problem& problem, const std::vector<int8_t>& x, const std::vector<int8_t>& weights,
-               const std::vector<int32_t>& weight_sums) const;
+               const std::vector<int32_t>& weight_sums, const std::vector<RowGrid>& grids) const;
 
  private:
   float with_residual(float f, int8_t residual) const;

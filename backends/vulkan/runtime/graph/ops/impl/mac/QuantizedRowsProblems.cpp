@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/ops/impl/linear/QuantizedRows.h"
+#include "graph/ops/impl/mac/QuantizedRows.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/RowGridReference.h"
 
@@ -80,17 +80,37 @@ std::vector<uint32_t> range_of(const std::vector<float>& x) {
   return bits;
 }
 
+// Of what each workgroup goes over, with all rows as one.
+std::vector<uint32_t> ranges_of_workgroups(const std::vector<float>& x, uint32_t at_once) {
+  std::vector<uint32_t> ranges;
+  for (uint32_t group = 0; group < kWorkgroups; ++group) {
+    std::vector<float> own;
+    for (size_t first = size_t{group} * at_once; first < x.size(); first += kWorkgroups * at_once) {
+      const size_t end = std::min(first + at_once, x.size());
+      own.insert(own.end(), x.begin() + static_cast<ptrdiff_t>(first),
+                 x.begin() + static_cast<ptrdiff_t>(end));
+    }
+    const std::vector<uint32_t> range = range_of(own);
+    ranges.insert(ranges.end(), range.begin(), range.end());
+  }
+  return ranges;
+}
+
 Problem make(const KernelRow& row, const SpecializationConstants& constants, Random& random) {
   const auto stage = static_cast<RowStage>(constants.at(0));
   RowGrids grids = drawn_grids(static_cast<RowRule>(constants.at(1)), random);
   grids.per_row = stage == RowStage::kOfEachRow;
-  // Some rows for each workgroup; of a row, a step of all threads and a part of a second one.
-  const uint32_t m_count = kWorkgroups * 7 - static_cast<uint32_t>(random.below(3));
-  uint32_t k = row.tile_n + 4 * static_cast<uint32_t>(random.integer(1, 9));
+  // Some rows for each workgroup, or one row for all of them; of it a step of all threads and a
+  // part of a second one.
+  const uint32_t m_count =
+      grids.per_row ? kWorkgroups * 7 - static_cast<uint32_t>(random.below(3)) : 1;
+  const uint32_t step = grids.per_row ? row.tile_n : kWorkgroups * row.tile_n;
+  uint32_t k = step + 4 * static_cast<uint32_t>(random.integer(1, 9));
   k -= constants.at(2) != 0 ? 0 : static_cast<uint32_t>(random.integer(1, 3));
   std::vector<float> x;
   for (uint32_t m = 0; m < m_count; ++m) {
-    const std::vector<float> own = drawn_row(m, k, !grids.per_row, random);
+    const auto kind = grids.per_row ? m : static_cast<uint32_t>(random.below(20));
+    const std::vector<float> own = drawn_row(kind, k, !grids.per_row, random);
     x.insert(x.end(), own.begin(), own.end());
   }
   QuantizeRowsPush push{m_count, k, 0, grids.quant_min, grids.quant_max, grids.eps};
@@ -98,25 +118,16 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   problem.text = "M=" + std::to_string(m_count) + " K=" + std::to_string(k);
   problem.groups.x = kWorkgroups;
 
-  // One range of nothing, and one of each third of the rows that there may be.
-  std::vector<uint32_t> ranges{0, 0};
-  std::vector<uint32_t> expected_ranges;
-  for (uint32_t group = 0; group < kWorkgroups; ++group) {
-    std::vector<float> own;
-    for (uint32_t m = group; m < m_count; m += kWorkgroups) {
-      own.insert(own.end(), x.begin() + m * k, x.begin() + (m + 1) * k);
-    }
-    const std::vector<uint32_t> range = range_of(own);
-    expected_ranges.insert(expected_ranges.end(), range.begin(), range.end());
-  }
+  std::vector<uint32_t> ranges = ranges_of_workgroups(x, row.tile_n);
   if (stage == RowStage::kRanges) {
-    problem.bind_output(expected_ranges);
+    problem.bind_output(ranges);
     problem.bind(x);
-    problem.bind(ranges);
+    problem.bind(x);
     problem.set_push(push);
     return problem;
   }
-  ranges.insert(ranges.end(), expected_ranges.begin(), expected_ranges.end());
+  // One range of nothing among them.
+  ranges.insert(ranges.begin(), {0, 0});
   push.range_count = static_cast<uint32_t>(ranges.size() / 2);
 
   const auto row_bytes = static_cast<uint32_t>(padded_row(k));
@@ -124,8 +135,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   std::vector<uint32_t> found;
   for (uint32_t m = 0; m < m_count; ++m) {
     const float* first = &x[size_t{m} * k];
-    const RowGrid grid =
-        grids.per_row ? row_grid(grids, first, k) : row_grid(grids, x.data(), x.size());
+    const RowGrid grid = row_grid(grids, first, k);
     append(found, grid);
     for (uint32_t i = 0; i < k; ++i) {
       y[size_t{m} * row_bytes + i] = quantized_on(grids, grid, first[i]);

@@ -1,4 +1,5 @@
-// Rows of a float32 tensor as int8, on grids that are found at run time of their own values.
+// A float32 tensor as int8, on grids that are found at run time of its own values: one for each
+// row, or one for all of it.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,10 @@ inline int64_t padded_row(int64_t k) { return (k + 15) / 16 * 16; }
 // Reads `grids`: "granularity", "rule", "quant_min", "quant_max" and "eps".
 RowGrids read_row_grids(const OpArgs& args);
 
-// x, float32 [..., K], as int8: M rows padded with zeros to padded_row(K) bytes, and behind all of
-// them the M grids. The result is a tensor of [..., padded_row(K) + kGridBytes]; calls for the same
-// x and grids share one. Throws kInvalidProgram where x is no such tensor.
+// x, float32 [..., K], as int8 in the same order of memory: M rows padded with zeros to
+// padded_row(K) bytes, and behind all of them the M grids; with one grid for the tensor, all of it
+// counts as one row. The result has one dimension; calls for the same x and grids share one. Throws
+// kInvalidProgram where x is no such tensor.
 ValueId add_quantized_rows(ComputeGraph& graph, const std::string& op, ValueId x,
                            const RowGrids& grids);
 

@@ -1,4 +1,4 @@
-#include "graph/ops/impl/linear/QuantizedRows.h"
+#include "graph/ops/impl/mac/QuantizedRows.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +21,7 @@ constexpr uint32_t kMostRanges = 256;  // of a tensor's parts
 struct Quantization {
   std::string op;
   ValueId x = -1;
-  ValueId ranges = -1;  // int32 [kMostRanges, 2]; with one grid for several rows only
+  ValueId ranges = -1;  // int32 [kMostRanges, 2]; with one grid for the tensor only
   ValueId y = -1;
   RowGrids grids;
 };
@@ -46,11 +46,23 @@ const KernelRow& choose_row(const DeviceCaps& caps, uint32_t elements, int64_t k
       caps, {{"quantize_rows", elements}, {"quantize_long_rows", k >= kLongRow ? UINT64_MAX : 0}});
 }
 
+// Rows that have a grid.
+struct Rows {
+  int64_t M, K;
+
+  Rows(const RowGrids& grids, int64_t elements, int64_t last_size)
+      : M(elements == 0   ? 0
+          : grids.per_row ? elements / last_size
+                          : 1),
+        K(grids.per_row ? last_size : elements) {}
+
+  int64_t size_bytes() const { return M * (padded_row(K) + kGridBytes); }
+};
+
 void dispatch_stage(ComputeGraph& graph, Commands& commands, const KernelRow& row,
                     const Quantization& args, const QuantizeRowsPush& push, RowStage stage,
                     uint32_t groups) {
-  const uint64_t x_elements = uint64_t{push.M} * push.K;
-  const uint64_t y_bytes = push.M * (static_cast<uint64_t>(padded_row(push.K)) + kGridBytes);
+  const auto y_bytes = static_cast<uint64_t>(graph.numel(args.y));
   const uint64_t range_words = uint64_t{push.range_count} * 2;
   const bool makes_ranges = stage == RowStage::kRanges;
   const bool reads_ranges = stage == RowStage::kOfAllRows;
@@ -59,36 +71,33 @@ void dispatch_stage(ComputeGraph& graph, Commands& commands, const KernelRow& ro
                               push.K % 4 == 0 ? 1u : 0u}),
                     {makes_ranges ? bind_elements(graph, args.ranges, range_words)
                                   : bind_elements(graph, args.y, y_bytes),
-                     bind_elements(graph, args.x, x_elements),
+                     bind_elements(graph, args.x, uint64_t{push.M} * push.K),
                      reads_ranges ? bind_elements(graph, args.ranges, range_words)
                                   : bind_elements(graph, args.x, 0)},
                     push, {groups, 1, 1});
 }
 
 void record(ComputeGraph& graph, Commands& commands, const Quantization& args) {
-  std::vector<int64_t> sizes = graph.sizes(args.x);
-  const int64_t k = sizes.back();
-  sizes.back() = padded_row(k) + kGridBytes;
-  graph.set_sizes(args.y, sizes);
+  const uint32_t elements = element_count(graph, args.op, args.x);
+  const Rows rows(args.grids, elements, graph.sizes(args.x).back());
+  graph.set_sizes(args.y, {rows.size_bytes()});
   // The larger of both tensors, so that no index overflows.
   element_count(graph, args.op, args.y);
-  const uint32_t elements = element_count(graph, args.op, args.x);
   if (elements == 0) {
     return;
   }
-  const auto rows = static_cast<uint32_t>(elements / k);
   QuantizeRowsPush push{
-      rows,          static_cast<uint32_t>(k), 0, args.grids.quant_min, args.grids.quant_max,
-      args.grids.eps};
-  const KernelRow& row = choose_row(graph.caps(), elements, k);
-  const uint32_t groups = std::min(rows, graph.caps().max_workgroup_count);
-  if (args.grids.per_row || rows == 1) {
+      static_cast<uint32_t>(rows.M), static_cast<uint32_t>(rows.K), 0,
+      args.grids.quant_min,          args.grids.quant_max,          args.grids.eps};
+  const KernelRow& row = choose_row(graph.caps(), elements, rows.K);
+  if (args.grids.per_row) {
+    const uint32_t groups = std::min(push.M, graph.caps().max_workgroup_count);
     dispatch_stage(graph, commands, row, args, push, RowStage::kOfEachRow, groups);
     return;
   }
-  push.range_count = std::min(rows, kMostRanges);
+  push.range_count = std::min((elements - 1) / row.tile_n + 1, kMostRanges);
   dispatch_stage(graph, commands, row, args, push, RowStage::kRanges, push.range_count);
-  dispatch_stage(graph, commands, row, args, push, RowStage::kOfAllRows, groups);
+  dispatch_stage(graph, commands, row, args, push, RowStage::kOfAllRows, push.range_count);
 }
 
 }  // namespace
@@ -124,9 +133,8 @@ ValueId add_quantized_rows(ComputeGraph& graph, const std::string& op, ValueId x
   if (shared >= 0) {
     return shared;
   }
-  std::vector<int64_t> dims = graph.dims(x);
-  dims.back() = padded_row(dims.back()) + kGridBytes;
-  Quantization args{op, x, -1, graph.add_scratch(DType::kInt8, dims), grids};
+  const Rows rows(grids, graph.numel(x), graph.dims(x).back());
+  Quantization args{op, x, -1, graph.add_scratch(DType::kInt8, {rows.size_bytes()}), grids};
   std::vector<ValueId> writes{args.y};
   if (!grids.per_row) {
     args.ranges = graph.add_scratch(DType::kInt32, {kMostRanges, 2});
