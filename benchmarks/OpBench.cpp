@@ -26,7 +26,7 @@ struct OpResult {
   std::string op;
   std::vector<int64_t> shape;
   size_t moved_bytes = 0;
-  bool is_exact = true;  // what it was compared for; else within kRelativeError
+  std::string precision;  // what it was compared for
   Measurement measured;
 
   double gb_per_s() const {
@@ -105,6 +105,18 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
   return measure_chain(context, build, compare, kMaxDispatches, {false, warmup, options.target_ms});
 }
 
+// Rows of attention and those of q8ta_attention stand in for each other where operands are int8.
+bool can_stand_in(const KernelRow& row, const KernelRow& chosen, const OpCase& made) {
+  constexpr const char* kInt8Attention = "q8ta_attention";
+  const auto has_op = [](const KernelRow& one, const char* op) {
+    return std::strcmp(one.op, op) == 0;
+  };
+  const bool is_int8_attention =
+      made.call.name == std::string("et_vk.") + kInt8Attention + ".default";
+  return has_op(row, chosen.op) ||
+         (is_int8_attention && (has_op(row, kInt8Attention) || has_op(row, "attention")));
+}
+
 // The kernels to run a case with: one, or for `all` every row that can stand in for the chosen one.
 std::vector<std::string> kernels_to_run(Context& context, const BenchOptions& options,
                                         const OpCase& made) {
@@ -118,7 +130,7 @@ std::vector<std::string> kernels_to_run(Context& context, const BenchOptions& op
       std::find_if(rows, rows + count, [&](const KernelRow& row) { return chosen == row.name; });
   std::vector<std::string> names;
   for (const KernelRow* row = rows; row != rows + count; ++row) {
-    if (std::strcmp(row->op, own->op) == 0 && kernel_fits(*row, context.device.caps())) {
+    if (can_stand_in(*row, *own, made) && kernel_fits(*row, context.device.caps())) {
       names.emplace_back(row->name);
     }
   }
@@ -131,7 +143,7 @@ double copy_gb_per_s(Context& context, const BenchOptions& options, double warmu
   const bool on_cpu = context.device.caps().type == DeviceType::kCpu;
   const int64_t size = on_cpu ? 1024 : 8192;
   const OpCase made = make_op_case("copy", {size, size}, options.seed);
-  const OpResult kernel{"copy", made.shape, made.moved_bytes, made.is_exact,
+  const OpResult kernel{"copy", made.shape, made.moved_bytes, made.precision(),
                         run_case(context, options, made, "", warmup)};
   ETVK_CHECK(kernel.measured.mismatch.empty(), kInternal, "copy: " << kernel.measured.mismatch);
   const double driver = driver_copy_gb_per_s(context, static_cast<uint64_t>(size * size));
@@ -150,8 +162,7 @@ void print_op_result(const OpResult& result, double copy) {
     const TimeStats& time = measured.best();
     std::printf("%11.1f %11.1f %11.1f %8.1f", time.median_us, time.min_us, time.p90_us,
                 result.gb_per_s());
-    std::printf(" %7.0f%%  %s\n", 100 * result.gb_per_s() / copy,
-                result.is_exact ? "exact" : "within 1e-5");
+    std::printf(" %7.0f%%  %s\n", 100 * result.gb_per_s() / copy, result.precision.c_str());
   }
   std::fflush(stdout);
 }
@@ -166,9 +177,9 @@ void write_op_json(const std::string& path, const DeviceCaps& caps, double copy,
     json << (i == 0 ? "\n    " : ",\n    ") << "{\"op\": " << json_quoted(result.op)
          << ", \"shape\": [" << result.shape[0] << ", " << result.shape[1]
          << "], \"kernel\": " << json_quoted(result.measured.kernel)
-         << ", \"exact\": " << (is_right && result.is_exact ? "true" : "false");
+         << ", \"exact\": " << (is_right && result.precision == "exact" ? "true" : "false");
     if (is_right) {
-      json << (result.is_exact ? "" : ", \"within\": 1e-5")
+      json << ", \"precision\": " << json_quoted(result.precision)
            << ", \"moved_bytes\": " << result.moved_bytes
            << ", \"gpu\": " << stats_json(result.measured.gpu)
            << ", \"wall\": " << stats_json(result.measured.wall)
@@ -194,7 +205,7 @@ bool run_op_benchmarks(Context& context, const BenchOptions& options) {
     for (const std::vector<int64_t>& shape : shapes_to_run(caps, options, name)) {
       const OpCase made = make_op_case(name, shape, options.seed);
       for (const std::string& kernel : kernels_to_run(context, options, made)) {
-        OpResult result{name, shape, made.moved_bytes, made.is_exact, {}};
+        OpResult result{name, shape, made.moved_bytes, made.precision(), {}};
         try {
           result.measured =
               run_case(context, options, made, kernel, warmup_ms(caps, options, false));

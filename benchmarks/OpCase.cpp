@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <sstream>
 
 #include "ConvolutionCases.h"
 #include "OpCaseBuilder.h"
@@ -403,7 +404,33 @@ const Maker& maker_of(const std::string& name) {
   return *found;
 }
 
+std::string compare_steps(const Bytes& expected, const uint8_t* got) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const int wanted = int8s(expected)[i];
+    const int actual = static_cast<int8_t>(got[i]);
+    if (std::abs(actual - wanted) > 1) {
+      return "element " + std::to_string(i) + " of y is " + std::to_string(actual) + ", expected " +
+             std::to_string(wanted) + " or a step beside it";
+    }
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string OpCase::precision() const {
+  if (is_exact) {
+    return "exact";
+  }
+  std::ostringstream text;
+  text << "within ";
+  if (y.dtype == DType::kInt8) {
+    text << "a step";
+  } else {
+    text << relative_error;
+  }
+  return text.str();
+}
 
 std::string OpCase::compare(const uint8_t* got) const {
   if (is_exact) {
@@ -412,6 +439,9 @@ std::string OpCase::compare(const uint8_t* got) const {
                ? ""
                : "byte " + std::to_string(actual - got) + " of y is " + std::to_string(*actual) +
                      ", expected " + std::to_string(*wanted);
+  }
+  if (y.dtype == DType::kInt8) {
+    return compare_steps(expected, got);
   }
   const auto float_in = [](const uint8_t* bytes, size_t at) {
     float value = 0.0f;

@@ -24,10 +24,12 @@ struct OpCase {
   std::vector<std::vector<uint8_t>> inputs;
   std::deque<std::vector<uint8_t>> constants;  // what those of `base` point at
   std::vector<uint8_t> expected;
-  bool is_exact = true;          // else float32 results may be wrong by relative_error
+  bool is_exact = true;          // else int8 may be a step off, and float32 wrong by relative_error
   double relative_error = 1e-5;  // of the largest magnitude of the row
   size_t moved_bytes = 0;        // all operands and the result once
 
+  // What results are compared for: "exact", "within a step", "within 1e-05".
+  std::string precision() const;
   // Empty where y is as expected; else what is wrong.
   std::string compare(const uint8_t* y) const;
   // A program that makes the call `calls` times; the last result is its output.

@@ -64,17 +64,38 @@ void set_attention_row(const Bytes& q, const Bytes& k, const Bytes& v, Bytes& y,
   }
 }
 
-// Self-attention of heads of kVector; the shape is [positions, heads * kVector].
-void make_attention(Builder& b, const Shape& shape) {
+// float32 values that int8 ones stand for.
+Bytes dequantized(const Bytes& bytes, double scale, int zero_point) {
+  Bytes values(bytes.size() * 4);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    set_float(values, static_cast<int64_t>(i),
+              static_cast<float>(scale * (int8s(bytes)[i] - zero_point)));
+  }
+  return values;
+}
+
+// Self-attention of heads of kVector, in float32 or from int8 to int8; the shape is
+// [positions, heads * kVector].
+void make_attention(Builder& b, const Shape& shape, bool is_int8) {
   const int64_t rows = shape[0];
   ETVK_CHECK(shape[1] % kVector == 0, kInvalidArgument,
              "attention: " << shape[1] << " columns, expected a multiple of " << kVector);
   const int64_t heads = shape[1] / kVector;
   const Shape sizes = {1, heads, rows, kVector};
-  b.op("et_vk.attention.default");
-  const Bytes q = b.input(DType::kFloat32, sizes);
-  const Bytes k = b.input(DType::kFloat32, sizes);
-  const Bytes v = b.input(DType::kFloat32, sizes);
+  const DType dtype = is_int8 ? DType::kInt8 : DType::kFloat32;
+  b.op(is_int8 ? "et_vk.q8ta_attention.default" : "et_vk.attention.default");
+  const auto operand = [&](double scale, int zero_point) {
+    const Bytes bytes = b.input(dtype, sizes);
+    if (!is_int8) {
+      return bytes;
+    }
+    b.argument(scale);
+    b.argument(int64_t{zero_point});
+    return dequantized(bytes, scale, zero_point);
+  };
+  const Bytes q = operand(kScaleA, kZeroA);
+  const Bytes k = operand(kScaleB, kZeroB);
+  const Bytes v = operand(kScaleA, kZeroA);
   b.argument(Null{});
   b.argument(std::string("none"));
   b.argument(1.0 / std::sqrt(double{kVector}));
@@ -84,25 +105,36 @@ void make_attention(Builder& b, const Shape& shape) {
   for (int i = 0; i < 4; ++i) {
     b.integers({0, 1, 2, 3});
   }
-  Bytes& y = b.output(DType::kFloat32, sizes);
+  if (is_int8) {
+    b.argument(kOutputScale);
+    b.argument(int64_t{kZeroY});
+    b.argument(int64_t{-128});
+    b.argument(int64_t{127});
+  }
+  Bytes values(static_cast<size_t>(numel(sizes)) * 4);
   b.made().is_exact = false;
   for (int64_t head = 0; head < heads; ++head) {
     for (int64_t row = 0; row < rows; ++row) {
-      set_attention_row(q, k, v, y, rows, head * rows * kVector, row);
+      set_attention_row(q, k, v, values, rows, head * rows * kVector, row);
     }
   }
+  Bytes& y = b.output(dtype, sizes);
+  for (int64_t i = 0; is_int8 && i < numel(sizes); ++i) {
+    y[static_cast<size_t>(i)] = static_cast<uint8_t>(quantize(float_at(values, i), kOutputScale));
+  }
+  y = is_int8 ? y : values;
 }
 
 }  // namespace
 
 std::vector<Maker> product_makers() {
+  const std::vector<Shape> shapes = {{1, 384}, {128, 384}, {128, 768}, {128, 24576}};
   return {
       {"linear_float", true, make_linear, "product", {{1, 384}, {128, 384}, {128, 768}}},
-      {"attention_float",
-       true,
-       make_attention,
-       "product",
-       {{1, 384}, {128, 384}, {128, 768}, {128, 24576}}},
+      {"attention_float", true, [](Builder& b, const Shape& s) { make_attention(b, s, false); },
+       "product", shapes},
+      {"attention", false, [](Builder& b, const Shape& s) { make_attention(b, s, true); },
+       "product", shapes},
   };
 }
 

@@ -20,13 +20,14 @@ Features features_of(const DeviceCaps& caps) {
   const auto add = [&features](bool is_used, Feature one) {
     features |= is_used ? one : Features{0};
   };
-  const bool has_coopmat = !caps.coopmat_shapes.empty();
+  const bool has_coopmat = !caps.coopmat.listed.empty();
   add(caps.int8_storage, kStorage8);
   add(caps.dot4, kIntegerDot);
   add(caps.unchecked_buffers, kRobustness);
   add(caps.subgroup_size_control, kSubgroupSize);
   add(has_coopmat, kCoopmat);
-  add(has_coopmat && caps.coopmat_step.m != 0, kCoopmatFlexible);
+  add(has_coopmat && caps.coopmat.step.m != 0, kCoopmatFlexible);
+  add(!caps.half_coopmat.listed.empty(), kFloat16);
   return features;
 }
 

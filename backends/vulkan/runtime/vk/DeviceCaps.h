@@ -12,11 +12,17 @@ namespace etvk {
 
 enum class DeviceType : uint8_t { kDiscrete, kIntegrated, kVirtual, kCpu, kOther };
 
-// One cooperative-matrix shape s8 x s8 -> s32 that the driver reports, at subgroup scope.
+// One cooperative-matrix shape that the driver reports, at subgroup scope.
 struct CoopmatShape {
   uint32_t m = 0;
   uint32_t n = 0;
   uint32_t k = 0;
+};
+
+// Those of one kind of products.
+struct CoopmatShapes {
+  std::vector<CoopmatShape> listed;
+  CoopmatShape step;  // multiples of it are shapes as well; zeros: there are no others
 };
 
 struct DeviceCaps {
@@ -57,8 +63,8 @@ struct DeviceCaps {
   bool direct_input = false;   // the host writes inputs into device-local memory
   bool direct_output = false;  // kernels write outputs into memory that is cached on the host
   bool spin = false;           // the host polls for a while before it sleeps until work is done
-  std::vector<CoopmatShape> coopmat_shapes;  // empty: no cooperative matrices
-  CoopmatShape coopmat_step;  // multiples of it are shapes as well; zeros: there are no others
+  CoopmatShapes coopmat;       // s8 x s8 -> s32; empty: no cooperative matrices
+  CoopmatShapes half_coopmat;  // float16 x float16 -> float32, with shaders' use of float16
 
   std::vector<std::string> quirks;  // what Quirks.h has switched off, and the report of it
   // Kernels that the self-check found to compute wrongly here, by name: selection leaves them out.

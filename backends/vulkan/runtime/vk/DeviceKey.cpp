@@ -16,8 +16,11 @@ std::string device_key(const DeviceCaps& caps) {
   key << std::dec << ", subgroup " << caps.subgroup_size << (caps.dot4 ? " dot" : "")
       << (caps.int8_storage ? " int8_storage" : "") << (caps.subgroup_shuffle ? " shuffle" : "")
       << (caps.unchecked_buffers ? " unchecked" : "");
-  for (const CoopmatShape& shape : caps.coopmat_shapes) {
+  for (const CoopmatShape& shape : caps.coopmat.listed) {
     key << " " << shape.m << "x" << shape.n << "x" << shape.k;
+  }
+  for (const CoopmatShape& shape : caps.half_coopmat.listed) {
+    key << " half " << shape.m << "x" << shape.n << "x" << shape.k;
   }
   std::string line = key.str();
   std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }, ' ');

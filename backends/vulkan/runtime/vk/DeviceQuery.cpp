@@ -28,20 +28,24 @@ DeviceType device_type(VkPhysicalDeviceType type) {
 }
 
 #ifdef VK_KHR_cooperative_matrix
-// s8 x s8 -> s32, for the subgroup. VkCooperativeMatrixPropertiesKHR or what extends its fields.
+// Types of operands and sums of a kind of products.
+struct CoopmatTypes {
+  VkComponentTypeKHR operands, sums;
+};
+
+constexpr CoopmatTypes kInt8Products = {VK_COMPONENT_TYPE_SINT8_KHR, VK_COMPONENT_TYPE_SINT32_KHR};
+constexpr CoopmatTypes kHalfProducts = {VK_COMPONENT_TYPE_FLOAT16_KHR,
+                                        VK_COMPONENT_TYPE_FLOAT32_KHR};
+
+// For the subgroup. VkCooperativeMatrixPropertiesKHR or what extends its fields.
 template <typename Properties>
-bool multiplies_int8(const Properties& one) {
-  return one.AType == VK_COMPONENT_TYPE_SINT8_KHR && one.BType == VK_COMPONENT_TYPE_SINT8_KHR &&
-         one.CType == VK_COMPONENT_TYPE_SINT32_KHR &&
-         one.ResultType == VK_COMPONENT_TYPE_SINT32_KHR && !one.saturatingAccumulation &&
+bool multiplies(const Properties& one, const CoopmatTypes& types) {
+  return one.AType == types.operands && one.BType == types.operands && one.CType == types.sums &&
+         one.ResultType == types.sums && !one.saturatingAccumulation &&
          one.scope == VK_SCOPE_SUBGROUP_KHR;
 }
-#endif
 
-std::vector<CoopmatShape> query_coopmat_shapes([[maybe_unused]] const InstanceApi& api,
-                                               [[maybe_unused]] VkPhysicalDevice device) {
-  std::vector<CoopmatShape> shapes;
-#ifdef VK_KHR_cooperative_matrix
+void query_coopmat_shapes(const InstanceApi& api, VkPhysicalDevice device, DeviceCaps& caps) {
   uint32_t count = 0;
   check(api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, nullptr),
         "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
@@ -50,22 +54,22 @@ std::vector<CoopmatShape> query_coopmat_shapes([[maybe_unused]] const InstanceAp
   check(api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(device, &count, all.data()),
         "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
   for (const auto& one : all) {
-    if (multiplies_int8(one)) {
-      shapes.push_back({one.MSize, one.NSize, one.KSize});
+    const CoopmatShape shape = {one.MSize, one.NSize, one.KSize};
+    if (multiplies(one, kInt8Products)) {
+      caps.coopmat.listed.push_back(shape);
+    } else if (multiplies(one, kHalfProducts)) {
+      caps.half_coopmat.listed.push_back(shape);
     }
   }
-#endif
-  return shapes;
 }
+#endif
 
-// {0, 0, 0} where sizes are not flexible.
-CoopmatShape query_coopmat_step([[maybe_unused]] const InstanceApi& api,
-                                [[maybe_unused]] VkPhysicalDevice device) {
 #ifdef VK_NV_cooperative_matrix2
+void query_coopmat_steps(const InstanceApi& api, VkPhysicalDevice device, DeviceCaps& caps) {
   const auto query = api.vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV;
   const char* name = "vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV";
   if (query == nullptr) {  // a loader that does not pass the driver's own functions on
-    return {};
+    return;
   }
   uint32_t count = 0;
   check(query(device, &count, nullptr), name);
@@ -73,13 +77,15 @@ CoopmatShape query_coopmat_step([[maybe_unused]] const InstanceApi& api,
       count, {VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV});
   check(query(device, &count, all.data()), name);
   for (const auto& one : all) {
-    if (multiplies_int8(one)) {
-      return {one.MGranularity, one.NGranularity, one.KGranularity};
+    const CoopmatShape step = {one.MGranularity, one.NGranularity, one.KGranularity};
+    if (multiplies(one, kInt8Products)) {
+      caps.coopmat.step = step;
+    } else if (multiplies(one, kHalfProducts)) {
+      caps.half_coopmat.step = step;
     }
   }
-#endif
-  return {};
 }
+#endif
 
 void query_memory(const InstanceApi& api, VkPhysicalDevice device, DeviceCaps& caps) {
   VkPhysicalDeviceMemoryProperties memory{};
@@ -168,12 +174,19 @@ DeviceCaps query_device(const InstanceApi& api, VkPhysicalDevice device) {
   caps.int8_storage = has(kStorage8);
   // On a CPU the checks cost next to nothing, and memory out of bounds is the process's own.
   caps.unchecked_buffers = has(kRobustness) && caps.type != DeviceType::kCpu;
+#ifdef VK_KHR_cooperative_matrix
   if (has(kCoopmat)) {
-    caps.coopmat_shapes = query_coopmat_shapes(api, device);
+    query_coopmat_shapes(api, device, caps);
   }
+#endif
+#ifdef VK_NV_cooperative_matrix2
   // GPUs are fast with the shapes that they list. On a CPU other devices' kernels are tested.
   if (has(kCoopmat) && has(kCoopmatFlexible) && caps.type == DeviceType::kCpu) {
-    caps.coopmat_step = query_coopmat_step(api, device);
+    query_coopmat_steps(api, device, caps);
+  }
+#endif
+  if (!has(kFloat16)) {
+    caps.half_coopmat = {};
   }
   query_memory(api, device, caps);
   caps.spin = caps.type != DeviceType::kCpu;  // there the polling thread would take a core away
@@ -187,8 +200,8 @@ struct Word {
 };
 
 void disable_coopmat(DeviceCaps& caps) {
-  caps.coopmat_shapes.clear();
-  caps.coopmat_step = {};
+  caps.coopmat = {};
+  caps.half_coopmat = {};
 }
 
 constexpr Word kWords[] = {

@@ -18,7 +18,7 @@ struct FeatureChain {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
   VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
-  VkPhysicalDeviceShaderFloat16Int8Features int8{
+  VkPhysicalDeviceShaderFloat16Int8Features float16_int8{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
@@ -74,6 +74,12 @@ std::vector<Definition> definitions(FeatureChain& c) {
        VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
        {&c.subgroup_size},
        {&c.subgroup_size.subgroupSizeControl, &c.subgroup_size.computeFullSubgroups}},
+      {kFloat16,
+       k11,
+       k12,
+       VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
+       {&c.float16_int8},
+       {&c.float16_int8.shaderFloat16}},
 #ifdef VK_EXT_pipeline_robustness
       {kRobustness,
        k11,
@@ -87,8 +93,8 @@ std::vector<Definition> definitions(FeatureChain& c) {
        k12,  // has the other two structs
        0,
        VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME,
-       {&c.coopmat, &c.int8, &c.memory_model},
-       {&c.coopmat.cooperativeMatrix, &c.int8.shaderInt8, &c.memory_model.vulkanMemoryModel,
+       {&c.coopmat, &c.float16_int8, &c.memory_model},
+       {&c.coopmat.cooperativeMatrix, &c.float16_int8.shaderInt8, &c.memory_model.vulkanMemoryModel,
         &c.memory_model.vulkanMemoryModelDeviceScope}},
 #endif
 #ifdef VK_NV_cooperative_matrix2
@@ -102,12 +108,16 @@ std::vector<Definition> definitions(FeatureChain& c) {
   };
 }
 
+// Several features may be in one struct.
 void link(FeatureChain& chain, const std::vector<Definition>& features) {
+  std::set<void*> linked;
   void** tail = &chain.base.pNext;
   for (const Definition& feature : features) {
     for (void* one : feature.structs) {
-      *tail = one;
-      tail = reinterpret_cast<void**>(&static_cast<VkBaseOutStructure*>(one)->pNext);
+      if (linked.insert(one).second) {
+        *tail = one;
+        tail = reinterpret_cast<void**>(&static_cast<VkBaseOutStructure*>(one)->pNext);
+      }
     }
   }
 }

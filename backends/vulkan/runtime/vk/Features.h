@@ -19,6 +19,7 @@ enum Feature : uint32_t {
   kSubgroupSize = 1u << 3,     // a pipeline says how large its subgroups are, and all are full
   kCoopmat = 1u << 4,          // cooperative matrices, and what else their shaders need
   kCoopmatFlexible = 1u << 5,  // matrices of any multiple of a size
+  kFloat16 = 1u << 6,          // float16 in shaders
 };
 using Features = uint32_t;  // a set of them
 

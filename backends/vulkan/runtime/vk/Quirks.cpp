@@ -56,7 +56,7 @@ bool has_version(const Quirk& row, const std::string& driver) {
 }
 
 bool is_meant(const Quirk& row, const DeviceCaps& caps) {
-  const bool has_coopmat = !caps.coopmat_shapes.empty();
+  const bool has_coopmat = !caps.coopmat.listed.empty();
   return row.vendor_id == caps.vendor_id && caps.name.find(row.device) != std::string::npos &&
          caps.driver.rfind(row.driver, 0) == 0 && has_version(row, caps.driver) &&
          !(row.before_coopmat && has_coopmat);

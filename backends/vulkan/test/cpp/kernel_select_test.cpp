@@ -53,8 +53,10 @@ DeviceCaps minimal() {
 }
 
 DeviceCaps with_coopmat(DeviceCaps caps,
-                        std::vector<CoopmatShape> shapes = {{16, 16, 32}, {16, 8, 32}}) {
-  caps.coopmat_shapes = std::move(shapes);
+                        std::vector<CoopmatShape> shapes = {{16, 16, 32}, {16, 8, 32}},
+                        std::vector<CoopmatShape> halves = {{16, 16, 16}, {16, 8, 16}}) {
+  caps.coopmat.listed = std::move(shapes);
+  caps.half_coopmat.listed = std::move(halves);
   return caps;
 }
 
@@ -71,11 +73,16 @@ DeviceCaps rdna3() { return with_subgroups(rdna3_fixed(), 32, 64); }
 
 DeviceCaps intel(const char* name, DeviceType type, CoopmatShape shape, uint32_t least_subgroup) {
   const DeviceCaps caps = device(name, type, 32, 65536, 1024);
-  return with_subgroups(with_coopmat(caps, {shape}), least_subgroup, 32);
+  return with_subgroups(with_coopmat(caps, {shape}, {{8, shape.n, 16}}), least_subgroup, 32);
 }
 
 DeviceCaps xe2() { return intel("Xe2", DeviceType::kIntegrated, {8, 16, 32}, 16); }
 DeviceCaps xe() { return intel("Xe", DeviceType::kDiscrete, {8, 8, 32}, 8); }
+
+DeviceCaps without_half(DeviceCaps caps) {
+  caps.half_coopmat = {};
+  return caps;
+}
 
 DeviceCaps without_dot4(DeviceCaps caps) {
   caps.dot4 = false;
@@ -94,15 +101,31 @@ const KernelRow* select(const DeviceCaps& caps, const char* op, uint32_t M, uint
   return select_linear_kernel(rows, count, caps, op, M, N, K, log);
 }
 
+// A build with a glslang that is too old has no such rows; it says so when it compiles the shaders.
+bool has_coopmat_rows() {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return std::any_of(rows, rows + count,
+                     [](const KernelRow& row) { return row.path == KernelPath::kCoopmat; });
+}
+
 void test_attention() {
   struct Choice {
     DeviceCaps caps;
     AttentionWork work;
-    const char* kernel;
+    std::string kernel;
   };
+  const DeviceCaps nvidia = with_coopmat(h200());
+  const auto on_nvidia = [](const std::string& tile) {
+    return "q8ta_attention__coopmat__" + tile + "__mat16x16x32__sg32";
+  };
+  DeviceCaps on_cpu = with_coopmat(lavapipe(), {{8, 8, 8}}, {{8, 8, 8}});
+  on_cpu.coopmat.step = {8, 8, 8};
+  on_cpu.half_coopmat.step = {8, 8, 8};
   const Choice choices[] = {
       {h200(), {128, 64, 384}, "attention__scalar__m64n32k64__wg128"},
       {h200(), {128, 64, 12}, "attention__scalar__m16n32k64__wg128"},
+      {h200(), {128, 64, 6}, "attention__scalar__m16n32k64__wg128"},
       {h200(), {128, 32, 384}, "attention__scalar__m64n32k32__wg128"},
       {h200(), {128, 32, 12}, "attention__scalar__m16n64k32__wg128"},
       {h200(), {512, 128, 512}, "attention__scalar__m32n16k128__wg128"},
@@ -112,15 +135,42 @@ void test_attention() {
       {minimal(), {128, 64, 384}, "attention__scalar__m4n64k256__wg64"},
       {lavapipe(), {128, 64, 384}, "attention__cpu__m4n32k256__wg8"},
       {lavapipe(), {1, 64, 12}, "attention__cpu__m4n32k256__wg8"},
+      // Of int8 on matrices, from BERT-base and MiniLM in batches of 32 and 1 on.
+      {nvidia, {128, 64, 384, true}, on_nvidia("m64n32k64__wg128")},
+      {nvidia, {128, 64, 12, true}, on_nvidia("m16n64k64__wg128")},
+      {nvidia, {128, 64, 6, true}, on_nvidia("m16n64k64__wg128")},
+      {nvidia, {128, 32, 384, true}, on_nvidia("m64n32k32__wg128")},
+      {nvidia, {128, 32, 12, true}, on_nvidia("m16n64k32__wg64")},
+      {nvidia, {512, 128, 512, true}, on_nvidia("m64n32k128__wg128")},
+      {nvidia, {512, 256, 512, true}, on_nvidia("m32n32k256__wg128")},
+      {nvidia, {1, 64, 384, true}, "attention__gemv_scalar__m1n256k256__wg64"},
+      {nvidia, {128, 64, 384, false}, "attention__scalar__m64n32k64__wg128"},
+      {h200(), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg128"},
+      {without_half(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg128"},
+      {without_shuffle(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg128"},
+      {rdna3(),
+       {197, 64, 12, true},
+       "q8ta_attention__coopmat__m16n64k128__wg128__mat16x16x16__sg32"},
+      {rdna3(),
+       {197, 64, 384, true},
+       "q8ta_attention__coopmat__m64n32k64__wg128__mat16x16x16__sg32"},
+      {rdna3_fixed(),
+       {197, 64, 384, true},
+       "q8ta_attention__coopmat__m64n32k64__wg256__mat16x16x16__sg64"},
+      {xe2(), {197, 64, 12, true}, "q8ta_attention__coopmat__m32n32k64__wg64__mat8x16x32__sg16"},
+      {on_cpu, {128, 64, 384, true}, "attention__cpu__m4n32k256__wg8"},
   };
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
+  const bool coopmat = has_coopmat_rows();
   for (const Choice& choice : choices) {
+    if (!coopmat && !choice.caps.coopmat.listed.empty()) {
+      continue;
+    }
     std::string log;
     const KernelRow* row = select_attention_kernel(rows, count, choice.caps, choice.work, &log);
     const std::string got = row == nullptr ? "none" : row->name;
-    expect(got == choice.kernel,
-           "expected " + std::string(choice.kernel) + ", got " + got + "\n" + log);
+    expect(got == choice.kernel, "expected " + choice.kernel + ", got " + got + "\n" + log);
   }
   expect(select_attention_kernel(rows, count, h200(), {1, 257, 1}) == nullptr, "vectors of 257");
 }
@@ -250,14 +300,6 @@ std::vector<Choice> convolution_choices() {
   };
 }
 
-// A build with a glslang that is too old has no such rows; it says so when it compiles the shaders.
-bool has_coopmat_rows() {
-  size_t count = 0;
-  const KernelRow* rows = kernel_rows(&count);
-  return std::any_of(rows, rows + count,
-                     [](const KernelRow& row) { return row.path == KernelPath::kCoopmat; });
-}
-
 void test_choices() {
   const bool coopmat = has_coopmat_rows();
   if (!coopmat) {
@@ -265,7 +307,7 @@ void test_choices() {
   }
   const auto test = [coopmat](const char* op, const std::vector<Choice>& choices) {
     for (const Choice& choice : choices) {
-      if (!coopmat && !choice.caps.coopmat_shapes.empty()) {
+      if (!coopmat && !choice.caps.coopmat.listed.empty()) {
         continue;
       }
       const std::string expected = std::string(op) + "__" + choice.tile;
@@ -322,17 +364,17 @@ void test_coopmat_shape() {
   DeviceCaps caps = h200();
   std::string why;
   expect(!kernel_fits(row, caps, &why), "coopmat row on a device without shapes");
-  caps.coopmat_shapes = {{8, 8, 16}};
+  caps.coopmat.listed = {{8, 8, 16}};
   expect(!kernel_fits(row, caps, &why), "coopmat row on a device with another shape");
-  caps.coopmat_shapes = {{8, 8, 16}, {16, 16, 32}};
+  caps.coopmat.listed = {{8, 8, 16}, {16, 16, 32}};
   expect(kernel_fits(row, caps, &why), "coopmat row on a device with its shape: " + why);
-  caps.coopmat_shapes = {{8, 8, 8}};
-  caps.coopmat_step = {8, 8, 8};
+  caps.coopmat.listed = {{8, 8, 8}};
+  caps.coopmat.step = {8, 8, 8};
   expect(kernel_fits(row, caps, &why), "coopmat row on a device with any multiple: " + why);
-  caps.coopmat_step = {8, 8, 64};
+  caps.coopmat.step = {8, 8, 64};
   expect(!kernel_fits(row, caps, &why), "coopmat row on a device with multiples of another size");
-  caps.coopmat_shapes = {{16, 16, 32}};
-  caps.coopmat_step = {};
+  caps.coopmat.listed = {{16, 16, 32}};
+  caps.coopmat.step = {};
   DeviceCaps few = with_subgroups(caps, 32, 32);
   few.max_workgroup_subgroups = 4;
   expect(
@@ -342,7 +384,7 @@ void test_coopmat_shape() {
   const KernelRow rows[] = {row_named("q8ta_linear__dot4__m128n128k32__wg256"), row};
   const KernelRow* best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);
   expect(best == &rows[1], "coopmat is preferred to dot4 with the same tile");
-  caps.coopmat_shapes.clear();
+  caps.coopmat.listed.clear();
   best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);
   expect(best == &rows[0], "dot4 where there is no coopmat");
 }
@@ -557,7 +599,8 @@ void test_tuning_key() {
   differs("driver version", [](DeviceCaps& c) { c.driver_version = 1; });
   differs("driver", [](DeviceCaps& c) { c.driver = "other"; });
   differs("dot product", [](DeviceCaps& c) { c.dot4 = false; });
-  differs("cooperative matrices", [](DeviceCaps& c) { c.coopmat_shapes = {{16, 16, 32}}; });
+  differs("cooperative matrices", [](DeviceCaps& c) { c.coopmat.listed = {{16, 16, 32}}; });
+  differs("float16 matrices", [](DeviceCaps& c) { c.half_coopmat.listed = {{16, 16, 16}}; });
 }
 
 // What choose_linear_kernel() gives with ETVK_TUNE=`tune` and this file.

@@ -89,25 +89,28 @@ def output(shape: Sequence[int], grid: Grid) -> Output:
     return Output(np.float32 if grid[0] is None else np.int8, tuple(shape))
 
 
-@each_row("attention")
+@each_row("attention", "q8ta_attention")
 def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Around the edges of a tile, in whole groups and elements."""
+    """Around the edges of a tile, in whole groups and elements, and in vectors of a matrix tile."""
     force_row(monkeypatch, row)
+    vectors = [(8, 12), (5, 7)]
+    if row.path == "coopmat":
+        vectors += [(row.tile_k, row.tile_k), (row.tile_k - 4, row.tile_k // 2 + 1)]
     rows = sorted({1, row.tile_m, row.tile_m + 1, 2 * row.tile_m + 3})
     sizes = [(m, row.tile_n + 1) for m in rows]
     sizes += [(row.tile_m + 1, n) for n in (1, row.tile_n - 1, row.tile_n, 2 * row.tile_n + 3)]
     for m, n in sizes:
-        for size, v_size in ((8, 12), (5, 7)):
+        for size, v_size in vectors:
             check((m, n, size, v_size))
 
 
-@each_row("attention")
+@each_row("attention", "q8ta_attention")
 def test_masks(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
     m, n = row.tile_m + 2, row.tile_n + 3
     keep = np.random.default_rng(4).random((m, n)) < 0.6
     keep[0] = False  # a row without a score: zeros
-    for size in (8, 5):
+    for size in (8, 5, 16):
         sizes = (m, n, size, size)
         check(sizes, keep, "fill_false")
         check(sizes, ~keep, "fill_true", keep)
@@ -115,18 +118,42 @@ def test_masks(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         check(sizes, is_causal=True)
 
 
-def test_sums_are_exact() -> None:
-    """The longest vectors of the largest distances, where float32 would round other sums."""
-    q, k = np.full((1, 1, 2, 256), 127, np.int8), np.full((1, 1, 2, 256), 127, np.int8)
-    k[0, 0, 1, 0] = 126  # scores of 16646400 and 16646145 units
+@each_row("attention", "q8ta_attention")
+@pytest.mark.parametrize(("value", "zero_point"), [(127, -128), (-128, 127)])
+def test_sums_are_exact(
+    row: Any, value: int, zero_point: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest vectors of the largest distances: scores of 16 million units, 255 apart."""
+    force_row(monkeypatch, row)
+    q = np.full((1, 1, 2, row.tile_k), value, np.int8)
+    k = q.copy()
+    k[0, 0, 1, 0] += 1 if value < 0 else -1
     v = np.array([[[[100], [0]]]], np.int8)
-    dims = [[0, 1, 2, 3]] * 4
-    how = [None, "none", 1.0, 0.0, False, True, *dims]
     scale = 2.0**-4
-    given = [q, scale, -128, k, scale, -128, v, 1.0, 0]
+    how = [None, "none", 1.0, 0.0, False, True, *[[0, 1, 2, 3]] * 4]
+    given = [q, scale, zero_point, k, scale, zero_point, v, 1.0, 0]
     y = run_op(ATTENTION, [*given, *how, None, 0, -128, 127], Output(np.float32, (1, 1, 2, 1)))
     weight = 1 / (1 + math.exp(-255 * scale * scale))
     np.testing.assert_allclose(y.ravel(), [100 * weight] * 2, rtol=1e-5)
+
+
+@each_row("q8ta_attention")
+def test_not_a_number(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask with NaN or +infinity makes its rows NaN, which is 0 in int8, and no other ones."""
+    force_row(monkeypatch, row)
+    m, n = row.tile_m, row.tile_n + 1
+    q, k, v = (bytes_of((1, 1, rows, 8), seed) for seed, rows in enumerate((m, n, n)))
+    reals = [real(x, grid) for x, grid in zip((q, k, v), GRIDS, strict=True)]
+    mask = np.zeros((m, n), np.float32)
+    wanted = reference(*reals, mask)
+    mask[1, 2], mask[2, 1] = np.nan, INF
+    given = [one for x, grid in zip((q, k, v), GRIDS, strict=True) for one in (x, *grid)]
+    how = [mask, "add", 1 / math.sqrt(8), 0.0, False, True, *[[0, 1, 2, 3]] * 4]
+    grid = (0.02, 4, -128, 127)
+    y = run_op(ATTENTION, [*given, *how, *grid], Output(np.int8, wanted.shape))
+    assert (y[0, 0, 1:3] == 0).all()
+    others = np.delete(y, (1, 2), axis=2), np.delete(wanted, (1, 2), axis=2)
+    check_result(*others, grid, "rows of numbers")
 
 
 @pytest.mark.parametrize("vectors", [(64, 64), (256, 256), (3, 255), (1, 1)], ids=str)

@@ -178,6 +178,13 @@ const KernelRow* best_of(std::vector<Candidate>& candidates, const std::string& 
 }
 
 constexpr const char* kAttention = "attention";
+constexpr const char* kInt8Attention = "q8ta_attention";
+
+// Ops of the table whose rows can do the work.
+std::vector<const char*> attention_ops(const AttentionWork& work) {
+  return work.is_int8 ? std::vector<const char*>{kAttention, kInt8Attention}
+                      : std::vector<const char*>{kAttention};
+}
 
 bool vector_fits(const KernelRow& row, uint32_t vector, std::string* why) {
   if (vector <= row.tile_k) {
@@ -190,15 +197,18 @@ bool vector_fits(const KernelRow& row, uint32_t vector, std::string* why) {
 
 // Waves of workgroups, each of which costs its rows and a fixed part; room that vectors leave empty
 // is threads without work, and each tile of positions has barriers of its own. Fits what an H200
-// takes.
+// takes without matrices. With these, products cost as little as elsewhere, and what else a score
+// takes, its exponential and its way through shared memory, is put at a quarter: not timed yet.
 double attention_cost(const KernelRow& row, const DeviceCaps& caps, const AttentionWork& work) {
   constexpr double kFixedRows = 16;
-  constexpr double kVectorOfSameCost = 512;
+  constexpr double kVectorOfSameCost = 128;
   constexpr double kPositionsOfSameCost = 16;
   const auto groups = static_cast<double>(work.heads * ceil_div(work.rows, row.tile_m));
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
-  return waves * (row.tile_m + kFixedRows) * (1 + row.tile_k / kVectorOfSameCost) *
-         (1 + kPositionsOfSameCost / row.tile_n);
+  const double score = uses_coopmat(row)
+                           ? 0.25 + product_cost(row.path) * row.tile_k / kVectorOfSameCost
+                           : 1 + row.tile_k / kVectorOfSameCost;
+  return waves * (row.tile_m + kFixedRows) * score * (1 + kPositionsOfSameCost / row.tile_n);
 }
 
 std::string names_of(const KernelRow* rows, size_t count, const char* op) {
@@ -245,15 +255,14 @@ std::string subgroup_sizes_text(const DeviceCaps& caps) {
              : least + " to " + std::to_string(caps.max_subgroup_size);
 }
 
-bool has_matrices_of(const DeviceCaps& caps, const KernelRow& row) {
-  const CoopmatShape& step = caps.coopmat_step;
-  return std::any_of(caps.coopmat_shapes.begin(), caps.coopmat_shapes.end(),
-                     [&row](const CoopmatShape& shape) {
-                       return shape.m == row.coopmat_m && shape.n == row.coopmat_n &&
-                              shape.k == row.coopmat_k;
+bool has_matrices_of(const CoopmatShapes& shapes, const CoopmatShape& wanted) {
+  const CoopmatShape& step = shapes.step;
+  return std::any_of(shapes.listed.begin(), shapes.listed.end(),
+                     [&wanted](const CoopmatShape& shape) {
+                       return shape.m == wanted.m && shape.n == wanted.n && shape.k == wanted.k;
                      }) ||
-         (step.m != 0 && row.coopmat_m % step.m == 0 && row.coopmat_n % step.n == 0 &&
-          row.coopmat_k % step.k == 0);
+         (step.m != 0 && wanted.m % step.m == 0 && wanted.n % step.n == 0 &&
+          wanted.k % step.k == 0);
 }
 
 bool is_wrong(const KernelRow& row, const DeviceCaps& caps) {
@@ -332,8 +341,12 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why)
          at_most(row.shared_bytes, caps.max_shared_bytes, "bytes of shared memory") &&
          at_most(subgroups, caps.max_workgroup_subgroups, "subgroups in a workgroup") &&
          has(kFeatureDot4, caps.dot4, "packed dot products") &&
-         has(kFeatureCoopmat, has_matrices_of(caps, row),
+         has(kFeatureCoopmat,
+             has_matrices_of(caps.coopmat, {row.coopmat_m, row.coopmat_n, row.coopmat_k}),
              "cooperative matrices of another shape") &&
+         has(kFeatureHalfCoopmat,
+             has_matrices_of(caps.half_coopmat, {row.half_m, row.half_n, row.half_k}),
+             "cooperative matrices of float16, or of another shape") &&
          has(kFeatureInt8Storage, caps.int8_storage, "8-bit storage buffers") &&
          has(kFeatureSubgroupShuffle, caps.subgroup_shuffle, "subgroup shuffle");
 }
@@ -364,14 +377,16 @@ const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
                                          std::string* log) {
   std::ostringstream lines;
   lines << kAttention << " rows=" << work.rows << " vector=" << work.vector
-        << " heads=" << work.heads << " on " << caps.name << "\n";
+        << " heads=" << work.heads << (work.is_int8 ? " int8" : "") << " on " << caps.name << "\n";
   std::vector<Candidate> candidates;
   const auto fits = [&work](const KernelRow& row, std::string* why) {
     return vector_fits(row, work.vector, why);
   };
-  for (const KernelRow* row : usable_rows(rows, count, caps, kAttention, lines, fits)) {
-    candidates.push_back(
-        {row, preference(*row, caps, work.rows, 1), attention_cost(*row, caps, work)});
+  for (const char* op : attention_ops(work)) {
+    for (const KernelRow* row : usable_rows(rows, count, caps, op, lines, fits)) {
+      candidates.push_back(
+          {row, preference(*row, caps, work.rows, 1), attention_cost(*row, caps, work)});
+    }
   }
   const KernelRow* best = best_of(candidates, "", lines);
   if (log != nullptr) {
@@ -381,11 +396,13 @@ const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
 }
 
 const KernelRow& choose_attention_kernel(const DeviceCaps& caps, const AttentionWork& work) {
-  if (const KernelRow* forced = forced_kernel(caps, kAttention, work.rows, 1)) {
-    std::string why;
-    ETVK_CHECK(vector_fits(*forced, work.vector, &why), kNotSupported,
-               "ETVK_KERNEL: " << forced->name << " cannot run: " << why);
-    return logged_forced(kAttention, *forced);
+  for (const char* op : attention_ops(work)) {
+    if (const KernelRow* forced = forced_kernel(caps, op, work.rows, 1)) {
+      std::string why;
+      ETVK_CHECK(vector_fits(*forced, work.vector, &why), kNotSupported,
+                 "ETVK_KERNEL: " << forced->name << " cannot run: " << why);
+      return logged_forced(op, *forced);
+    }
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);

@@ -29,6 +29,7 @@ enum KernelFeature : uint32_t {
   kFeatureCoopmat = 1u << 1,
   kFeatureInt8Storage = 1u << 2,
   kFeatureSubgroupShuffle = 1u << 3,
+  kFeatureHalfCoopmat = 1u << 4,
 };
 
 struct KernelRow {
@@ -46,6 +47,9 @@ struct KernelRow {
   uint32_t coopmat_m;  // shape of one cooperative matrix, 0 on other paths
   uint32_t coopmat_n;
   uint32_t coopmat_k;
+  uint32_t half_m;  // of one of float16, where the row has such
+  uint32_t half_n;
+  uint32_t half_k;
   uint32_t max_m;             // largest M that it is meant for, 0: any (right for every M)
   uint32_t binding_count;     // storage buffers, bindings 0 .. count-1 of set 0
   uint32_t written_bindings;  // bit i: the kernel writes binding i, which it may read as well

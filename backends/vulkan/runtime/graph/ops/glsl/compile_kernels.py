@@ -49,6 +49,7 @@ PATH_ENUM = {
 FEATURE_ENUM = {
     "dot4": "kFeatureDot4",
     "coopmat": "kFeatureCoopmat",
+    "half_coopmat": "kFeatureHalfCoopmat",
     "int8_storage": "kFeatureInt8Storage",
     "subgroup_shuffle": "kFeatureSubgroupShuffle",
 }
@@ -240,6 +241,7 @@ def row_text(row: Compiled) -> str:
         f"{kernel.shared_bytes}u",
         features,
         *(f"{size}u" for size in kernel.coopmat_shape),
+        *(f"{size}u" for size in kernel.half_shape),
         f"{kernel.max_m}u",
         f"{kernel.op.binding_count}u",
         f"0x{written:x}u",

@@ -21,7 +21,7 @@ PATHS = (
     "elementwise",
     "transpose",
 )
-FEATURES = ("dot4", "coopmat", "int8_storage", "subgroup_shuffle")
+FEATURES = ("dot4", "coopmat", "half_coopmat", "int8_storage", "subgroup_shuffle")
 QUAD_BYTES = 16  # operands are read and kept in shared memory 16 bytes along K at a time
 
 
@@ -56,6 +56,7 @@ class Kernel:
     max_m: int = 0  # 0: any M
     features: tuple[str, ...] = ()
     coopmat_shape: tuple[int, int, int] = (0, 0, 0)  # M, N, K of one s8 x s8 -> s32 matrix
+    half_shape: tuple[int, int, int] = (0, 0, 0)  # of one float16 x float16 -> float32 matrix
     glslang_extension: str = ""  # row is left out where glslang does not know this one
 
     @property
@@ -92,6 +93,7 @@ class Kernel:
         coopmat = self.path.endswith("coopmat")
         need(coopmat == ("coopmat" in self.features), "coopmat paths and feature")
         need(coopmat == all(self.coopmat_shape), "coopmat paths and shape")
+        need(("half_coopmat" in self.features) == all(self.half_shape), "half_coopmat and shape")
         need(not coopmat or self.subgroup_size > 0, "coopmat paths need a subgroup size")
         keys = [define.split("=")[0] for define in self.defines()]
         need(len(keys) == len(set(keys)), f"macro defined twice in {keys}")
@@ -132,12 +134,15 @@ def tiled(op: Op, path: str, m: int, n: int, k: int, thread_m: int, thread_n: in
 
 @dataclass(frozen=True)
 class Matrix:
-    """A cooperative matrix s8 x s8 -> s32, M x N x K, of subgroups of this many threads."""
+    """A cooperative matrix s8 x s8 -> s32, M x N x K, of subgroups of this many threads; half_n,
+    half_k: of the same device's float16 x float16 -> float32 with as many rows."""
 
     m: int
     n: int
     k: int
     subgroup_size: int
+    half_n: int = 16
+    half_k: int = 16
 
 
 def on_matrices(row: Kernel, matrix: Matrix) -> Kernel:
@@ -191,6 +196,50 @@ def coopmat(
         shared_bytes=max(lines, strips),
     )
     return on_matrices(row, matrix)
+
+
+def attention_coopmat(
+    matrix: Matrix, n: int, vector: int, warps_m: int, warps_n: int = 1
+) -> Kernel:
+    """attention_coopmat.comp: warps_m blocks of matrix.m rows a workgroup, of warps_n subgroups;
+    n positions at a time, vectors up to `vector`."""
+    what = "q8ta_attention coopmat"
+    m = warps_m * matrix.m
+    divide(vector, QUAD_BYTES, f"{what} vector")
+    divide(vector, matrix.k, f"{what} vector by K of a matrix")
+    divide(n, matrix.n * warps_n, f"{what} positions by columns of a block's matrices")
+    divide(n, matrix.half_k, f"{what} positions by K of a float16 matrix")
+    round_n = min(n, vector)
+    divide(round_n, matrix.half_n * warps_n, f"{what} columns of a strip")
+    divide(vector, round_n, f"{what} vector by columns of a strip")
+    own_rows = divide(matrix.m, warps_n, f"{what} rows of a block")
+    divide(max(own_rows, matrix.subgroup_size), min(own_rows, matrix.subgroup_size), what)
+    team = max(1, matrix.subgroup_size // own_rows)
+    divide(n, 8 * team, f"{what} positions by threads of a row")
+    q_groups, strips = m * (vector // 16 + 1), m * (n // 4 + 1)
+    tile = n * (vector // 16 + 1 + vector // 8 + 1)
+    row = Kernel(
+        op=Q8TA_ATTENTION,
+        path="coopmat",
+        shader="attention/attention_coopmat.comp",
+        tile_m=m,
+        tile_n=n,
+        tile_k=vector,
+        workgroup_size=warps_m * warps_n * matrix.subgroup_size,
+        macros=(
+            ("WARPS_M", warps_m),
+            ("WARPS_N", warps_n),
+            ("OUT_N", matrix.half_n),
+            ("OUT_K", matrix.half_k),
+        ),
+        shared_bytes=16 * max(tile + strips, q_groups),
+    )
+    row = on_matrices(row, matrix)
+    return replace(
+        row,
+        features=(*row.features, "half_coopmat", "subgroup_shuffle"),
+        half_shape=(matrix.m, matrix.half_n, matrix.half_k),
+    )
 
 
 def skinny(op: Op, matrix: Matrix, n: int, warps: int, piece: int) -> Kernel:
@@ -530,6 +579,7 @@ def matmul_cpu(op: Op, m: int, threads: int) -> Kernel:
 
 ATTENTION = Op("attention", binding_count=5, push_constant_bytes=128)
 ATTENTION_GROUPS = 64  # of four elements in a head's vector, at most
+Q8TA_ATTENTION = replace(ATTENTION, name="q8ta_attention")  # of int8 only
 
 
 def attention(path: str, m: int, n: int, workgroup_size: int, block_m: int) -> Kernel:
@@ -572,7 +622,7 @@ def attention_tiled(m: int, n: int, vector: int, workgroup_size: int) -> Kernel:
     )
 
 
-# What drivers list for s8 x s8 -> s32.
+# What drivers list for s8 x s8 -> s32, and f16 x f16 -> f32.
 NVIDIA = Matrix(16, 16, 32, subgroup_size=32)
 AMD = Matrix(16, 16, 16, subgroup_size=32)  # RDNA 3 and later
 AMD_64 = Matrix(16, 16, 16, subgroup_size=64)  # drivers that give no choice
@@ -582,6 +632,7 @@ INTEL_XE = Matrix(8, 8, 32, subgroup_size=8)
 LAVAPIPE = replace(NVIDIA, subgroup_size=8)
 LAVAPIPE_AMD = replace(AMD, subgroup_size=8)
 LAVAPIPE_XE2 = replace(INTEL_XE2, subgroup_size=8)
+LAVAPIPE_SMALL = Matrix(8, 8, 16, subgroup_size=8, half_n=8, half_k=8)
 
 LINEAR_OPS = (
     Op("q8ta_linear", binding_count=7, push_constant_bytes=72),
@@ -728,6 +779,31 @@ def attention_kernels() -> list[Kernel]:
     ]
 
 
+def attention_coopmat_kernels() -> list[Kernel]:
+    """Of int8 on cooperative matrices. None is timed yet."""
+    return [
+        #                          n  vector warps
+        # 16 KiB: three workgroups share a multiprocessor of NVIDIA's driver 580.
+        attention_coopmat(NVIDIA, 32, 64, 4),
+        attention_coopmat(NVIDIA, 64, 64, 1, 4),
+        attention_coopmat(NVIDIA, 32, 32, 4),
+        attention_coopmat(NVIDIA, 64, 32, 1, 2),
+        attention_coopmat(NVIDIA, 32, 128, 4),
+        attention_coopmat(NVIDIA, 64, 128, 1, 4),
+        attention_coopmat(NVIDIA, 32, 256, 2, 2),
+        attention_coopmat(AMD, 32, 64, 4),
+        attention_coopmat(AMD, 64, 128, 1, 4),
+        attention_coopmat(AMD_64, 32, 64, 4),
+        attention_coopmat(AMD_64, 64, 128, 1, 2),
+        attention_coopmat(INTEL_XE2, 32, 64, 4),
+        attention_coopmat(INTEL_XE2, 64, 128, 1, 4),
+        # For tests; lavapipe compiles larger ones for a minute.
+        attention_coopmat(LAVAPIPE_SMALL, 16, 16, 2),
+        attention_coopmat(LAVAPIPE_SMALL, 16, 32, 2, 2),
+        attention_coopmat(LAVAPIPE_AMD, 16, 16, 1),
+    ]
+
+
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     *quantize_rows(),
@@ -758,6 +834,7 @@ KERNELS: tuple[Kernel, ...] = (
     *flat(Op("upsample_words", 2, 64, (("ELEMENT_BYTES", 4),)), "resample/upsample.comp"),
     *(kernel for op in PRODUCT_OPS for kernel in matmul_kernels(op)),
     *attention_kernels(),
+    *attention_coopmat_kernels(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

@@ -8,7 +8,7 @@
 // that of v and y, both up to 4 * MAX_GROUPS.
 //
 //   GROUPS  1: vectors lie in whole groups of four: D, DV and all strides are whole groups, but those
-//           along vectors, which are 1
+//           along vectors, which are 1; 2: of sixteen, even
 //   MASK    0 none; 1 added; 2, 3 bool: p.fill instead of the score where it is true, where it is false
 //   CAUSAL  position s counts for the rows l >= s only
 //   INT8_IN  1: q, k and v are int8. Their distances to the zero points are exact, and so are sums of 256
@@ -29,6 +29,7 @@ layout(constant_id = 3) const uint ZEROS = 0;
 layout(constant_id = 4) const uint INT8_IN = 0;
 layout(constant_id = 5) const uint INT8_OUT = 0;
 
+const uint QUADS = 2;  // GROUPS
 const uint ADDED = 1;
 const uint FILL_TRUE = 2;
 

@@ -1,4 +1,4 @@
-// Attention in float32 in one kernel.
+// Attention in one kernel.
 //   et_vk.attention: its operands are read, and its result is written, with their dimensions
 //   permuted
 //                    to [batch, heads, rows, vector]; fewer dimensions are the last ones of these
@@ -22,7 +22,6 @@ namespace etvk::ops {
 namespace {
 
 constexpr size_t kRank = 4;
-constexpr uint32_t kGroup = 4;
 
 using Dims = std::vector<size_t>;
 
@@ -145,10 +144,19 @@ Dims inverse(const Dims& dims) {
   return other;
 }
 
-bool has_whole_groups(const Heads& heads) {
-  const bool vectors = heads.sizes[3] % kGroup == 0 && heads.strides[3] == 1;
+bool has_whole_groups(const Heads& heads, int64_t group) {
+  const bool vectors = heads.sizes[3] > 0 && heads.sizes[3] % group == 0 && heads.strides[3] == 1;
   return vectors && std::all_of(heads.strides.begin(), heads.strides.end() - 1,
-                                [](int64_t stride) { return stride % kGroup == 0; });
+                                [group](int64_t stride) { return stride % group == 0; });
+}
+
+// GROUPS of the shader.
+uint32_t groups_of(const std::array<Heads, 4>& operands) {
+  const auto all_have = [&operands](int64_t group) {
+    return std::all_of(operands.begin(), operands.end(),
+                       [group](const Heads& one) { return has_whole_groups(one, group); });
+  };
+  return all_have(16) ? 2 : all_have(4) ? 1 : 0;
 }
 
 void set_strides(uint32_t (&to)[kRank], const Heads& from) {
@@ -199,7 +207,8 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   push.DV = static_cast<uint16_t>(v.sizes[3]);
   const auto products = static_cast<uint64_t>(q.sizes[0] * q.sizes[1]);
   const KernelRow& row = choose_attention_kernel(
-      graph.caps(), {push.L, std::max<uint32_t>(push.D, push.DV), products});
+      graph.caps(),
+      {push.L, std::max<uint32_t>(push.D, push.DV), products, args.q_grid.scale.has_value()});
   push.tiles = static_cast<uint32_t>(products) * ((push.L - 1) / row.tile_m + 1);
   set_strides(push.q, q);
   set_strides(push.k, k);
@@ -209,12 +218,10 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   fill_grids(push, args);
   push.fill = static_cast<float>(args.fill);
 
-  const bool groups =
-      has_whole_groups(q) && has_whole_groups(k) && has_whole_groups(v) && has_whole_groups(y);
   commands.dispatch(
       graph.context().pipelines.get(
           row,
-          {groups ? 1u : 0u, static_cast<uint32_t>(args.form), args.is_causal ? 1u : 0u,
+          {groups_of({q, k, v, y}), static_cast<uint32_t>(args.form), args.is_causal ? 1u : 0u,
            args.zero_rows ? 1u : 0u, args.q_grid.scale ? 1u : 0u, args.y_grid.scale ? 1u : 0u}),
       {bind_elements(graph, args.y, count), bind_elements(graph, args.q, q.end()),
        bind_elements(graph, args.k, k.end()), bind_elements(graph, args.v, v.end()),

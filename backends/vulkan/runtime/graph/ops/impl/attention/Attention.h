@@ -1,4 +1,4 @@
-// Push and specialization constants of attention.comp.
+// Push and specialization constants of the kernels of attention.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Problems of attention.comp: several heads around the edges of a tile, in each form of the mask,
+// Problems of attention: several heads around the edges of a tile, in each form of the mask,
 // of float32 and int8.
 #include <algorithm>
 #include <cmath>
@@ -18,11 +18,15 @@ constexpr uint32_t kHeads = 4;
 constexpr uint32_t kHeadsOfGroup = 2;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-std::vector<SpecializationConstants> all_constants(const KernelRow&) {
+std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   // Whole groups, form of the mask, causal, zeros for rows without a score, int8 in and out.
-  return {{1, 0, 0, 0, 0, 0}, {0, 1, 1, 1, 0, 0}, {1, 2, 0, 1, 0, 0}, {0, 3, 0, 0, 0, 0},
-          {1, 0, 1, 0, 0, 0}, {1, 0, 0, 1, 1, 1}, {0, 1, 0, 1, 1, 1}, {1, 3, 1, 0, 1, 0},
-          {0, 0, 1, 0, 1, 0}, {0, 2, 0, 0, 0, 1}, {1, 0, 0, 1, 0, 1}};
+  if (uses_coopmat(row)) {
+    return {{2, 0, 0, 0, 1, 1}, {0, 1, 1, 1, 1, 1}, {1, 2, 0, 1, 1, 1},
+            {0, 3, 0, 0, 1, 0}, {1, 1, 0, 0, 1, 0}, {2, 3, 1, 0, 1, 0}};
+  }
+  return {{2, 0, 0, 0, 0, 0}, {1, 0, 0, 0, 0, 0}, {0, 1, 1, 1, 0, 0}, {1, 2, 0, 1, 0, 0},
+          {0, 3, 0, 0, 0, 0}, {1, 0, 1, 0, 0, 0}, {1, 0, 0, 1, 1, 1}, {0, 1, 0, 1, 1, 1},
+          {1, 3, 1, 0, 1, 0}, {0, 0, 1, 0, 1, 0}, {0, 2, 0, 0, 0, 1}, {1, 0, 0, 1, 0, 1}};
 }
 
 std::vector<float> drawn(size_t count, float most, Random& random) {
@@ -117,13 +121,13 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
   own.int8_in = constants.at(4) != 0;
   own.int8_out = constants.at(5) != 0;
   AttentionPush& push = own.push;
-  const bool whole = constants.at(0) != 0;
   push.heads = kHeads;
   push.heads_of_group = kHeadsOfGroup;
   push.L = row.tile_m + static_cast<uint32_t>(random.integer(1, 3));
   push.S = row.tile_n + static_cast<uint32_t>(random.integer(1, 9));
-  push.D = whole ? 8 : 5;
-  push.DV = whole ? 12 : 7;
+  constexpr uint16_t kSizes[][2] = {{5, 7}, {8, 12}, {32, 16}};  // by GROUPS
+  push.D = static_cast<uint16_t>(std::min<uint32_t>(kSizes[constants.at(0)][0], row.tile_k));
+  push.DV = kSizes[constants.at(0)][1];
   push.tiles = kBatch * kHeads * ((push.L + row.tile_m - 1) / row.tile_m);
   set_strides(push.q, kHeads, push.L, push.D);
   set_strides(push.k, kHeads / kHeadsOfGroup, push.S, push.D);
@@ -224,7 +228,10 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   return problem;
 }
 
-const RegisterProblems registered({{"attention", all_constants, make}});
+const RegisterProblems registered({
+    {"attention", all_constants, make},
+    {"q8ta_attention", all_constants, make},
+});
 
 }  // namespace
 
