@@ -17,13 +17,18 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from .partitioning.batch_guards import keep_batches
+from .partitioning.integers import narrowed_problem
 from .partitioning.kept_state import written_buffers
 from .partitioning.later_partitioners import another_may_follow
+from .partitioning.lowering_call import lowered_programs
 from .partitioning.op_filter import OpFilter
+from .partitioning.owned_state import own_states, shared_buffers
 from .partitioning.plan import Partition, PartitionPlan
+from .partitioning.tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem
 from .patterns.passes.aten_dequantizes import own_dequantizes
 from .patterns.passes.aten_linears import contiguous_linears
 from .patterns.passes.aten_splits import slices_for_splits
+from .patterns.passes.aten_states import values_of_their_own
 from .patterns.passes.aten_windows import without_windows
 from .patterns.passes.torchao_linears import linears_for_int_products
 from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
@@ -100,10 +105,13 @@ class VulkanPartitioner(Partitioner):
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
         give torchao's integer products the form of other quantized linears, and float ones one
         product instead of a batch;
+        give new values of buffers nodes of their own;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
         kernels have; and give what another backend may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
-        self._written |= written_buffers(exported_program)
+        written = written_buffers(exported_program)
+        self._written |= written
+        exported_program = values_of_their_own(exported_program, written)
         exported_program = contiguous_linears(linears_for_int_products(exported_program))
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)
@@ -116,8 +124,11 @@ class VulkanPartitioner(Partitioner):
         return [], None
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
-        """Tag the nodes to delegate, and note of others why they are not; the graph itself is not
-        changed."""
+        """Tag the nodes to delegate and the buffers that delegates keep, and note of other nodes
+        why they are not; the graph itself is not changed."""
+        programs = lowered_programs() or {}
+        # Other methods may have partitioners of their own.
+        self._written = self._written.union(*map(written_buffers, programs.values()))
         for_others = another_may_follow(self)
         plan = self.plan(exported_program, for_others=for_others)
         originals = {node.name: node for node in exported_program.graph.nodes}
@@ -142,6 +153,12 @@ class VulkanPartitioner(Partitioner):
             report = Report(tuple(self.explain("forward", exported_program, for_others)))
             logger.debug("what becomes of the program:\n%s", report)
         keep_batches(delegated)
+        if programs:
+            own_states(
+                exported_program,
+                shared_buffers(programs),
+                lambda buffer: self._state_problem(exported_program, buffer),
+            )
         return PartitionResult(tagged_exported_program=exported_program, partition_tags=tags)
 
     def _keep_state_outside(self, program: ExportedProgram) -> None:
@@ -150,6 +167,14 @@ class VulkanPartitioner(Partitioner):
         for node in program.graph.find_nodes(op="placeholder"):
             if buffers.get(node.name) in self._written:
                 node.meta.pop("delegation_tag", None)
+
+    def _state_problem(self, program: ExportedProgram, buffer: Node) -> str | None:
+        """Why our runtime can't keep a buffer, or None."""
+        problem = dtype_problem(buffer, MOVED_DTYPES) or layout_problem(buffer)
+        name = program.graph_signature.inputs_to_buffers[buffer.name]
+        values = [known[name]() for known in self._known_constants if name in known]
+        wide = [narrowed_problem(name, value) for value in values if value is not None]
+        return problem or next(filter(None, wide), None)
 
     def _left_out(self, plan: PartitionPlan, delegated: set[Node]) -> dict[Node, LeftOut]:
         return {

@@ -66,9 +66,11 @@ from .pool import (
 )
 from .reduce import Q8TA_MEAN, q8ta_mean
 from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
+from .state import ASSIGN_STATE, STATE
 from .views import FIXED_VIEW, FROM_DIM_ORDER, REGROUP, TO_DIM_ORDER, fixed_view
 
 __all__ = [
+    "ASSIGN_STATE",
     "ATTENTION",
     "CHANNEL_AFFINE",
     "CONV2D_DYNAMIC",
@@ -109,6 +111,7 @@ __all__ = [
     "REFERENCES",
     "REGROUP",
     "RMS_NORM",
+    "STATE",
     "TO_DIM_ORDER",
     "activate",
     "attention",

@@ -2,21 +2,16 @@
 
 A partitioner is not told, and yet it decides who gets the quantizes and dequantizes around ops that
 we leave: a backend behind ours needs them to see that such an op is quantized, while on the CPU
-they are an op each that our delegate does on the way. So the caller's list is read, which is to be
-found on the stack only.
+they are an op each that our delegate does on the way. So the caller's list is read.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from types import FrameType
 
 from executorch.exir.backend.partitioner import Partitioner
 
-_MODULE = "executorch.exir.program._program"
-_LOWERING = "to_edge_transform_and_lower"
-_ONE_AT_A_TIME = "to_backend"
+from .lowering_call import given_partitioners, is_inside_lowering, is_inside_to_backend
 
 
 def another_may_follow(partitioner: Partitioner) -> bool:
@@ -24,18 +19,9 @@ def another_may_follow(partitioner: Partitioner) -> bool:
 
     True also in a bare `to_backend`, after which anything may come; False outside of both.
     """
-    frame = inspect.currentframe()
-    one_at_a_time = False
-    while frame is not None:
-        if _is_call_of(_LOWERING, frame):
-            return _is_before_another(partitioner, frame.f_locals.get("partitioner"))
-        one_at_a_time |= _is_call_of(_ONE_AT_A_TIME, frame)
-        frame = frame.f_back
-    return one_at_a_time
-
-
-def _is_call_of(function: str, frame: FrameType) -> bool:
-    return frame.f_code.co_name == function and frame.f_globals.get("__name__") == _MODULE
+    if is_inside_lowering():
+        return _is_before_another(partitioner, given_partitioners())
+    return is_inside_to_backend()
 
 
 def _is_before_another(partitioner: Partitioner, argument: object) -> bool:

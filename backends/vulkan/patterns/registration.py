@@ -34,6 +34,7 @@ from .passes.constant_operands import fold_constants
 from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
 from .passes.joined_indices import join_indices
+from .passes.owned_state import take_states
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
 from .passes.regroups import match_regroup, rewrite_regroup
 from .passes.split_slices import match_part, rewrite_part
@@ -166,6 +167,7 @@ def _rewrite_whole_graph(
     clamp_convolutions(graph_module.graph)
     join_indices(graph_module.graph)
     fold_constants(Constants(program), graph_module.graph)
+    take_states(program, graph_module.graph)
 
 
 def _register_linear() -> None:

@@ -157,9 +157,9 @@ void copy_in(etvk::ComputeGraph& graph, size_t index, const er::EValue& value) {
   }
 }
 
-void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
+// Gives the output its size; throws where it can't take what the program gives.
+void prepare_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   if (!graph.output_is_tensor(index)) {
-    value = er::EValue(graph.output_symint(index));
     return;
   }
   ETVK_CHECK(value.isTensor(), kInvalidArgument, "output " << index << " must be a tensor");
@@ -177,20 +177,28 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   const er::Error resized = er::resize_tensor(tensor, {new_sizes.data(), new_sizes.size()});
   ETVK_CHECK(resized == er::Error::Ok, kInvalidArgument,
              "output " << index << " cannot take the program's shape of rank " << sizes.size());
-  if (tensor.nbytes() > 0) {
-    ETVK_CHECK(tensor.const_data_ptr() != nullptr, kInvalidArgument,
-               "output " << index
-                         << " has no data: the program was lowered without memory for its outputs "
-                            "(alloc_graph_output=False), so give it some with "
-                            "set_output_data_ptr() before each execution");
-    const uint8_t* from = graph.output_data(index);
-    if (is_narrowed(tensor, graph.output_dtype(index))) {
-      etvk::widen_integers(tensor.mutable_data_ptr<int64_t>(),
-                           reinterpret_cast<const int32_t*>(from),
-                           static_cast<size_t>(tensor.numel()));
-    } else {
-      etvk::parallel_copy(tensor.mutable_data_ptr(), from, tensor.nbytes());
-    }
+  ETVK_CHECK(tensor.nbytes() == 0 || tensor.const_data_ptr() != nullptr, kInvalidArgument,
+             "output " << index
+                       << " has no data: the program was lowered without memory for its outputs "
+                          "(alloc_graph_output=False), so give it some with "
+                          "set_output_data_ptr() before each execution");
+}
+
+void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
+  if (!graph.output_is_tensor(index)) {
+    value = er::EValue(graph.output_symint(index));
+    return;
+  }
+  Tensor& tensor = value.toTensor();
+  if (tensor.nbytes() == 0) {
+    return;
+  }
+  const uint8_t* from = graph.output_data(index);
+  if (is_narrowed(tensor, graph.output_dtype(index))) {
+    etvk::widen_integers(tensor.mutable_data_ptr<int64_t>(), reinterpret_cast<const int32_t*>(from),
+                         static_cast<size_t>(tensor.numel()));
+  } else {
+    etvk::parallel_copy(tensor.mutable_data_ptr(), from, tensor.nbytes());
   }
 }
 
@@ -204,7 +212,13 @@ void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args, er::Ev
     copy_in(graph, i, *args[i]);
   }
   events.step("copy in");
-  graph.run(events.wanted() && graph.caps().timestamp_period_ns > 0.0f);
+  // Before anything runs, for that may change state.
+  const bool timed_ops = events.wanted() && graph.caps().timestamp_period_ns > 0.0f;
+  graph.prepare(timed_ops);
+  for (size_t i = 0; i < graph.output_count(); ++i) {
+    prepare_out(graph, i, *args[graph.input_count() + i]);
+  }
+  graph.run(timed_ops);
   events.run(graph);
   for (size_t i = 0; i < graph.output_count(); ++i) {
     copy_out(graph, i, *args[graph.input_count() + i]);

@@ -19,6 +19,7 @@ ComputeGraph::ComputeGraph(Context& context, GraphDef def, bool timed)
       values_(std::move(def.values), def.constants),
       constants_(std::move(def.constants), def.source_bytes),
       memory_(values_, constants_),
+      states_(values_, memory_),
       commands_(context.device, timed) {
   validation_messages_ = context_.device.instance().validation_message_count();
   auto start = std::chrono::steady_clock::now();
@@ -65,6 +66,36 @@ void ComputeGraph::build_nodes(Program program) {
   }
   outputs_ = program.outputs;
   add_memory(outputs_);
+  copy_states();
+}
+
+ValueId ComputeGraph::add_copy(ValueId id) {
+  const ValueId copy = values_.add_tensor(dtype(id), dims(id));
+  values_.set_order(copy, values_.order(id));
+  add_node({"copy of a state", {id}, {copy}, [this, id, copy](Commands& commands) {
+              set_sizes(copy, sizes(id));
+              commands.copy({{range(id), range(copy)}});
+            }});
+  return copy;
+}
+
+// Outputs are read when states have changed, and states change all at once: what is an old state
+// then is copied before.
+void ComputeGraph::copy_states() {
+  for (States::Assignment& assignment : states_.assignments()) {
+    if (states_.holds(assignment.value, assignment.state)) {
+      assignment.value = add_copy(assignment.value);
+    }
+  }
+  for (ValueId& id : outputs_) {
+    if (is_tensor(id) && states_.holds(id)) {
+      const std::vector<size_t> order = dim_order(id);
+      id = add_copy(id);
+      if (!order.empty()) {
+        set_dim_order(id, order);
+      }
+    }
+  }
 }
 
 // All that an op must not forget stands here, and what it may rely on.
@@ -105,6 +136,7 @@ void ComputeGraph::plan_memory() {
     std::copy_if(node.reads.begin(), node.reads.end(), std::inserter(read, read.end()),
                  [this](ValueId id) { return is_tensor(id); });
   }
+  states_.place(context_.device, nodes_, inputs_, outputs_);
   host_ = std::make_unique<HostBuffers>(context_, values_, memory_, inputs_, outputs_, read);
   const auto use = [this](const std::vector<ValueId>& ids, size_t step) {
     for (ValueId id : ids) {
@@ -119,6 +151,9 @@ void ComputeGraph::plan_memory() {
     use(nodes_[i].writes, i + 1);
   }
   use(outputs_, nodes_.size() + 1);
+  for (const States::Assignment& assignment : states_.assignments()) {
+    use({assignment.value}, nodes_.size() + 1);
+  }
   memory_.allocate(context_.device, host_->arena_use());
 }
 
@@ -177,7 +212,11 @@ void ComputeGraph::list_steps() {
               "inputs " << shapes.str() << " do not fit the program: " << error.what());
   }
   commands_.set_owner(static_cast<uint32_t>(nodes_.size()) + 1);
-  commands_.copy(host_->output_copies());
+  std::vector<Copy> copies = host_->output_copies();
+  for (const Copy& copy : states_.copies()) {
+    copies.push_back(copy);
+  }
+  commands_.copy(std::move(copies));
 }
 
 void ComputeGraph::set_input_sizes(size_t index, const std::vector<int64_t>& sizes) {
@@ -204,7 +243,7 @@ void ComputeGraph::set_input_symint(size_t index, int64_t value) {
   }
 }
 
-void ComputeGraph::run(bool timed_ops) {
+void ComputeGraph::prepare(bool timed_ops) {
   context_.device.check_usable();
   if (timed_ops_ != timed_ops) {
     timed_ops_ = timed_ops;
@@ -213,9 +252,14 @@ void ComputeGraph::run(bool timed_ops) {
   if (dirty_) {
     record();
   }
+}
+
+void ComputeGraph::run(bool timed_ops) {
+  prepare(timed_ops);
   host_->flush();
   commands_.submit_and_wait();
   host_->invalidate();
+  states_.invalidate();
   check_validation_layer();
 }
 

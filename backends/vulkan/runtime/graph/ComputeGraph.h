@@ -19,6 +19,7 @@
 #include "graph/OpArgs.h"
 #include "graph/OpTime.h"
 #include "graph/Program.h"
+#include "graph/States.h"
 #include "graph/Values.h"
 #include "vk/Commands.h"
 #include "vk/Context.h"
@@ -39,11 +40,15 @@ class ComputeGraph {
   void set_input_symint(size_t index, int64_t value);
   // Where to write the input's contiguous bytes before run(); null when it has none.
   uint8_t* input_data(size_t index) { return host_->input_data(index); }
-  // Records again if a size or symbolic integer has changed; runs; waits. With `timed_ops`, each op
-  // runs alone and is timed; the first such run and the first one without record again, too. Throws
-  // kNotSupported on a device without timestamps.
+  // Records again if a size or symbolic integer has changed: then the sizes of outputs are known.
+  // What throws here has changed no state. With `timed_ops`, each op runs alone and is timed; the
+  // first such run and the first one without record again, too. Throws kNotSupported on a device
+  // without timestamps.
+  void prepare(bool timed_ops = false);
+  // Prepares, runs, waits.
   void run(bool timed_ops = false);
-  // Where the output's contiguous bytes are after run(), for the sizes of output_sizes().
+  // Where the output's contiguous bytes are after run(), for the sizes of output_sizes(), which are
+  // those of this execution from prepare() on.
   const uint8_t* output_data(size_t index) { return host_->output_data(index); }
 
   size_t input_count() const { return inputs_.size(); }
@@ -122,6 +127,10 @@ class ComputeGraph {
   }
   // The op's output `alias` is in the memory of `source`, which it reads; both hold the same bytes.
   void add_alias(ValueId source, ValueId alias) { memory_.add_alias(source, alias); }
+  // Tensors that outlive an execution, as States has it.
+  States& states() { return states_; }
+  // Whether y, which a node says may lie in the memory of x, does so. For recording.
+  bool is_overwritten(ValueId x, ValueId y) const { return memory_.is_same_place(x, y); }
 
   // The tensor's current bytes rounded up to whole groups of four words.
   BufferRange range(ValueId id) const { return memory_.range(id); }
@@ -139,6 +148,8 @@ class ComputeGraph {
   void add_memory(const std::vector<ValueId>& ids);
   void build_nodes(Program program);
   void build_op(const Call& call);
+  ValueId add_copy(ValueId id);
+  void copy_states();
   void plan_memory();
   void record();
   void list_steps();
@@ -155,6 +166,7 @@ class ComputeGraph {
   Values values_;
   Constants constants_;
   Memory memory_;
+  States states_;
   std::vector<Node> nodes_;
   std::unique_ptr<HostBuffers> host_;
   std::map<ValueId, std::vector<size_t>> dim_orders_;

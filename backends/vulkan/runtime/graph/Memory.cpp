@@ -70,9 +70,14 @@ void Memory::use(ValueId id, int32_t step) {
   }
 }
 
+bool Memory::is_free(ValueId id) {
+  const Storage& storage = storages_[storage_of(id)];
+  return storage.constant < 0 && storage.buffer == nullptr;
+}
+
 bool Memory::place(ValueId id, const Buffer& buffer, uint64_t offset_bytes) {
   Storage& storage = storages_[storage_of(id)];
-  if (storage.constant >= 0 || storage.buffer != nullptr) {
+  if (!is_free(id)) {
     return false;
   }
   storage.buffer = &buffer;
@@ -108,6 +113,12 @@ BufferRange Memory::range(ValueId id) const {
     return {region.buffer, region.offset_bytes, bytes};
   }
   return {&arena_, arena_items_[storage.arena_item].offset_bytes, bytes};
+}
+
+bool Memory::is_same_place(ValueId x, ValueId y) const {
+  const BufferRange a = range(x);
+  const BufferRange b = range(y);
+  return a.buffer == b.buffer && a.offset_bytes == b.offset_bytes;
 }
 
 }  // namespace etvk

@@ -35,6 +35,8 @@ class Memory {
   void use(ValueId id, int32_t step);
   // The same number for tensors in the same memory.
   size_t storage(ValueId id) { return storage_of(id); }
+  // Whether place() would put it somewhere.
+  bool is_free(ValueId id);
   // Puts the tensor, and all in the same memory, into `buffer` instead of the arena, unless it is a
   // constant or already in a buffer. False: nothing is done.
   bool place(ValueId id, const Buffer& buffer, uint64_t offset_bytes);
@@ -48,6 +50,8 @@ class Memory {
   // The tensor's bytes for its current sizes, rounded up to whole groups of words. Throws
   // kInvalidProgram where its memory is smaller.
   BufferRange range(ValueId id) const;
+  // Whether both start at the same byte.
+  bool is_same_place(ValueId x, ValueId y) const;
   const Buffer& arena() const { return arena_; }
 
  private:

@@ -19,6 +19,9 @@ struct Node {
   std::vector<ValueId> writes;
   std::function<void(Commands&)> record;
   int32_t node_id = -1;  // of the op that it is for; the graph sets it
+  // Those of `reads` in whose memory writes[0] may lie: of their size, and each element is read, if
+  // at all, only by the thread that writes it.
+  std::vector<ValueId> overwrites = {};
 };
 
 }  // namespace etvk

@@ -36,6 +36,8 @@ class Draft {
   bool is_chain() const { return is_chain_; }
   // Adds one call of this op; false where none that has a result was found.
   bool add(const Op& op);
+  // The program so far.
+  const GraphDef& def() const { return program_.def; }
   // Ends the drawing.
   Program take() { return std::move(program_); }
   const std::vector<ValueId>& tensors() const { return tensors_; }

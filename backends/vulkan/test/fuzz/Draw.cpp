@@ -26,6 +26,28 @@ Ops ops_with(const std::vector<OrderRule>& orders) {
   return ops;
 }
 
+// A state, what writes to a part of it or makes another one of it, mostly by what was written last,
+// and perhaps reads it again; then its assignment.
+void add_states(Draft& draft) {
+  constexpr const char* kWrites[] = {
+      "aten.index_put.default", "aten.slice_scatter.default", "aten.scatter.src",
+      "aten.scatter.value",     "aten.index_put.default",     "aten.slice_scatter.default",
+      "aten.add.Tensor",        "aten.view_copy.default",     "aten.copy.default",
+      "aten.where.self",        "aten.slice_copy.Tensor",     "aten.cat.default"};
+  testing::Random& random = draft.random();
+  for (int states = random.integer(1, 2); states > 0; --states) {
+    draft.add(*find_op("et_vk.state.default"));
+    for (int writes = random.integer(0, 3); writes > 0; --writes) {
+      const Op* op = find_op(random.pick(kWrites));
+      for (int attempts = 4; attempts > 0 && !draft.add(*op); --attempts) {
+      }
+    }
+    if (random.chance(85)) {
+      draft.add(*find_op("et_vk.assign_state.default"));
+    }
+  }
+}
+
 void add_calls(Draft& draft) {
   testing::Random& random = draft.random();
   const Ops all = ops_with(
@@ -36,7 +58,12 @@ void add_calls(Draft& draft) {
   if (is_chain) {
     draft.set_chain();
   }
-  int wanted = random.integer(1, 8);
+  const bool has_states = random.chance(15);
+  int wanted = random.integer(has_states ? 0 : 1, 8);
+  if (has_states && random.chance(70)) {
+    add_states(draft);
+    wanted /= 2;
+  }
   for (int attempts = 8 * wanted; wanted > 0 && attempts > 0; --attempts) {
     const Op& op = *random.pick(!is_chain ? all : random.chance(40) ? channels_last : any_order);
     const bool is_left_out = entry_of(op.name).is_one_of_many && random.chance(80);
@@ -100,6 +127,11 @@ Program draw_program(uint64_t seed) {
     program.executions.push_back(any_execution(random, program));
   }
   program.executions.push_back(program.executions[0]);
+  if (has_states(program)) {
+    for (int i = random.integer(0, 3); i > 0; --i) {
+      program.executions.push_back(program.executions[random.below(kExecutions)]);
+    }
+  }
   if (random.chance(50)) {
     tell_lies(program, random);
   }

@@ -47,5 +47,6 @@ std::vector<Entry> normalize_entries();    // NormalizeOps.cpp
 std::vector<Entry> matmul_entries();       // MatmulOps.cpp
 std::vector<Entry> attention_entries();    // AttentionOps.cpp
 std::vector<Entry> norm_entries();         // NormOps.cpp
+std::vector<Entry> state_entries();        // StateOps.cpp
 
 }  // namespace etvk::fuzz

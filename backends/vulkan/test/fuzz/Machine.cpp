@@ -4,12 +4,16 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "Entry.h"
 
 namespace etvk::fuzz {
 
 namespace {
+
+constexpr const char* kState = "et_vk.state.default";
+constexpr const char* kAssignState = "et_vk.assign_state.default";
 
 constexpr uint64_t kMostElements = 1 << 20;  // of a tensor here
 
@@ -83,6 +87,17 @@ const ValueDef& Machine::value(ValueId id) const {
 bool Machine::is_constant(ValueId id) const {
   const auto* tensor = std::get_if<TensorDef>(&value(id));
   return tensor != nullptr && tensor->constant_id >= 0;
+}
+
+bool Machine::is_state(ValueId id) const {
+  return std::any_of(def_.chain.begin(), def_.chain.end(), [id](const OpCall& call) {
+    return call.name == kState && call.args.back() == id;
+  });
+}
+
+const Tensor* Machine::kept(ValueId id) const {
+  const auto found = states_ == nullptr ? States::const_iterator() : states_->find(id);
+  return states_ == nullptr || found == states_->end() ? nullptr : &found->second;
 }
 
 const Tensor& Machine::tensor(ValueId id) const {
@@ -307,6 +322,10 @@ std::vector<double> Arguments::optional_numbers(const char* name) const {
   return numbers != nullptr ? *numbers : std::vector<double>();
 }
 
+const Tensor* Arguments::kept() const { return machine_.kept(call_.args.back()); }
+
+bool Arguments::is_state(const char* name) const { return machine_.is_state(id(name)); }
+
 int64_t Arguments::symint(const char* name) const { return machine_.integer(id(name)); }
 
 std::optional<int64_t> Arguments::optional_symint(const char* name) const {
@@ -387,6 +406,21 @@ void set_inputs(Machine& machine, const Program& program, size_t execution) {
   }
 }
 
+// All assignments at once, of which a state has one.
+States new_states(const GraphDef& def, const Machine& machine, States states) {
+  std::set<ValueId> assigned;
+  for (const OpCall& call : def.chain) {
+    if (call.name != kAssignState) {
+      continue;
+    }
+    if (!assigned.insert(call.args[0]).second) {
+      meaningless("state " + std::to_string(call.args[0]) + " is assigned twice");
+    }
+    states[call.args[0]] = machine.tensor(call.args[1]);
+  }
+  return states;
+}
+
 bool is_over_declared(const GraphDef& def, const Machine& machine, ValueId id) {
   const auto* declared = std::get_if<TensorDef>(&def.values[static_cast<size_t>(id)]);
   if (declared == nullptr) {
@@ -403,16 +437,23 @@ bool is_over_declared(const GraphDef& def, const Machine& machine, ValueId id) {
 
 }  // namespace
 
-Outcome expected(const Program& program, size_t execution) {
+bool has_states(const Program& program) {
+  const auto& chain = program.def.chain;
+  return std::any_of(chain.begin(), chain.end(),
+                     [](const OpCall& call) { return call.name == kState; });
+}
+
+Outcome expected(const Program& program, size_t execution, const States& states) {
   Outcome outcome;
   try {
-    Machine machine(program.def);
+    Machine machine(program.def, &states);
     set_inputs(machine, program, execution);
     for (const OpCall& call : program.def.chain) {
       machine.run(call);
       outcome.over_declared =
           outcome.over_declared || is_over_declared(program.def, machine, machine.output_of(call));
     }
+    outcome.states = new_states(program.def, machine, states);
     for (ValueId id : program.def.outputs) {
       if (std::holds_alternative<TensorDef>(machine.value(id))) {
         outcome.outputs.emplace_back(machine.tensor(id));
@@ -421,9 +462,9 @@ Outcome expected(const Program& program, size_t execution) {
       }
     }
   } catch (const Meaningless& error) {
-    outcome = {Outcome::Kind::kMeaningless, error.what(), {}, false};
+    outcome = {Outcome::Kind::kMeaningless, error.what(), {}, false, {}};
   } catch (const Unchecked& error) {
-    outcome = {Outcome::Kind::kUnchecked, error.what(), {}, false};
+    outcome = {Outcome::Kind::kUnchecked, error.what(), {}, false, {}};
   }
   return outcome;
 }

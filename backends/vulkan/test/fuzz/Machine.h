@@ -53,6 +53,9 @@ void set_float(Tensor& tensor, size_t i, float value);
 
 using Result = std::variant<Tensor, int64_t>;
 
+// What a program keeps between executions, by the values that stand for it.
+using States = std::map<ValueId, Tensor>;
+
 class Machine;
 
 // Where an op takes this argument, counted from the first; op.args.size() where it takes none.
@@ -95,6 +98,10 @@ class Arguments {
   // A dimension of a tensor of this rank, counted from the end where it is negative.
   size_t dim(const char* name, size_t rank) const;
 
+  // What the output, a state, holds from the execution before; null in the first one.
+  const Tensor* kept() const;
+  bool is_state(const char* name) const;
+
   const Op& op() const { return op_; }
   bool may_be_none(const char* name) const { return fuzz::may_be_none(op_, name); }
   bool takes_tensor(const char* name) const {
@@ -119,8 +126,10 @@ Sizes permutation(const Arguments& arguments, const char* name, size_t rank);
 
 class Machine {
  public:
-  // `def` and what its constants point at must outlive the machine, and may grow.
-  explicit Machine(const GraphDef& def) : def_(def) {}
+  // `def` and what its constants point at must outlive the machine, and may grow. So must `states`,
+  // which are those of a program that is loaded anew where there are none.
+  explicit Machine(const GraphDef& def, const States* states = nullptr)
+      : def_(def), states_(states) {}
 
   // Throw Meaningless where the value cannot be written.
   void write(ValueId id, Result result);
@@ -134,11 +143,15 @@ class Machine {
   const ValueDef& value(ValueId id) const;
   bool is_constant(ValueId id) const;
   const Tensor& tensor(ValueId id) const;
+  bool is_state(ValueId id) const;
+  // Null where nothing is kept.
+  const Tensor* kept(ValueId id) const;
   // Int, SymInt, or a Double without a fraction.
   int64_t integer(ValueId id) const;
 
  private:
   const GraphDef& def_;
+  const States* states_;
   std::vector<std::optional<Result>> results_;   // by value
   mutable std::map<ValueId, Tensor> constants_;  // made when they are read
 };
@@ -150,8 +163,11 @@ struct Outcome {
   std::string reason;           // of the last two
   std::vector<Result> outputs;  // of the first
   bool over_declared = false;   // a tensor is larger than it was declared
+  States states;                // of the first: what the next execution finds
 };
 
-Outcome expected(const Program& program, size_t execution);
+bool has_states(const Program& program);
+// `states`: what the execution before has left; none for the first one.
+Outcome expected(const Program& program, size_t execution, const States& states);
 
 }  // namespace etvk::fuzz

@@ -85,6 +85,14 @@ def test_cpp_runtime(validation: str) -> None:
 
 
 @pytest.mark.parametrize("driver", [DEFAULT, "swiftshader"])
+def test_states(driver: str) -> None:
+    """State of programs, and what is written where it lies: state_test.cpp."""
+    _, environment = on_driver(driver)
+    run_checks("state_test", **environment)
+    run_checks("state_test", **environment, ETVK_DISABLE="mapped_memory", ETVK_VALIDATION="1")
+
+
+@pytest.mark.parametrize("driver", [DEFAULT, "swiftshader"])
 def test_untrusted_programs(driver: str) -> None:
     """Programs that lie about sizes, symbolic integers and how much they are."""
     _, environment = on_driver(driver)

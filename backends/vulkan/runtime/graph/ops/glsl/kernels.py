@@ -850,6 +850,8 @@ KERNELS: tuple[Kernel, ...] = (
     gather(put("scatter_groups", 16), 64, 1),
     gather(put("scatter_groups", 16), 128, 4),
     elementwise(Op("scatter_map", 2, 104), "moves/scatter_map.comp", 64, 1),
+    elementwise(Op("put_words", 4, 104, macros=(("ELEMENT_BYTES", 4),)), "moves/put.comp", 64, 1),
+    elementwise(Op("put_groups", 4, 104, macros=(("ELEMENT_BYTES", 16),)), "moves/put.comp", 64, 1),
     inset(Op("inset_bytes", 3, 124, macros=(("ELEMENT_BYTES", 1),)), 64, 4),
     inset(Op("inset_words", 3, 124, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     inset(Op("inset_words", 3, 124, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

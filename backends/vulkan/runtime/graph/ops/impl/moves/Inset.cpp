@@ -94,6 +94,31 @@ InsetPush push_of(const std::vector<Span>& spans) {
   return push;
 }
 
+// Whether x is whole rows of y: without gaps along the one dimension that it has not all of.
+bool is_rows(const std::vector<Span>& spans) {
+  const auto parts =
+      std::count_if(spans.begin(), spans.end(), [](const Span& span) { return !span.is_whole(); });
+  return parts <= 1 &&
+         std::all_of(spans.begin(), spans.end(), [](const Span& span) { return span.step == 1; });
+}
+
+// Where y is in the memory of what it is set into, only x is written.
+void dispatch_rows(ComputeGraph& graph, Commands& commands, const InsetCall& call,
+                   const std::vector<Span>& spans) {
+  Target target{1, 1, 0};
+  for (size_t dim = 0; dim < spans.size(); ++dim) {
+    const int64_t stride = graph.strides(call.y)[dim];
+    if (!spans[dim].is_whole()) {
+      target = {spans[dim].length * stride, spans[dim].size * stride, spans[dim].start * stride};
+    }
+  }
+  const bool is_whole =
+      std::all_of(spans.begin(), spans.end(), [](const Span& span) { return span.is_whole(); });
+  const int64_t count = graph.numel(call.x);
+  dispatch_copy(graph, commands, call.op, call.x, call.y, whole(graph, call.x),
+                is_whole ? Target{count, count, 0} : target);
+}
+
 // `spans`: of the dimensions of y.
 void record_inset(ComputeGraph& graph, Commands& commands, const InsetCall& call,
                   const std::vector<Span>& spans) {
@@ -105,6 +130,10 @@ void record_inset(ComputeGraph& graph, Commands& commands, const InsetCall& call
   const uint32_t count = element_count(graph, call.op, call.y);
   const uint32_t x_count = element_count(graph, call.op, call.x);
   if (count == 0) {
+    return;
+  }
+  if (call.base >= 0 && graph.is_overwritten(call.base, call.y) && is_rows(spans)) {
+    dispatch_rows(graph, commands, call, spans);
     return;
   }
   std::vector<Span> nested;
@@ -149,10 +178,12 @@ void add_inset(ComputeGraph& graph, const InsetCall& call,
     record_inset(graph, commands, call, describe());
   };
   std::vector<ValueId> reads = {call.x};
+  std::vector<ValueId> overwrites;
   if (call.base >= 0) {
     reads.push_back(call.base);
+    overwrites.push_back(call.base);
   }
-  graph.add_node({call.op, reads, {call.y}, record});
+  graph.add_node({call.op, reads, {call.y}, record, -1, overwrites});
 }
 
 // Numbers for the last dimensions come first: before and behind; negative ones cut off.

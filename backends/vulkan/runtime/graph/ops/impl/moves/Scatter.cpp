@@ -1,14 +1,17 @@
 // Ops that write elements to places that an integer tensor gives: index_put with one tensor, and
 // scatter. Two dispatches, in which no order of threads shows: for each place, what is written
 // there last (scatter_map.comp); then each element of y is that, or what it was (gather.comp). What
-// is no place, which PyTorch refuses, is not written.
+// is no place, which PyTorch refuses, is not written. An index_put whose result is in self's own
+// memory writes only what it is given (put.comp).
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/elementwise/Creation.h"
 #include "graph/ops/impl/moves/Gather.h"
+#include "graph/ops/impl/moves/Put.h"
 #include "graph/ops/impl/moves/StridedCopy.h"
 #include "vk/Error.h"
 
@@ -74,7 +77,31 @@ void dispatch_map(ComputeGraph& graph, Commands& commands, const ScatterCall& ca
 struct Plan {
   Writes writes;
   Places places;
+  std::optional<PutPlaces> put;  // in self's own memory
 };
+
+// Whether that is what is done. Nothing else than the values is touched.
+bool dispatch_in_place(ComputeGraph& graph, Commands& commands, const ScatterCall& call,
+                       const Plan& plan) {
+  const int64_t count = graph.numel(call.index);
+  PutCall put{call.op, call.values, call.index, call.y, call.map};
+  if (!plan.put || !graph.is_overwritten(call.base, call.y) || !can_put(graph, put, *plan.put)) {
+    return false;
+  }
+  if (count == 0) {
+    return true;
+  }
+  if (count == 1) {
+    put.map = -1;
+  } else {
+    const Sizes& index = plan.writes.sizes;
+    const int64_t places = plan.put->place_count;
+    dispatch_map(graph, commands, call,
+                 {index, Sizes(index.size(), 0), contiguous_strides(index), places, places, 1});
+  }
+  dispatch_put(graph, commands, put, *plan.put);
+  return true;
+}
 
 void add_scatter(ComputeGraph& graph, ScatterCall call, const std::vector<ValueId>& reads,
                  int64_t map_bound, bool fills_value, uint32_t value,
@@ -88,6 +115,9 @@ void add_scatter(ComputeGraph& graph, ScatterCall call, const std::vector<ValueI
     const Plan plan = describe();
     graph.set_sizes(call.y, graph.sizes(call.base));
     if (graph.numel(call.y) == 0) {
+      return;
+    }
+    if (dispatch_in_place(graph, commands, call, plan)) {
       return;
     }
     if (fills_value) {
@@ -108,7 +138,7 @@ void add_scatter(ComputeGraph& graph, ScatterCall call, const std::vector<ValueI
   if (fills_value) {
     writes.push_back(call.values);
   }
-  graph.add_node({call.op, reads, writes, record});
+  graph.add_node({call.op, reads, writes, record, -1, {call.base}});
 }
 
 // ---- index_put.
@@ -130,6 +160,21 @@ Sizes repeated_strides(const ScatterCall& call, const Sizes& values, const Sizes
   return strides;
 }
 
+// `to`: the shape of what is written, of which the values have these strides.
+PutPlaces put_places(const Sizes& sizes, size_t dim, const Sizes& index, const Sizes& to,
+                     const Sizes& strides) {
+  const Sizes own = contiguous_strides(sizes);
+  const auto at = static_cast<int64_t>(dim);
+  PutPlaces places{to,         strides, {own.begin(), own.begin() + at}, Sizes(dim, 0),
+                   sizes[dim], own[dim]};
+  const Sizes steps = contiguous_strides(index);
+  places.y_strides.insert(places.y_strides.end(), index.size(), 0);
+  places.y_strides.insert(places.y_strides.end(), own.begin() + at + 1, own.end());
+  places.index_strides.insert(places.index_strides.end(), steps.begin(), steps.end());
+  places.index_strides.resize(to.size(), 0);
+  return places;
+}
+
 Plan plan_put(const ScatterCall& call, const Sizes& sizes, size_t dim, const Sizes& index,
               const Sizes& values) {
   const auto at = static_cast<int64_t>(dim);
@@ -142,6 +187,7 @@ Plan plan_put(const ScatterCall& call, const Sizes& sizes, size_t dim, const Siz
 
   Plan plan;
   plan.writes = {index, Sizes(index.size(), 0), Sizes(first, end), sizes[dim], sizes[dim], 1};
+  plan.put = put_places(sizes, dim, index, to, strides);
   // The map counts in the smallest step, which is the last one. Steps of no values say nothing.
   const bool is_empty = std::find(values.begin(), values.end(), 0) != values.end();
   int64_t step = 0;
