@@ -1,7 +1,8 @@
 """Check whether this device computes right, with every kernel that it can run.
 
-Small problems with known results, in sizes around the edges of a kernel's tile and for each of its
-variants, several times each: some drivers are wrong in one run of four. The exit code is 1 where
+Small problems with known results, in sizes around the edges of a kernel's tile and in each of its
+variants, several times each: some drivers are wrong in one run of four. Where what makes variants
+multiplies, each two values of it that meet in a kernel are in one of them. The exit code is 1 where
 anything is wrong.
 """
 

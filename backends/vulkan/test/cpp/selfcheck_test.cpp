@@ -1,13 +1,17 @@
 // The self-check without faults: every kernel has problems, the device's kernels solve them, and
 // what has passed is remembered. Needs a Vulkan driver; the last line counts checks.
+#include <algorithm>
 #include <cstdio>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "Check.h"
 #include "ElementwiseRows.h"
 #include "Kernels.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/FloatReferences.h"
 #include "graph/selfcheck/PassedKernels.h"
 #include "graph/selfcheck/Problem.h"
@@ -53,6 +57,62 @@ void test_every_row_has_problems() {
   } catch (const Error& error) {
     expect(error.code() == ErrorCode::kInternal, "a family without problems");
   }
+}
+
+void test_covering() {
+  std::vector<SpecializationConstants> all;
+  for (uint32_t i = 0; i < 4 * 3 * 2 * 5; ++i) {
+    const SpecializationConstants constants = {i % 4, i / 4 % 3, i / 12 % 2, i / 24};
+    if (constants[0] != 3 || constants[1] == 0) {  // not all values go together
+      all.push_back(constants);
+    }
+  }
+  const auto pairs_in = [](const std::vector<SpecializationConstants>& list, size_t i, size_t j) {
+    std::set<std::pair<uint32_t, uint32_t>> pairs;
+    for (const SpecializationConstants& constants : list) {
+      pairs.emplace(constants[i], constants[j]);
+    }
+    return pairs;
+  };
+  std::set<std::set<SpecializationConstants>> choices;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const auto chosen = covering(all, {{0, 1}, {0, 2, 1}}, seed);
+    for (const auto& [i, j] : {std::pair<size_t, size_t>{0, 1}, {0, 2}, {1, 2}, {3, 3}}) {
+      expect(pairs_in(chosen, i, j) == pairs_in(all, i, j), "each pair and value that exists");
+    }
+    const std::set<SpecializationConstants> choice(chosen.begin(), chosen.end());
+    expect(choice.size() == chosen.size() && chosen.size() <= 12, "few of them, once each");
+    const bool exist = std::all_of(choice.begin(), choice.end(), [&](const auto& one) {
+      return std::find(all.begin(), all.end(), one) != all.end();
+    });
+    expect(exist, "none that does not exist");
+    choices.insert(choice);
+  }
+  expect(choices.size() > 1, "another seed, another choice");
+}
+
+// Behind an activation that is not exact, a fault of one step would pass.
+void test_layers_are_checked_exactly() {
+  for_each_row([](const KernelRow& row) {
+    const std::string op = row.op;
+    if (op.find("linear") == std::string::npos && op.find("q8ta_conv2d") == std::string::npos) {
+      return;
+    }
+    std::set<std::pair<size_t, uint32_t>> all;
+    std::set<std::pair<size_t, uint32_t>> exact;
+    for (const SpecializationConstants& constants : problem_family(row.op).all_constants(row)) {
+      for (size_t id = 0; id < constants.size(); ++id) {
+        if (id == 2) {  // the activation
+          continue;
+        }
+        all.emplace(id, constants[id]);
+        if (activated(kActivationNames[constants[2]], -0.5f, 0.3f, 0.0f).is_exact) {
+          exact.emplace(id, constants[id]);
+        }
+      }
+    }
+    expect(!all.empty() && exact == all, std::string(row.name) + ": every value exactly");
+  });
 }
 
 template <typename Body>
@@ -125,6 +185,8 @@ int main(int argc, char** argv) {
     test_kernels(argv[1] == std::string("all") ? "" : argv[1]);
   } else {
     test_every_row_has_problems();
+    test_covering();
+    test_layers_are_checked_exactly();
     test_every_function_has_a_reference();
     test_passed_kernels();
   }

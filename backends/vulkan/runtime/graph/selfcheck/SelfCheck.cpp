@@ -35,7 +35,7 @@ SelfCheckMode self_check_mode(const std::string& word) {
 
 std::vector<std::string> SelfCheck::wrong_kernels() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return wrong_;
+  return {wrong_.begin(), wrong_.end()};
 }
 
 void SelfCheck::read_file() {
@@ -59,7 +59,7 @@ bool SelfCheck::passes(const std::vector<const Pipeline*>& pipelines) {
   std::vector<const Pipeline*> unknown;
   for (const Pipeline* one : pipelines) {
     // Another program may have found it out since this one chose its kernels.
-    if (std::find(wrong_.begin(), wrong_.end(), one->row().name) != wrong_.end()) {
+    if (wrong_.count(one->row().name) != 0) {
       return false;
     }
     const bool is_new =
@@ -93,8 +93,7 @@ bool SelfCheck::check(const std::vector<const Pipeline*>& pipelines) {
       continue;
     }
     all_right = false;
-    if (std::find(wrong_.begin(), wrong_.end(), row.name) == wrong_.end()) {
-      wrong_.emplace_back(row.name);
+    if (wrong_.insert(row.name).second) {
       std::fprintf(stderr,
                    "executorch_vulkan: %s (%s) computes wrongly with the kernel %s, which is not "
                    "used: %s. 'python -m executorch_vulkan check' tells more\n",

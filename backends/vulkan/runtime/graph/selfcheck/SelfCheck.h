@@ -48,7 +48,7 @@ class SelfCheck {
   bool file_is_read_ = false;
   std::set<std::string> passed_;     // pipeline_key()s
   std::set<const Pipeline*> known_;  // the same as pipelines of this process
-  std::vector<std::string> wrong_;
+  std::set<std::string> wrong_;      // names of kernels
 };
 
 }  // namespace etvk

@@ -20,15 +20,12 @@ bool is_depthwise(const KernelRow& row) {
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   const bool depthwise = is_depthwise(row);
-  std::vector<SpecializationConstants> all =
-      with_epilogues(row, {4, 1, 0, 0, 0, 0, 0, depthwise ? kWindowTaps : kWindowRows});
   const std::vector<uint32_t> alignments =
       depthwise ? std::vector<uint32_t>{0, 1, 4} : std::vector<uint32_t>{1, 4, 16};
-  const uint32_t residuals = gives_float(row) ? 1 : 3;
+  std::vector<SpecializationConstants> forms;
   for (uint32_t window : {kWindowTaps, kWindowRows, kWindowTransposed}) {
     for (uint32_t alignment : alignments) {
       for (uint32_t n_aligned : {0u, 1u}) {
-        const uint32_t residual = (window + alignment + n_aligned) % residuals;
         // A depthwise kernel has a tap at a time; whole words of x are whole words of y there.
         const bool exists =
             !depthwise || (window != kWindowRows && (alignment != 4 || n_aligned == 1) &&
@@ -36,15 +33,15 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
         if (!exists) {
           continue;
         }
-        all.push_back({alignment, n_aligned, 0, residual, 0, 0, 0, window});
+        forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, window});
         if (gives_float(row)) {
-          all.push_back(all.back());
-          all.back().at(6) = static_cast<uint32_t>(InputGrid::kOfAllRows);
+          forms.push_back(forms.back());
+          forms.back().at(6) = static_cast<uint32_t>(InputGrid::kOfAllRows);
         }
       }
     }
   }
-  return all;
+  return with_epilogues(row, forms);
 }
 
 WindowPush window_push(const DrawnWindow& geometry, uint32_t x_channels, uint32_t y_channels) {

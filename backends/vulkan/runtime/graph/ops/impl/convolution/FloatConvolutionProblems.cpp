@@ -6,6 +6,7 @@
 #include "graph/ops/impl/convolution/FloatConvolution.h"
 #include "graph/ops/impl/convolution/WindowProblem.h"
 #include "graph/ops/impl/mac/MacProblem.h"
+#include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/Problem.h"
 
 namespace etvk::ops {
@@ -15,7 +16,7 @@ namespace {
 constexpr uint32_t kGridStride = 2;      // workgroups
 constexpr float kRelativeError = 1e-5f;  // of the largest result of a pixel
 
-std::vector<SpecializationConstants> windows_constants(const KernelRow&) {
+std::vector<SpecializationConstants> windows_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all;  // form of x, whole groups of y, kind of window
   for (uint32_t window : {kWindowTaps, kWindowRows, kWindowTransposed}) {
     for (uint32_t form : {kWindowGroups, kWindowElements}) {
@@ -24,7 +25,7 @@ std::vector<SpecializationConstants> windows_constants(const KernelRow&) {
       }
     }
   }
-  return all;
+  return covering(all, {{0, 1, 2}}, static_cast<uint64_t>(row.id));
 }
 
 std::vector<SpecializationConstants> depthwise_constants(const KernelRow&) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "graph/ops/impl/elementwise/QuantizedBinary.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/DrawnLoops.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
@@ -85,12 +86,9 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.count = constants.rank == 1 ? count : steps_of(sizes) * unit;
   push.a_scale = a.scale;
   push.b_scale = b.scale;
-  push.inv_output_scale = random.uniform(5.0f, 20.0f);
+  draw_output_grid(push, 5.0f, 20.0f, random, 127);
   push.a_zero_point = a.zero_point;
   push.b_zero_point = b.zero_point;
-  push.output_zero_point = random.integer(-128, 127);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
   std::copy(sizes.begin() + 1, sizes.end(), push.sizes);
   std::copy(a.strides.begin(), a.strides.end(), push.a_strides);
   std::copy(b.strides.begin(), b.strides.end(), push.b_strides);

@@ -31,24 +31,20 @@ std::vector<SpecializationConstants> with_grids(const std::vector<Specialization
 }
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
-  std::vector<SpecializationConstants> all = with_epilogues(row, {16, 1, 0, 0, 0, 0, 0});
-  const uint32_t residuals = gives_float(row) ? 1 : 3;
+  std::vector<SpecializationConstants> forms;
   for (uint32_t alignment : {1u, 4u, 16u}) {
     for (uint32_t n_aligned : {0u, 1u}) {
-      for (uint32_t residual = 0; residual < residuals; ++residual) {
-        all.push_back({alignment, n_aligned, 0, residual, 0, 0, 0});
-      }
+      forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0});
     }
   }
-  // Whole tiles are whole in K, too.
-  all.push_back({16, 1, 0, residuals - 1, 1, 0, 0});
+  forms.push_back({16, 1, 0, 0, 1, 0, 0});  // whole tiles are whole in K, too
   if (uses_coopmat(row)) {
     for (uint32_t alignment : {1u, 4u, 16u}) {
-      all.push_back({alignment, 1, 0, alignment % residuals, 0, kManyQuads, 0});
+      forms.push_back({alignment, 1, 0, 0, 0, kManyQuads, 0});
     }
-    all.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16, 0});
+    forms.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16, 0});
   }
-  return gives_float(row) ? with_grids(all) : all;
+  return with_epilogues(row, gives_float(row) ? with_grids(forms) : forms);
 }
 
 // ---- Sizes.

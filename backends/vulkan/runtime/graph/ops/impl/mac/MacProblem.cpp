@@ -5,6 +5,8 @@
 #include <string>
 
 #include "Kernels.h"
+#include "graph/selfcheck/Cover.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/References.h"
 
 namespace etvk::ops {
@@ -13,14 +15,18 @@ namespace {
 
 constexpr auto kRounded = static_cast<uint32_t>(ResidualMode::kRounded);
 constexpr uint32_t kResiduals = kRounded + 1;
+constexpr size_t kActivation = 2;  // ids of constants
+constexpr size_t kResidual = 3;
+
+// Where a transcendental has a part, a result below zero shows it.
+bool is_exact(uint32_t activation) {
+  return activated(kActivationNames[activation], -0.5f, 0.3f, 0.0f).is_exact;
+}
 
 MacPush drawn_push(const std::string& activation, Random& random) {
   MacPush push{};
   push.input_zero_point = random.integer(-128, 127);
-  push.inv_output_scale = random.uniform(20.0f, 40.0f);
-  push.output_zero_point = random.integer(-128, 127);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
+  draw_output_grid(push, 20.0f, 40.0f, random, 127);
   const bool is_clamp = activation == "clamp";
   push.alpha = is_clamp ? -0.75f : 0.3f;
   push.beta = is_clamp ? 1.5f : 0.0f;
@@ -50,22 +56,32 @@ bool gives_float(const KernelRow& row) {
   return op.rfind("q8ta_", 0) != 0;
 }
 
-std::vector<SpecializationConstants> with_epilogues(const KernelRow& row,
-                                                    const SpecializationConstants& base) {
+std::vector<SpecializationConstants> with_epilogues(
+    const KernelRow& row, const std::vector<SpecializationConstants>& forms) {
   const uint32_t residuals = gives_float(row) ? 1 : kResiduals;
   std::vector<SpecializationConstants> all;
-  const auto add = [&](uint32_t activation, uint32_t residual) {
-    all.push_back(base);
-    all.back().at(2) = activation;
-    all.back().at(3) = residual;
-  };
-  for (uint32_t residual = 0; residual < residuals; ++residual) {
-    add(0, residual);
+  for (const SpecializationConstants& form : forms) {
+    for (uint32_t activation = 0; activation < std::size(kActivationNames); ++activation) {
+      for (uint32_t residual = 0; residual < residuals; ++residual) {
+        all.push_back(form);
+        all.back().at(kActivation) = activation;
+        all.back().at(kResidual) = residual;
+        all.back().push_back(is_exact(activation) ? 1 : 0);  // as if it were a constant
+      }
+    }
   }
-  for (uint32_t activation = 1; activation < std::size(kActivationNames); ++activation) {
-    add(activation, activation % residuals);
+  std::vector<size_t> together;
+  for (size_t id = 0; id < all.front().size(); ++id) {
+    if (id != kActivation) {
+      together.push_back(id);
+    }
   }
-  return all;
+  std::vector<SpecializationConstants> chosen =
+      covering(all, {together}, static_cast<uint64_t>(row.id));
+  for (SpecializationConstants& constants : chosen) {
+    constants.pop_back();
+  }
+  return chosen;
 }
 
 RowGrid drawn_grid(Random& random) {

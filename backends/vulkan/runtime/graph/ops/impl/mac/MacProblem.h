@@ -23,9 +23,12 @@ struct MacSpecialization {
 
 bool gives_float(const KernelRow& row);  // else int8
 
-// Each activation, beside `base` with each residual that the row takes.
-std::vector<SpecializationConstants> with_epilogues(const KernelRow& row,
-                                                    const SpecializationConstants& base);
+// Of pipelines of `forms`, which have no activation and no residual, those to check: with each
+// activation, each residual that the row takes, and each pair of values of what loads and stores
+// read, which is all but the activation. Each of these values is there with an exact activation,
+// too: behind another one, a fault of one step is within the limit.
+std::vector<SpecializationConstants> with_epilogues(
+    const KernelRow& row, const std::vector<SpecializationConstants>& forms);
 
 RowGrid drawn_grid(Random& random);
 

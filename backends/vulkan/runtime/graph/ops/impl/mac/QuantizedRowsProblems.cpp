@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/ops/impl/mac/QuantizedRows.h"
+#include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/RowGridReference.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 constexpr uint32_t kWorkgroups = 3;
 
-std::vector<SpecializationConstants> all_constants(const KernelRow& /*row*/) {
+std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all;
   for (uint32_t stage = 0; stage < 3; ++stage) {
     for (uint32_t rule = 0; rule < 3; ++rule) {
@@ -25,7 +26,7 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& /*row*/) {
       }
     }
   }
-  return all;
+  return covering(all, {{0, 1, 2}}, static_cast<uint64_t>(row.id));
 }
 
 RowGrids drawn_grids(RowRule rule, Random& random) {

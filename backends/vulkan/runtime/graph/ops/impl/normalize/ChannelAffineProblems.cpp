@@ -3,6 +3,7 @@
 #include <string>
 
 #include "graph/ops/impl/normalize/ChannelAffine.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/DrawnLoops.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
@@ -21,10 +22,7 @@ ChannelAffinePush draw_push(const KernelRow& row, const SpecializationConstants&
   push.inner = whole ? 1 : static_cast<uint32_t>(random.integer(1, 9));
   const uint32_t image = push.channels * push.inner;
   push.count = (flat_count(row, random) + image - 1) / image * image;
-  push.inv_output_scale = random.uniform(10.0f, 50.0f);
-  push.output_zero_point = random.integer(-30, 30);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
+  draw_output_grid(push, 10.0f, 50.0f, random);
   return push;
 }
 

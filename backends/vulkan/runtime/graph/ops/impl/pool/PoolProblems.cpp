@@ -6,6 +6,7 @@
 #include <string>
 
 #include "graph/ops/impl/pool/Pool.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/PoolReference.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
@@ -119,10 +120,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   });
   QuantizedPoolPush push{};
   push.input_zero_point = random.integer(-128, 127);
-  push.inv_output_scale = random.uniform(10.0f, 40.0f);
-  push.output_zero_point = random.integer(-30, 30);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
+  draw_output_grid(push, 10.0f, 40.0f, random);
   std::vector<float> multipliers;
   const float scale = is_int8(row) ? random.uniform(0.02f, 0.05f) : 1.0f;
   const uint32_t most = is_adaptive ? 196 : 16;  // taps of the windows that are drawn

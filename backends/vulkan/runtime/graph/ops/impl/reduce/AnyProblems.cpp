@@ -9,26 +9,20 @@ namespace {
 
 constexpr uint32_t kGroups = 2;
 
-SpecializationConstants with(const ReductionConstants& loops) {
-  return {loops.kept, loops.reduced, loops.lanes, loops.along_rows, loops.whole_groups};
+std::vector<SpecializationConstants> constants_of(const std::vector<ReductionConstants>& chosen) {
+  std::vector<SpecializationConstants> all;
+  for (const ReductionConstants& one : chosen) {
+    all.push_back({one.kept, one.reduced, one.lanes, one.along_rows, one.whole_groups});
+  }
+  return all;
 }
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
-  std::vector<SpecializationConstants> all;
-  for (const ReductionConstants& loops : all_reductions(row.workgroup_size)) {
-    all.push_back(with(loops));
-  }
-  return all;
+  return constants_of(all_reductions(row));
 }
 
 std::vector<SpecializationConstants> all_constants_of_float(const KernelRow& row) {
-  std::vector<SpecializationConstants> all;
-  for (const ReductionConstants& loops : all_reductions(row.workgroup_size)) {
-    if (loops.whole_groups == 0) {
-      all.push_back(with(loops));
-    }
-  }
-  return all;
+  return constants_of(all_reductions(row, false));
 }
 
 template <typename Element>

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/References.h"
 
 namespace etvk::ops {
 
 namespace {
+
+constexpr uint32_t kMostLanesOfManyLoops = 32;  // so that problems stay small
 
 LoopSizes drawn_loops(uint32_t rank, uint32_t least, uint32_t innermost_unit, Random& random) {
   LoopSizes sizes = drawn_sizes(rank, least, random);
@@ -17,22 +20,29 @@ LoopSizes drawn_loops(uint32_t rank, uint32_t least, uint32_t innermost_unit, Ra
 
 }  // namespace
 
-std::vector<ReductionConstants> all_reductions(uint32_t workgroup_size) {
-  std::vector<ReductionConstants> all;
-  for (uint32_t along_rows : {0u, 1u}) {
-    for (uint32_t whole : {0u, 1u}) {
-      for (uint32_t lanes = 1; lanes <= workgroup_size; lanes *= 2) {
-        all.push_back({1, 1, lanes, along_rows, whole});
-      }
-      // As many loops as there can be, and one that is reduced.
-      constexpr auto kLoops = static_cast<uint32_t>(kMaxLoops);
-      for (uint32_t kept = 1; kept < kLoops; ++kept) {
-        const bool is_full = (kept + along_rows) % 2 == 1 || kept == 1;
-        all.push_back({kept, is_full ? kLoops - kept : 1, 4, along_rows, whole});
+std::vector<ReductionConstants> all_reductions(const KernelRow& row, bool with_groups) {
+  constexpr auto kLoops = static_cast<uint32_t>(kMaxLoops);
+  std::vector<SpecializationConstants> all;
+  for (uint32_t lanes = 1; lanes <= row.workgroup_size; lanes *= 2) {
+    for (uint32_t kept = 1; kept < kLoops; ++kept) {
+      for (uint32_t reduced = 1; kept + reduced <= kLoops; ++reduced) {
+        if (lanes > kMostLanesOfManyLoops && kept + reduced > 2) {
+          continue;
+        }
+        for (uint32_t along_rows : {0u, 1u}) {
+          all.push_back({kept, reduced, lanes, along_rows, 0});
+          if (with_groups) {
+            all.push_back({kept, reduced, lanes, along_rows, 1});
+          }
+        }
       }
     }
   }
-  return all;
+  std::vector<ReductionConstants> chosen;
+  for (const auto& one : covering(all, kReductionPairs, static_cast<uint64_t>(row.id))) {
+    chosen.push_back({one[0], one[1], one[2], one[3], one[4]});
+  }
+  return chosen;
 }
 
 DrawnReduction::DrawnReduction(const ReductionConstants& constants, uint32_t results,

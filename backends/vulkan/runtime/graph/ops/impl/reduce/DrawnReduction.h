@@ -1,10 +1,12 @@
 // A tensor that is reduced over some loops, for problems of the kernels that do so.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "graph/ops/KernelTable.h"
 #include "graph/ops/impl/Loops.h"
 #include "graph/selfcheck/DrawnLoops.h"
 #include "graph/selfcheck/Random.h"
@@ -16,8 +18,12 @@ struct ReductionConstants {
   uint32_t kept, reduced, lanes, along_rows, whole_groups;
 };
 
-// Each number of loops, and on rows of `workgroup_size` threads each number of lanes.
-std::vector<ReductionConstants> all_reductions(uint32_t workgroup_size);
+// Each number of loops, and each number of lanes of the row's workgroup; in pairs what walks
+// through x together. Without `with_groups`, elements are read one by one.
+std::vector<ReductionConstants> all_reductions(const KernelRow& row, bool with_groups = true);
+
+// Ids of the constants above that are read together, for covering().
+inline const std::vector<std::vector<size_t>> kReductionPairs = {{2, 3, 4}, {0, 3}, {1, 3}};
 
 // Loops and their strides in x, which is contiguous.
 struct DrawnReduction {

@@ -3,6 +3,8 @@
 
 #include "graph/ops/impl/reduce/DrawnReduction.h"
 #include "graph/ops/impl/reduce/Normalize.h"
+#include "graph/selfcheck/Cover.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/NormalizeReference.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
@@ -42,26 +44,22 @@ SpecializationConstants with(const ReductionConstants& loops, const Function& ow
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all;
-  size_t next = 0;
-  for (const ReductionConstants& loops : all_reductions(row.workgroup_size)) {
-    const Function& function = kFunctions[next++ % std::size(kFunctions)];
-    // The variance is of float32 only.
-    const bool is_variance = function.function == Normalization::kVariance;
-    all.push_back(with(loops, function, kTypes[is_variance ? 0 : next % std::size(kTypes)]));
-  }
-  for (const Function& function : kFunctions) {
-    all.push_back(with({1, 1, 8, 1, 0}, function, kTypes[0]));
-    all.push_back(with({2, 1, 4, 0, 1}, function, kTypes[0]));
-  }
-  for (const Types& types : kTypes) {
-    for (const uint32_t along_rows : {0u, 1u}) {
-      for (const uint32_t whole_groups : {0u, 1u}) {
-        all.push_back(with({2, 1, 4, along_rows, whole_groups}, kFunctions[0], types));
-        all.push_back(with({1, 2, 8, along_rows, whole_groups}, kFunctions[1], types));
+  for (const ReductionConstants& loops : all_reductions(row)) {
+    for (const Function& function : kFunctions) {
+      for (const Types& types : kTypes) {
+        // The variance is of float32 only.
+        const bool is_float = types.int8_x == 0 && types.int8_y == 0;
+        if (is_float || function.function != Normalization::kVariance) {
+          all.push_back(with(loops, function, types));
+        }
       }
     }
   }
-  return all;
+  // The function with its weights and with the types, each with what it steps along.
+  std::vector<std::vector<size_t>> together = kReductionPairs;
+  together.push_back({3, 4, 5, 6, 7});
+  together.push_back({3, 4, 5, 8, 9});
+  return covering(all, together, static_cast<uint64_t>(row.id));
 }
 
 // Weights of the innermost kept loop's steps and of all elements of a row.
@@ -112,11 +110,8 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
 
   NormalizePush push{};
   push.input_scale = random.uniform(0.02f, 0.1f);
-  push.inv_output_scale = random.uniform(20.0f, 200.0f);
+  draw_output_grid(push, 20.0f, 200.0f, random, 127);
   push.input_zero_point = random.integer(-128, 127);
-  push.output_zero_point = static_cast<int8_t>(random.integer(-128, 127));
-  push.quant_min = static_cast<int8_t>(random.integer(-128, -100));
-  push.quant_max = static_cast<int8_t>(random.integer(100, 127));
   const std::vector<float> elements =
       int8_x ? dequantized(bytes, push) : drawn(x.x_count(), -10.0f, 10.0f, random);
   push.count = x.count();

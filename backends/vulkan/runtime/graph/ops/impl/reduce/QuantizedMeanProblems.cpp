@@ -1,6 +1,7 @@
 // Problems of q8ta_mean.comp.
 #include "graph/ops/impl/reduce/DrawnReduction.h"
 #include "graph/ops/impl/reduce/QuantizedMean.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
 
@@ -12,7 +13,7 @@ constexpr uint32_t kGroups = 2;
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> all;
-  for (const ReductionConstants& one : all_reductions(row.workgroup_size)) {
+  for (const ReductionConstants& one : all_reductions(row)) {
     all.push_back({one.kept, one.reduced, one.lanes, one.along_rows, one.whole_groups});
   }
   return all;
@@ -35,10 +36,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.steps = x.reduced_count() / row_size * (along_rows ? (row_size + 3) / 4 : row_size);
   push.scale = random.uniform(0.02f, 0.05f) / static_cast<float>(x.reduced_count());
   push.correction = static_cast<int32_t>(x.reduced_count()) * zero_point;
-  push.inv_output_scale = random.uniform(40.0f, 200.0f);
-  push.output_zero_point = random.integer(-30, 30);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
+  draw_output_grid(push, 40.0f, 200.0f, random);
   push.last_word = (x.x_count() - 1) / 4;
   x.fill(push.sizes, push.strides);
 

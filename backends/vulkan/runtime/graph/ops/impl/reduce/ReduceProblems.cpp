@@ -7,6 +7,7 @@
 #include "ElementwiseRows.h"
 #include "graph/ops/impl/reduce/DrawnReduction.h"
 #include "graph/ops/impl/reduce/Reduce.h"
+#include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/FloatReferences.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
@@ -47,15 +48,14 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
     }
   }
   std::vector<SpecializationConstants> all;
-  const std::vector<ReductionConstants> loops = all_reductions(row.workgroup_size);
-  for (size_t i = 0; i < loops.size(); ++i) {
-    all.push_back(with(loops[i], functions[i % functions.size()]));
+  for (const ReductionConstants& loops : all_reductions(row)) {
+    for (const Function& function : functions) {
+      all.push_back(with(loops, function));
+    }
   }
-  for (const Function& function : functions) {
-    all.push_back(with({1, 1, 8, 1, 0}, function));
-    all.push_back(with({2, 1, 4, 0, 1}, function));
-  }
-  return all;
+  std::vector<std::vector<size_t>> together = kReductionPairs;
+  together.push_back({3, 4, 5, 7});  // the function and its stage with what it steps along
+  return covering(all, together, static_cast<uint64_t>(row.id));
 }
 
 const ReductionOp& op_of(uint32_t code) {

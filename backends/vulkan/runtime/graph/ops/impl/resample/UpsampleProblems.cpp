@@ -3,6 +3,7 @@
 #include <string>
 
 #include "graph/ops/impl/resample/Upsample.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/DrawnLoops.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
@@ -64,10 +65,7 @@ UpsamplePush draw_push(const KernelRow& row, const SpecializationConstants& cons
   push.step_width = push.x_width == push.y_width ? 0 : 1;
   push.x_scale = random.uniform(0.02f, 0.05f);
   push.x_zero_point = random.integer(-128, 127);
-  push.inv_output_scale = random.uniform(10.0f, 50.0f);
-  push.output_zero_point = random.integer(-30, 30);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
+  draw_output_grid(push, 10.0f, 50.0f, random);
   return push;
 }
 
