@@ -12,6 +12,10 @@ namespace {
 
 using Ops = std::vector<const Op*>;
 
+// Calls of some ops are seldom possible with what was drawn for them; so that these are no rarer
+// than others, each op that was picked is drawn until it is, or this often.
+constexpr int kTries = 4;
+
 // Ops of which some tensor is in one of these orders.
 Ops ops_with(const std::vector<OrderRule>& orders) {
   Ops ops;
@@ -66,8 +70,12 @@ void add_calls(Draft& draft) {
   }
   for (int attempts = 8 * wanted; wanted > 0 && attempts > 0; --attempts) {
     const Op& op = *random.pick(!is_chain ? all : random.chance(40) ? channels_last : any_order);
-    const bool is_left_out = entry_of(op.name).is_one_of_many && random.chance(80);
-    wanted -= !is_left_out && draft.add(op) ? 1 : 0;
+    const bool is_left_out = entry_of(op.name).is_one_of_many && random.chance(60);
+    bool is_added = false;
+    for (int tries = is_left_out ? 0 : kTries; tries > 0 && !is_added; --tries) {
+      is_added = draft.add(op);
+    }
+    wanted -= is_added ? 1 : 0;
   }
   if (draft.tensors().empty() && draft.symints().empty()) {
     draft.new_input(DType::kInt8, 1);

@@ -362,7 +362,7 @@ bool draw_group_norm(Draft& draft) {
   if (!draw_channel_norm(draft)) {
     return false;
   }
-  constexpr int32_t kGroups[] = {1, 1, 2, 3, 4};
+  constexpr int32_t kGroups[] = {1, 1, 2, 3, 4};  // what does not divide the channels is drawn anew
   draft.give_integer("group", draft.random().pick(kGroups));
   return true;
 }
