@@ -42,9 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item) -> tuple[int, str]:
-    """Long tests first, so that no worker is left alone with one; then by model."""
-    if item.get_closest_marker("long"):
-        return 0, ""
+    """Long tests first, so that no worker is left alone with one; both kinds by model."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if item.get_closest_marker("long"):
+        name = parameters.get("name")
+        return 0, name if isinstance(name, str) else ""
     name = getattr(parameters.get("case"), "name", None)
     return (1, name) if isinstance(name, str) else (2, "")

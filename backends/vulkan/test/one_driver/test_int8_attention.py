@@ -17,6 +17,7 @@ ATTENTION = "et_vk.q8ta_attention.default"
 INF = float("inf")
 GRIDS = ((0.011, 7), (0.009, -30), (0.04, 12))  # of q, k and v
 FLOAT = (None, 0)
+TYPES = ("int8 to int8", "int8 to float32", "float32 to int8")
 Grid = tuple[Any, ...]
 
 
@@ -61,11 +62,13 @@ def check(
     keep: np.ndarray | None = None,
     heads: tuple[int, int] = (3, 3),
     is_causal: bool = False,
+    types: Sequence[str] = TYPES,
 ) -> None:
-    """Each pair of types, for sizes rows, positions, vectors of q and k, and of v.
+    """For sizes rows, positions, vectors of q and k, and of v.
 
     Args:
         keep: the mask as PyTorch's op takes it, if that is not `mask`.
+        types: some of TYPES, each of which is a pipeline of its own.
     """
     m, n, size, v_size = sizes
     shapes = ((2, heads[0], m, size), (2, heads[1], n, size), (2, heads[1], n, v_size))
@@ -75,14 +78,18 @@ def check(
     dims = [[0, 1, 2, 3]] * 4
     scale = float(np.abs(wanted).max()) / 100 or 1.0
     how = [mask, kind, 1 / math.sqrt(size), -INF, is_causal, True, *dims]
-    for y_grid in ((scale, -9, -128, 127), (scale, 100, -90, 111), (None, 0, -128, 127)):
-        given = [one for pair in zip(operands, GRIDS, strict=True) for one in (pair[0], *pair[1])]
-        y = run_op(ATTENTION, [*given, *how, *y_grid], output(wanted.shape, y_grid))
-        check_result(y, wanted, y_grid, f"{sizes}, {kind}, int8 to {y_grid}")
-    given = [one for x in reals for one in (x.astype(np.float32), *FLOAT)]
-    y_grid = (scale, 3, -128, 127)
-    y = run_op(ATTENTION, [*given, *how, *y_grid], output(wanted.shape, y_grid))
-    check_result(y, wanted, y_grid, f"{sizes}, {kind}, float32 to {y_grid}")
+    as_int8 = [one for pair in zip(operands, GRIDS, strict=True) for one in (pair[0], *pair[1])]
+    as_float = [one for x in reals for one in (x.astype(np.float32), *FLOAT)]
+    calls = (
+        (TYPES[0], as_int8, (scale, -9, -128, 127)),
+        (TYPES[0], as_int8, (scale, 100, -90, 111)),
+        (TYPES[1], as_int8, (None, 0, -128, 127)),
+        (TYPES[2], as_float, (scale, 3, -128, 127)),
+    )
+    for own, given, y_grid in calls:
+        if own in types:
+            y = run_op(ATTENTION, [*given, *how, *y_grid], output(wanted.shape, y_grid))
+            check_result(y, wanted, y_grid, f"{sizes}, {kind}, {own}, {y_grid}")
 
 
 def output(shape: Sequence[int], grid: Grid) -> Output:
@@ -110,12 +117,17 @@ def test_masks(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     m, n = row.tile_m + 2, row.tile_n + 3
     keep = np.random.default_rng(4).random((m, n)) < 0.6
     keep[0] = False  # a row without a score: zeros
-    for size in (8, 5, 16):
-        sizes = (m, n, size, size)
-        check(sizes, keep, "fill_false")
-        check(sizes, ~keep, "fill_true", keep)
-        check(sizes, np.where(keep, 0.3, -INF).astype(np.float32), "add")
-        check(sizes, is_causal=True)
+    forms: list[dict[str, Any]] = [
+        {"mask": keep, "kind": "fill_false"},
+        {"mask": ~keep, "kind": "fill_true", "keep": keep},
+        {"mask": np.where(keep, 0.3, -INF).astype(np.float32), "kind": "add"},
+        {"is_causal": True},
+    ]
+    # Each two of form, size and types; all, where a row is for some of the types only.
+    for i, form in enumerate(forms):
+        for j, size in enumerate((8, 5, 16)):
+            types = TYPES if row.op.name == "q8ta_attention" else [TYPES[(i + j) % len(TYPES)]]
+            check((m, n, size, size), **form, types=types)
 
 
 @each_row("attention", "q8ta_attention")

@@ -17,6 +17,7 @@ from op_fixture import Constant, Dynamic, Output, each_row, force_row, run_chain
 SHAPES = ((1,), (7,), (3, 5), (4, 16), (2, 3, 7), (2, 1, 3, 8), (3, 33), (1, 2, 3, 1, 2, 3))
 X_GRID = (0.05, -7)
 NO_GRID, NO_Y_GRID = (None, 0), (None, 0, -128, 127)
+TYPES = ("int8 to int8", "float32 to int8", "int8 to float32")
 Reference = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -45,19 +46,29 @@ def check_result(y: np.ndarray, wanted: np.ndarray, grid: tuple[Any, ...], what:
 
 
 def check(
-    op: str, x: np.ndarray, arguments: Sequence[Any], reference: Reference, bounds: Any = None
+    op: str,
+    x: np.ndarray,
+    arguments: Sequence[Any],
+    reference: Reference,
+    bounds: Any = None,
+    types: Sequence[str] = TYPES,
 ) -> None:
-    """Each pair of types: x in int8 or as the float32 that it stands for, and y likewise."""
+    """x in int8 or as the float32 that it stands for, and y likewise: some of TYPES."""
     scale, zero_point = X_GRID
     f = ((x.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)).astype(
         np.float32
     )
     wanted = reference(torch.from_numpy(f.astype(np.float64))).numpy()
     spread = float(np.abs(wanted).max()) if wanted.size else 1.0
-    for given, x_grid in ((x, X_GRID), (f, NO_GRID)):
-        for y_grid in ((spread / 90 or 1.0, 5, -128, 127), (spread / 60 or 1.0, -128, -100, 90)):
+    y_grids = (spread / 90 or 1.0, 5, -128, 127), (spread / 60 or 1.0, -128, -100, 90)
+    calls = (
+        (TYPES[0], x, X_GRID, y_grids),
+        (TYPES[1], f, NO_GRID, y_grids),
+        (TYPES[2], x, X_GRID, (NO_Y_GRID,)),
+    )
+    for own, given, x_grid, grids in calls:
+        for y_grid in grids if own in types else ():
             run_and_check(op, given, x_grid, arguments, y_grid, wanted, bounds)
-    run_and_check(op, x, X_GRID, arguments, NO_Y_GRID, wanted, bounds)
 
 
 def run_and_check(
@@ -76,8 +87,14 @@ def run_and_check(
 
 
 def softmax_and_log(x: np.ndarray, dim: int, bounds: Any = None) -> None:
-    check("et_vk.q8ta_softmax.default", x, [dim], lambda f: torch.softmax(f, dim), bounds)
-    check("et_vk.q8ta_log_softmax.default", x, [dim], lambda f: torch.log_softmax(f, dim), bounds)
+    """Both functions and all types; which function has which depends on the sizes."""
+    turn = (x.size + dim) % len(TYPES)
+    log, both = [TYPES[turn]], [own for own in TYPES if own != TYPES[turn]]
+    check("et_vk.q8ta_softmax.default", x, [dim], lambda f: torch.softmax(f, dim), bounds, both)
+    check(
+        *("et_vk.q8ta_log_softmax.default", x, [dim], lambda f: torch.log_softmax(f, dim)),
+        *(bounds, log),
+    )
 
 
 def layer_norm(x: np.ndarray, rank: int, weighted: bool = True, bounds: Any = None) -> None:

@@ -1,60 +1,22 @@
-"""The op tests again: under the Khronos validation layer, and on other drivers."""
+"""The op tests again, on other drivers. Under the validation layer they run in their own folder."""
 
 from __future__ import annotations
 
 import pytest
 
-from drivers import DEFAULT, DRIVERS, run_tests
+from drivers import DRIVERS, OP_TESTS, run_tests
 from linear_fixture import ROOT, glsl_module, kernels
-
-MODULES = tuple(
-    f"test_{family}.py"
-    for family in (
-        "linear_exact",
-        "dynamic_linear",
-        "dynamic_convolution",
-        "activations",
-        "residual",
-        "convolution",
-        "float_convolution",
-        "table",
-        "strided_copy",
-        "binary",
-        "mean",
-        "pool",
-        "float_ops",
-        "norms",
-        "int8_norms",
-        "matmul",
-        "attention",
-        "int8_attention",
-        "integer_ops",
-        "convert",
-        "creation",
-        "gather",
-        "inset",
-        "scatter",
-        "argmax",
-        "orders",
-        "upsample",
-        "channel_affine",
-        "regroup",
-    )
-)
 
 
 @pytest.mark.all
 @pytest.mark.long
-@pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("driver", [DEFAULT, *DRIVERS])
-def test_module(driver: str, module: str) -> None:
+@pytest.mark.parametrize("part", OP_TESTS)
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_files(driver: str, part: str) -> None:
     rows = {row.name: row.path for row in glsl_module("kernels").KERNELS}
     if driver == "lavapipe_coopmat" and not any(
         rows[name].endswith("coopmat") for name in kernels() if name in rows
     ):
         pytest.skip("no coopmat kernel is in this build")
-    path = ROOT / "backends/vulkan/test/one_driver" / module
-    if driver == DEFAULT:
-        run_tests(path, ETVK_VALIDATION="1")
-    else:
-        run_tests(path, driver, ETVK_TEST_DRIVER=driver)
+    folder = ROOT / "backends/vulkan/test/one_driver"
+    run_tests([folder / f"test_{name}.py" for name in OP_TESTS[part]], driver)

@@ -9,7 +9,8 @@ same. Layers and small networks are compared with eager mode in test_networks.py
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -75,19 +76,28 @@ def test_is_one_delegate_and_as_eager(name: str) -> None:
     assert int(steps.max()) <= 1.5 * int(limits.max()) + 1
 
 
-@pytest.fixture(scope="module", params=OTHERS)
-def other(request: pytest.FixtureRequest) -> Iterator[OtherProcess]:
-    name = request.param
-    environment = {"ETVK_DISABLE": "dot"} if name == "no_dot" else on_driver(name)[1]
-    with other_process(environment) as process:
-        yield process
+@pytest.fixture(scope="module")
+def process_of() -> Iterator[Callable[[str], OtherProcess]]:
+    """One process for each of OTHERS, from its first network on."""
+    with ExitStack() as processes:
+
+        @cache
+        def start(other: str) -> OtherProcess:
+            environment = {"ETVK_DISABLE": "dot"} if other == "no_dot" else on_driver(other)[1]
+            return processes.enter_context(other_process(environment))
+
+        yield start
 
 
+@pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_same_bytes(name: str, other: OtherProcess, tmp_path: Path) -> None:
+def test_same_bytes(
+    name: str, other: str, process_of: Callable[[str], OtherProcess], tmp_path: Path
+) -> None:
+    process = process_of(other)
     case, _, pte = lowered(name)
     inputs = case.inputs(((2, *_shape(name)),), seed=12)
     [expected] = run(pte, inputs)
     assert expected.unique().numel() > 3  # neither vanished nor one value
-    [[actual], _] = other.run(pte, inputs, tmp_path)
+    [[actual], _] = process.run(pte, inputs, tmp_path)
     assert torch.equal(actual, expected)
