@@ -8,6 +8,7 @@
 
 #include "ConvolutionCases.h"
 #include "OpCaseBuilder.h"
+#include "OrderCases.h"
 #include "ProductCases.h"
 #include "vk/Error.h"
 
@@ -384,7 +385,8 @@ std::vector<Maker> memory_bound_makers() {
 const std::vector<Maker>& makers() {
   static const std::vector<Maker> all = [] {
     std::vector<Maker> list = memory_bound_makers();
-    for (const std::vector<Maker>& more : {convolution_makers(), product_makers()}) {
+    for (const std::vector<Maker>& more :
+         {convolution_makers(), order_makers(), product_makers()}) {
       list.insert(list.end(), more.begin(), more.end());
     }
     return list;

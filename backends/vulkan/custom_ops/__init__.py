@@ -64,7 +64,7 @@ from .pool import (
     q8ta_avg_pool2d,
     q8ta_max_pool2d,
 )
-from .reduce import Q8TA_MEAN, q8ta_mean
+from .reduce import Q8TA_MEAN, TOPK_PLACES, q8ta_mean
 from .resample import Q8TA_UPSAMPLE_BILINEAR, q8ta_upsample_bilinear2d
 from .state import ASSIGN_STATE, STATE
 from .views import FIXED_VIEW, FROM_DIM_ORDER, REGROUP, TO_DIM_ORDER, fixed_view
@@ -112,6 +112,7 @@ __all__ = [
     "REGROUP",
     "RMS_NORM",
     "STATE",
+    "TOPK_PLACES",
     "TO_DIM_ORDER",
     "activate",
     "attention",

@@ -1,4 +1,4 @@
-"""Int8 reductions."""
+"""Int8 reductions, and where the largest elements are."""
 
 from __future__ import annotations
 
@@ -47,4 +47,23 @@ Q8TA_MEAN = define(
     "float output_scale, int output_zero_point, int quant_min, int quant_max",
     q8ta_mean,
     _mean_meta,
+)
+
+
+def topk_places(x: torch.Tensor, k: int, dim: int, largest: bool) -> torch.Tensor:
+    """Where the `k` largest or smallest elements of a dimension are, the most extreme first and the
+    first of equal ones first; int64. NaN is the largest number, as in torch.topk and torch.sort."""
+    order = torch.sort(x, stable=True, dim=dim, descending=largest).indices
+    return order.narrow(dim, 0, k).clone() if x.dim() else order
+
+
+def _places_meta(x: torch.Tensor, k: int, dim: int, largest: bool) -> torch.Tensor:
+    sizes = list(x.shape)
+    if sizes:
+        sizes[dim] = k
+    return x.new_empty(sizes, dtype=torch.int64)
+
+
+TOPK_PLACES = define(
+    "topk_places", "Tensor x, int k, int dim, bool largest", topk_places, _places_meta
 )

@@ -13,13 +13,13 @@ import torch
 from torch.fx import Node
 
 from ..custom_ops.definition import edge_op
-from ..patterns.vocabulary.edge_ops import float_problem, op_name, tensor_of
+from ..patterns.vocabulary.edge_ops import arguments_of, float_problem, op_name, tensor_of
+from ..patterns.vocabulary.promotions import converted_operands
 from ..runtime.graph.ops.glsl import elementwise
 from ..runtime.graph.ops.glsl.elementwise import (
+    ALL_REDUCTIONS,
     BOOL,
-    FLOAT32,
     INT32,
-    REDUCTIONS,
     Binary,
     Reduction,
     Row,
@@ -39,20 +39,27 @@ def _by_op(rows: Sequence[Row]) -> Mapping[Any, Sequence[Row]]:
 
 # By edge op: its rows, more than one where string arguments or integers tell them apart.
 ROWS = _by_op(elementwise.ROWS)
-REDUCTION_OPS = frozenset(_by_op(REDUCTIONS))
+REDUCTION_OPS = frozenset(_by_op(ALL_REDUCTIONS))
 
 
 def float_op_problem(node: Node) -> str | None:
     """Why our runtime can't run `node`, which calls one of `ROWS`, or None where it can."""
     arguments = arguments_of(node)
-    operands = [value for value in arguments.values() if is_tensor(value)]
+    operands = [one for one in node.args if isinstance(one, Node) and is_tensor(one)]
     rows = [row for row in ROWS[node.target] if _has_keywords(row, arguments)]
     if not rows:
         return _keyword_problem(node, arguments)
+    converted = converted_operands(node)
+    dtypes = [
+        _device_dtype(converted.get(index, one.meta["val"].dtype))
+        for index, one in enumerate(node.args)
+        if isinstance(one, Node) and is_tensor(one)
+    ]
     # Of those for integers and for others, the one that takes the operands, or else any.
-    row = next((row for row in rows if _takes(row, operands)), rows[0])
+    row = next((row for row in rows if _takes(row, dtypes)), rows[0])
     return (
-        _operand_problem(row, operands)
+        float_problem(node)
+        or _operand_problem(row, operands, dtypes)
         or _number_problem(node, row, arguments)
         or _result_problem(row, node)
         or rank_problem(node)
@@ -60,28 +67,17 @@ def float_op_problem(node: Node) -> str | None:
     )
 
 
-def arguments_of(node: Node) -> dict[str, Any]:
-    """What a node gives its op, by name, with the schema's defaults."""
-    found = {}
-    for index, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
-        if not argument.kwarg_only and index < len(node.args):
-            found[argument.name] = node.args[index]
-        else:
-            found[argument.name] = node.kwargs.get(argument.name, argument.default_value)
-    return found
-
-
 def is_tensor(value: Any) -> bool:
     return isinstance(value, Node) and tensor_of(value) is not None
 
 
 def _is_of_integers(row: Row) -> bool:
-    return isinstance(row, (Unary, Binary)) and INT32 in row.operands
+    return not isinstance(row, Ternary) and INT32 in row.operands
 
 
-def _takes(row: Row, operands: Sequence[Node]) -> bool:
-    of_integers = any(_dtype(operand) == INT32 for operand in operands)
-    return _is_of_integers(row) == of_integers or not isinstance(row, (Unary, Binary))
+def _takes(row: Row, dtypes: Sequence[str]) -> bool:
+    of_integers = INT32 in dtypes
+    return _is_of_integers(row) == of_integers or isinstance(row, Ternary)
 
 
 def _keywords(row: Row) -> dict[str, str | None]:
@@ -99,30 +95,22 @@ def _keyword_problem(node: Node, arguments: Mapping[str, Any]) -> str:
     return f"{op_name(node)} has {name} {arguments[name]}; those that run here are {values}"
 
 
-def _operand_problem(row: Row, operands: Sequence[Node]) -> str | None:
+def _operand_problem(row: Row, operands: Sequence[Node], dtypes: Sequence[str]) -> str | None:
+    """Of operands that PyTorch converts to `dtypes`, if they are of others."""
+    problems = (dtype_problem(one, MOVED_DTYPES) for one in operands)
+    if problem := next(filter(None, problems), None):
+        return problem
     if isinstance(row, Ternary):
-        condition, *values = operands
-        if _dtype(condition) != BOOL:
-            return f"{condition.name} is {_dtype_name(condition)}; convert it to bool before"
-        if problem := next(
-            filter(None, (dtype_problem(one, MOVED_DTYPES) for one in values)), None
-        ):
-            return problem
-        return _mixed_problem(values)
-    dtypes = (FLOAT32,) if isinstance(row, Reduction) else row.operands
-    for operand in operands:
-        if _dtype(operand) not in dtypes:
-            return float_problem(operand) or (
-                f"{operand.name} is {_dtype_name(operand)}, and this op runs here on "
-                f"{' and '.join(dtypes)}; convert it before"
+        is_bool = dtypes[0] == BOOL
+        return None if is_bool else f"{operands[0].name} is {dtypes[0]}; convert it to bool before"
+    allowed = row.operands
+    for operand, dtype in zip(operands, dtypes, strict=True):
+        if dtype not in allowed:
+            given = str(operand.meta["val"].dtype).removeprefix("torch.")
+            return (
+                f"{operand.name} is {given}, and this op runs here on {' and '.join(allowed)}; "
+                "convert it before"
             )
-    return _mixed_problem(operands) if isinstance(row, Binary) else None
-
-
-def _mixed_problem(operands: Sequence[Node]) -> str | None:
-    """int32 and int64 are one dtype on the device."""
-    if len(set(map(_dtype, operands))) > 1:
-        return "its operands have two dtypes; convert one of them before"
     return None
 
 
@@ -157,21 +145,15 @@ def _listed(value: Any) -> Sequence[Any]:
 def _result_problem(row: Row, node: Node) -> str | None:
     if isinstance(row, Ternary):
         return dtype_problem(node, MOVED_DTYPES)
-    wanted = FLOAT32 if isinstance(row, Reduction) else row.result
-    if _dtype(node) == wanted:
+    wanted = row.operands[0] if isinstance(row, Reduction) else row.result
+    found = _device_dtype(node.meta["val"].dtype)
+    if found == wanted:
         return None
     return float_problem(node) or (
-        f"its result is {_dtype_name(node)}, and this op gives {wanted} here; convert it behind"
+        f"its result is {found}, and this op gives {wanted} here; convert it behind"
     )
 
 
-def _dtype(node: Node) -> str:
-    """As the device has it: int64 is int32 there."""
-    tensor = tensor_of(node)
-    is_wide = tensor is not None and tensor.dtype == torch.int64
-    return INT32 if is_wide else _dtype_name(node)
-
-
-def _dtype_name(node: Node) -> str:
-    tensor = tensor_of(node)
-    return "no tensor" if tensor is None else str(tensor.dtype).removeprefix("torch.")
+def _device_dtype(dtype: torch.dtype) -> str:
+    """Its name as the device has it: int64 is int32 there."""
+    return INT32 if dtype == torch.int64 else str(dtype).removeprefix("torch.")

@@ -13,14 +13,16 @@ from ..patterns.vocabulary.edge_ops import (
     ANY_OPS,
     BATCH_NORM_OF_BATCH,
     GROUP_NORM,
+    INDEX_DTYPES,
     LAYER_NORM,
     LOG_SOFTMAX,
     SOFTMAX,
     VARIANCE,
+    arguments_of,
     first_result,
     op_name,
 )
-from .float_ops import arguments_of, is_tensor
+from .float_ops import is_tensor
 from .tensor_problems import dtype_problem, layout_problem, rank_problem
 
 # Arguments that may be computed from sizes, for the runtime reads them there, or not at all.
@@ -36,7 +38,8 @@ def _batch_norm_problem(arguments: Mapping[str, Any]) -> str | None:
 
 
 def _operand_problem(operand: Node, op: Any) -> str | None:
-    allowed = (torch.float32, torch.bool) if op in ANY_OPS else (torch.float32,)
+    # Of any(), PyTorch asks integers whether they are zero, which is a conversion to bool.
+    allowed = (torch.float32, torch.bool, *INDEX_DTYPES) if op in ANY_OPS else (torch.float32,)
     return dtype_problem(operand, allowed) or layout_problem(operand)
 
 

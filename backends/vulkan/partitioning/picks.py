@@ -7,8 +7,11 @@ from executorch.exir.dialects._ops import ops as exir_ops
 from torch.fx import Node
 
 from ..patterns.vocabulary.edge_ops import (
+    ARGMAX,
+    ARGMIN,
     INDEX_DTYPES,
     INDEX_OPS,
+    arguments_of,
     index_problem,
     node_argument,
     op_name,
@@ -24,7 +27,7 @@ PICK_OPS = INDEX_OPS | {EMBEDDING, GATHER}
 CONVERT_OPS = frozenset(
     {exir_ops.edge.dim_order_ops._to_dim_order_copy.default, _aten._to_copy.default}
 )
-ARG_OPS = frozenset({_aten.argmax.default, _aten.argmin.default})
+ARG_OPS = frozenset({ARGMAX, ARGMIN})
 
 
 def conversion_problem(node: Node) -> str | None:
@@ -73,4 +76,25 @@ def arg_problem(node: Node) -> str | None:
         or rank_problem(node)
         or layout_problem(x)
         or layout_problem(node)
+    )
+
+
+# Of topk and sort: a workgroup finds one place after the other.
+MOST_PLACES = 1024
+
+
+def extreme_problem(node: Node) -> str | None:
+    """Why our runtime can't run one of `EXTREME_OPS`, or None where it can."""
+    arguments, x = arguments_of(node), node_argument(node, 0)
+    if not sizes_of(x):
+        return f"{x.name} has no dimensions to look along"
+    places = 1 if "keepdim" in arguments else arguments.get("k", sizes_of(x)[arguments["dim"]])
+    if not isinstance(places, int):
+        return f"it wants {places} elements, computed at run time; give {op_name(node)} a number"
+    if not 1 <= places <= MOST_PLACES:
+        return f"it wants {places} elements in order, and 1 to {MOST_PLACES} are found here"
+    return (
+        dtype_problem(x, (torch.float32, *INDEX_DTYPES))
+        or rank_problem(node)
+        or next(filter(None, map(layout_problem, (x, *node.users))), None)
     )

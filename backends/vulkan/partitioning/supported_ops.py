@@ -17,7 +17,9 @@ from ..patterns.vocabulary.edge_ops import (
     CLONE_OPS,
     CONVOLUTION,
     COPY,
+    CUMSUM,
     DEQUANTIZE,
+    EXTREME_OPS,
     FIRST_RESULT_OPS,
     LINEAR_OPS,
     MOVE_OPS,
@@ -58,9 +60,11 @@ from .picks import (
     PICK_OPS,
     arg_problem,
     conversion_problem,
+    extreme_problem,
     pick_problem,
 )
 from .pool_ops import pool_problem
+from .scan_ops import scan_problem
 from .scatter_ops import WRITE_OPS, write_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
@@ -121,7 +125,7 @@ def _check_part(node: Node) -> str | None:
     if is_part(node):
         return _check_move(node)
     op = op_of(node)
-    if op.target in FIRST_RESULT_OPS:
+    if op.target in FIRST_RESULT_OPS | EXTREME_OPS:
         return refusal(op)
     if op.target in SPLIT_OPS:
         return "it is a part of a split whose sizes are computed at run time"
@@ -155,6 +159,8 @@ _COMPUTING: Mapping[Any, Check] = {
     **dict.fromkeys(PICK_OPS, pick_problem),
     **dict.fromkeys(WRITE_OPS, write_problem),
     **dict.fromkeys(ARG_OPS, arg_problem),
+    **dict.fromkeys(EXTREME_OPS, extreme_problem),
+    CUMSUM: scan_problem,
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     **dict.fromkeys(LINEAR_OPS, matmul_problem),

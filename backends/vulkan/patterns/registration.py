@@ -31,8 +31,10 @@ from torch.fx import GraphModule, Node
 from .passes.attention_permutes import match_permuted_attention, rewrite_permuted_attention
 from .passes.clamped_convolutions import clamp_convolutions
 from .passes.constant_operands import fold_constants
+from .passes.converted_operands import match_converted, rewrite_converted
 from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
+from .passes.extremes import match_extreme, rewrite_extreme
 from .passes.joined_indices import join_indices
 from .passes.owned_state import take_states
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
@@ -72,6 +74,8 @@ def register() -> None:
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
     _register_ours("etvk_permuted_attention", match_permuted_attention, rewrite_permuted_attention)
     _register_ours("etvk_split", match_part, rewrite_part)
+    _register_ours("etvk_converted", match_converted, rewrite_converted)
+    _register_ours("etvk_extremes", match_extreme, rewrite_extreme)
     _register_ours("etvk_unsqueezed", match_squeezable, rewrite_squeezable)
     _register_ours("etvk_regroup", match_regroup, rewrite_regroup)
     _register_ours("etvk_late_size", match_late_size, rewrite_late_size)

@@ -89,6 +89,13 @@ SPLIT_OPS = frozenset({SPLIT, SPLIT_SIZES, UNBIND})
 
 INDEX_DTYPES = (torch.int32, torch.int64)
 
+ARGMAX, ARGMIN = _aten.argmax.default, _aten.argmin.default
+# Elements of a dimension in the order of their size and where they are, two results.
+MAX_DIM, MIN_DIM = _aten.max.dim, _aten.min.dim
+TOPK, SORT, STABLE_SORT = _aten.topk.default, _aten.sort.default, _aten.sort.stable
+EXTREME_OPS = frozenset({MAX_DIM, MIN_DIM, TOPK, SORT, STABLE_SORT})
+CUMSUM = _aten.cumsum.default
+
 ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
 UPSAMPLE_BILINEAR = _aten.upsample_bilinear2d.vec
 # Batch norm with fixed statistics; its first result is the normalized tensor.
@@ -172,6 +179,17 @@ def named_argument(node: Node, index: int, name: str, default: Any = None) -> An
     if index < len(node.args):
         return node.args[index]
     return node.kwargs.get(name, default)
+
+
+def arguments_of(node: Node) -> dict[str, Any]:
+    """What a node gives its op, by name, with the schema's defaults."""
+    found = {}
+    for index, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+        if not argument.kwarg_only and index < len(node.args):
+            found[argument.name] = node.args[index]
+        else:
+            found[argument.name] = node.kwargs.get(argument.name, argument.default_value)
+    return found
 
 
 def node_argument(node: Node, index: int) -> Node:

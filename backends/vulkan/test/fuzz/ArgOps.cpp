@@ -1,6 +1,9 @@
-// argmax and argmin.
+// argmax and argmin, and the places of the largest elements.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <numeric>
 #include <optional>
 
 #include "Entry.h"
@@ -62,6 +65,65 @@ Result arg(const Arguments& arguments, bool is_least) {
 Result argmax(const Arguments& arguments) { return arg(arguments, false); }
 Result argmin(const Arguments& arguments) { return arg(arguments, true); }
 
+Result topk_places(const Arguments& arguments) {
+  const Tensor& x = arguments.tensor("x");
+  if (x.dtype != DType::kFloat32 && x.dtype != DType::kInt32) {
+    throw Meaningless("a type that is not compared");
+  }
+  const size_t dim = arguments.dim("dim", std::max<size_t>(x.sizes.size(), 1));
+  const bool largest = arguments.boolean("largest");
+  const int64_t k = arguments.integer("k");
+  size_t steps = 1;
+  size_t inner = 1;
+  for (size_t i = dim; i < x.sizes.size(); ++i) {
+    (i == dim ? steps : inner) *= static_cast<size_t>(x.sizes[i]);
+  }
+  Sizes sizes = x.sizes;
+  if (!sizes.empty()) {
+    sizes[dim] = k;
+  }
+  if (k < 1) {
+    throw Meaningless("no place is wanted");
+  }
+  Tensor y = zeros(DType::kInt32, sizes);
+  if (y.count() > 0 && static_cast<size_t>(k) > steps) {
+    throw Meaningless("more places than there are");
+  }
+  y.accuracy = x.accuracy == Accuracy::kExact ? Accuracy::kExact : Accuracy::kUnknown;
+  const auto places = static_cast<size_t>(k);
+  for (size_t row = 0; row < y.count() / places; ++row) {
+    const auto rank = [&](size_t i) {
+      const double value = element(x, (row / inner * steps + i) * inner + row % inner);
+      const double size = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
+      return std::pair(largest ? -size : size, std::isnan(value) != largest);
+    };
+    std::vector<size_t> order(steps);
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return rank(a) < rank(b); });
+    for (size_t j = 0; j < places; ++j) {
+      const auto place = static_cast<int32_t>(order[j]);
+      const size_t at = (row / inner * places + j) * inner + row % inner;
+      std::memcpy(&y.bytes[at * sizeof(place)], &place, sizeof(place));
+    }
+  }
+  return y;
+}
+
+bool draw_topk(Draft& draft) {
+  const ValueId x = draft.some_tensor({DType::kFloat32, DType::kInt32}, 1);
+  if (x < 0) {
+    return false;
+  }
+  const auto rank = static_cast<int32_t>(draft.rank(x));
+  const int32_t dim = draft.random().integer(-rank, rank - 1);
+  draft.give("x", x);
+  draft.give_integer("dim", dim);
+  draft.give_integer("k", draft.random().integer(1, 4));
+  draft.give_boolean("largest", draft.random().chance(50));
+  return true;
+}
+
 bool draw_arg(Draft& draft) {
   const ValueId x = draft.some_tensor({DType::kFloat32, DType::kInt32}, 1);
   if (x < 0) {
@@ -84,6 +146,7 @@ std::vector<Entry> arg_entries() {
   return {
       {"aten.argmax.default", draw_arg, argmax},
       {"aten.argmin.default", draw_arg, argmin},
+      {"et_vk.topk_places.default", draw_topk, topk_places},
   };
 }
 

@@ -39,6 +39,7 @@ std::vector<Entry> float_entries();        // FloatOps.cpp
 std::vector<Entry> convert_entries();      // ConvertOps.cpp
 std::vector<Entry> creation_entries();     // CreationOps.cpp
 std::vector<Entry> arg_entries();          // ArgOps.cpp
+std::vector<Entry> scan_entries();         // ScanOps.cpp
 std::vector<Entry> gather_entries();       // GatherOps.cpp
 std::vector<Entry> resample_entries();     // ResampleOps.cpp
 std::vector<Entry> inset_entries();        // InsetOps.cpp

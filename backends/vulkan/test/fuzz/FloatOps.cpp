@@ -185,18 +185,38 @@ Result ternary(const Arguments& arguments) {
 struct Sum {
   double value = 0.0;
   double magnitude = 0.0;
+  // Of a product: that of what is larger than one, and of what is smaller.
+  double largest = 1.0;
+  double least = 1.0;
+
+  // In any order of the factors, none overflows or underflows on the way.
+  bool is_known_product() const { return largest < 1e30 && (value == 0.0 || least > 1e-30); }
 };
 
+bool takes_one_dim(const Op& op) {
+  const size_t position = position_of(op, "dim");
+  return position < op.args.size() && op.args[position].kind == ArgKind::kInteger;
+}
+
+Sizes dims_of(const Arguments& arguments) {
+  return takes_one_dim(arguments.op()) ? Sizes{arguments.integer("dim")}
+                                       : arguments.optional_integers("dim");
+}
+
 Result reduction(const Arguments& arguments) {
-  const ReductionOp& row = *rows_of(kReductionOps, arguments.op().name)[0];
   const Tensor& x = arguments.tensor("self");
-  if (x.dtype != DType::kFloat32) {
+  const ReductionOp* found = nullptr;
+  for (const ReductionOp* row : rows_of(kReductionOps, arguments.op().name)) {
+    found = x.dtype == (row->takes_int ? DType::kInt32 : DType::kFloat32) ? row : found;
+  }
+  if (found == nullptr) {
     throw Meaningless("an operand of another type");
   }
+  const ReductionOp& row = *found;
   const ReductionReference reference = float_reference(row);
-  const ReducedShape shape(x.sizes, row.has_dim ? arguments.optional_integers("dim") : Sizes{},
+  const ReducedShape shape(x.sizes, row.has_dim ? dims_of(arguments) : Sizes{},
                            row.has_dim && arguments.boolean("keepdim"));
-  Tensor y = zeros(DType::kFloat32, shape.sizes);
+  Tensor y = zeros(x.dtype, shape.sizes);
   y.accuracy = accuracy_of(y, x.accuracy);
   if (y.count() == 0) {
     return y;
@@ -204,11 +224,14 @@ Result reduction(const Arguments& arguments) {
   if (x.count() == 0) {
     throw Meaningless("a reduction of no elements");
   }
+  const bool is_product = !row.takes_int && std::string(row.name).find("prod") != std::string::npos;
   std::vector<Sum> sums(y.count(), Sum{reference.start, 0.0});
   for (size_t i = 0; i < x.count(); ++i) {
     Sum& sum = sums[shape.result_of(i)];
-    const double element = x.float_at(i);
+    const double element = value_at(x, i);
     sum.magnitude += std::abs(element);
+    sum.largest *= std::max(1.0, std::abs(element));
+    sum.least *= std::min(1.0, std::abs(element));
     sum.value = reference.combine(sum.value, element);
   }
   for (size_t i = 0; i < y.count(); ++i) {
@@ -217,8 +240,11 @@ Result reduction(const Arguments& arguments) {
     if (row.is_compensated && std::isfinite(sum.magnitude) && sum.magnitude > 1e6) {
       y.accuracy = Accuracy::kUnknown;
     }
+    if (is_product && !sum.is_known_product()) {
+      y.accuracy = Accuracy::kUnknown;
+    }
     const double count = static_cast<double>(shape.count);
-    set_float(y, i, static_cast<float>(reference.finish(sum.value, count)));
+    set_value(y, i, reference.finish(sum.value, count));
   }
   return y;
 }
@@ -312,14 +338,17 @@ bool draw_ternary(Draft& draft) {
 }
 
 bool draw_reduction(Draft& draft) {
-  const ReductionOp& row = *rows_of(kReductionOps, draft.op().name)[0];
-  const ReducedOperand operand = reduced_operand(draft, DType::kFloat32);
+  const ReductionOp& row = *draft.random().pick(rows_of(kReductionOps, draft.op().name));
+  const ReducedOperand operand =
+      reduced_operand(draft, row.takes_int ? DType::kInt32 : DType::kFloat32);
   draft.give("self", operand.id);
   if (!row.has_dim) {
     return true;
   }
   draft.give_boolean("keepdim", draft.random().chance(50));
-  if (operand.dims.empty() && draft.random().chance(50)) {
+  if (takes_one_dim(draft.op())) {
+    draft.give_integer("dim", operand.dims.empty() ? 0 : operand.dims[0]);
+  } else if (operand.dims.empty() && draft.random().chance(50)) {
     draft.give_none("dim");
   } else {
     draft.give_fixed_integers("dim", operand.dims);

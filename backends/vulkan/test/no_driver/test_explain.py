@@ -62,8 +62,8 @@ class Two(nn.Module):
 
 
 NO_KERNEL = (
-    "aten.cumsum.default has no kernel here, so it runs on the CPU and parts the layers around "
-    "it; README lists the ops that have one"
+    f"{ON_CPU} has no kernel here, so it runs on the CPU and parts the layers around it; README "
+    "lists the ops that have one"
 )
 LAYER = [
     (QUANTIZE, QUANTIZE, ""),
@@ -232,16 +232,16 @@ def test_products_that_are_no_int8_layers_run_in_float(name: str) -> None:
 
 
 FLOAT_REASONS: dict[str, tuple[Callable[[torch.Tensor], Any], str, str]] = {
-    "count": (
-        lambda x: (x > 0).sum(),
-        "aten.sum.dim_IntList",
+    "product": (
+        lambda x: (x > 0) * (x > 1),
+        "aten.mul.Tensor",
         "aten_gt_scalar is bool, and this op runs here on float32; convert it before",
     ),
     "function": (
         torch.erfinv,
         "aten.erfinv.default",
         "aten.erfinv.default runs here in int8 only, and this one is float; quantize what it reads "
-        "(aten_cumsum_default) and its result",
+        "(aten__cdist_forward_default) and its result",
     ),
 }
 
@@ -290,8 +290,8 @@ def test_quantizes_without_a_layer() -> None:
     report = explain(edge(Pairs(), 4, 8))
     assert [row.op for row in report] == [QUANTIZE, DEQUANTIZE, QUANTIZE, DEQUANTIZE]
     assert {row.reason for row in report} == {
-        "no int8 layer is next to it, only aten.cumsum.default; quantize around layers that run "
-        "on Vulkan, or leave this out of the quantization"
+        f"no int8 layer is next to it, only {ON_CPU}; quantize around layers that run on "
+        "Vulkan, or leave this out of the quantization"
     }
 
 

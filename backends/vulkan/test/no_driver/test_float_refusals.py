@@ -46,9 +46,9 @@ CASES: dict[str, tuple[Callable[..., Any], torch.Tensor, str, str]] = {
     "half": (torch.exp, FLOAT.half(), "exp.default", "it computes in torch.float16"),
     "double": (lambda x: x.sum(0), FLOAT.double(), "sum.dim_IntList", "in torch.float64"),
     "integers": (
-        torch.exp,
+        lambda x: x**2,
         FLOAT.long(),
-        "exp.default",
+        "pow.Tensor_Scalar",
         "is int64, and this op runs here on float32; convert it before",
     ),
     "wide_number": (
@@ -75,11 +75,17 @@ CASES: dict[str, tuple[Callable[..., Any], torch.Tensor, str, str]] = {
         "upsample_bilinear2d.vec",
         "it computes in torch.float16",
     ),
-    "count": (
-        lambda x: (x > 0).sum(),
+    "largest of bools": (
+        lambda x: (x > 0).amax(),
         FLOAT,
-        "sum.dim_IntList",
+        "amax.default",
         "is bool, and this op runs here on float32; convert it before",
+    ),
+    "many in order": (
+        lambda x: x.sort(-1)[0],
+        torch.zeros(2, 2000),
+        "sort.default",
+        "it wants 2000 elements in order, and 1 to 1024 are found here",
     ),
     "sum_in_double": (
         lambda x: x.sum(0, dtype=torch.float64),

@@ -244,6 +244,11 @@ def reduction_arguments(row: Any, dims: Any, keepdim: bool) -> list[Any]:
     return [values[name] for name in row.arguments]
 
 
+def takes_dims(row: Any) -> bool:
+    """Whether it takes a list of dimensions; a dim_int takes one."""
+    return "dim" in row.arguments and not row.aten.endswith(".dim_int")
+
+
 def check_reduction(row: Any, x: np.ndarray, dims: Any = None, keepdim: bool = False) -> None:
     """A sum that cancels may be wrong by what float64 makes of its elements."""
     has_dim = "dim" in row.arguments
@@ -255,11 +260,24 @@ def check_reduction(row: Any, x: np.ndarray, dims: Any = None, keepdim: bool = F
     assert_right(y, wanted, [], what, np.full(wanted.shape, 1e-9 * np.abs(finite).sum()))
 
 
-@every(TABLE.REDUCTIONS)
+@every([row for row in TABLE.REDUCTIONS if row.aten.endswith(".dim_int")])
+def test_reduction_of_one_dimension(row: Any) -> None:
+    for shape in (*SHAPES, (2, 3, 7), (4, 15, 33), (3, 8, 16), (1, 33, 5), (5, 300, 12)):
+        for dim in range(len(shape)):
+            check_reduction(row, operand(row, shape, 0), dim)
+            check_reduction(row, operand(row, shape, 1), dim - len(shape), True)
+    x = operand(row, (24, 5), 2)
+    for special in (INF, -INF, NAN, 0.0):
+        x[3, 1] = special
+        for dim in (0, 1):
+            check_reduction(row, x, dim)
+
+
+@every([row for row in TABLE.REDUCTIONS if not row.aten.endswith(".dim_int")])
 def test_reduction(row: Any) -> None:
     for shape in ((2, 3, 7), (4, 15, 33), (3, 8, 16), (1, 33, 5), (5, 300, 12)):
         x = operand(row, shape, 0)
-        for count in range(4 if "dim" in row.arguments else 1):
+        for count in range(4 if takes_dims(row) else 1):
             for dims in itertools.combinations(range(3), count):
                 check_reduction(
                     row, x, [dim - 3 for dim in dims] if count == 2 else list(dims), True
@@ -280,7 +298,7 @@ def test_reduction(row: Any) -> None:
             check_reduction(row, x, [1], True)
 
 
-@every([row for row in TABLE.REDUCTIONS if "dim" in row.arguments])
+@every([row for row in TABLE.REDUCTIONS if takes_dims(row)])
 def test_reduction_of_many_dimensions(row: Any) -> None:
     x = operand(row, (2, 3, 2, 3, 2, 2, 3, 2), 0)
     for dims in ([-1], [-2, 1], [0, 2, 4, 6], [1, 3, 5, 7], [7, 0], [3, 4], None):
@@ -392,7 +410,7 @@ def test_wrong_arguments() -> None:
             [a > 0, i, a],
             "expected one type with elements of 1 or 4 bytes, got int32 to float32",
         ),
-        ("amax.default", [i, [0], True], "expected float32 to float32, got int32 to float32"),
+        ("amax.default", [i, [0], True], "expected int32 to int32, got int32 to float32"),
         ("amax.default", [a, [1], True], "dim 1 is outside a tensor of rank 1"),
         ("sum.dim_IntList", [a, a, True, None], r"argument 1 \(dim\) must be a list of integers"),
     ):

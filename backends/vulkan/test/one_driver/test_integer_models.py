@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -183,4 +185,77 @@ def test_places_of_extremes() -> None:
 
     sizes = {0: Dim("rows", max=6)}
     sets = [[drawn((rows, 6), seed=rows), token_ids(rows, 6)] for rows in (6, 4)]
+    exact(Function(model), *sets, dynamic_shapes=((sizes, sizes),))
+
+
+@pytest.mark.parametrize("extreme", [torch.max, torch.min])
+def test_extremes_of_a_dimension(extreme: Any) -> None:
+    """Values and where they are: the first of equal ones, NaN before all."""
+
+    def model(x: torch.Tensor, ids: torch.Tensor) -> list[torch.Tensor]:
+        values, places = extreme(x, 1)
+        kept, kept_places = extreme(ids, 0, keepdim=True)
+        last, last_places = extreme(ids, -1)
+        alone = extreme(x, 0)[0]
+        return [values, places, kept, kept_places, last, last_places, alone, extreme(x, 1)[1]]
+
+    def inputs(rows: int) -> list[torch.Tensor]:
+        x = drawn((rows, 6), seed=rows).round()
+        x[0] = torch.tensor([1.0, torch.inf, -torch.inf, torch.inf, -torch.inf, 0.0])
+        x[1, 2] = x[1, 4] = torch.nan
+        return [x, token_ids(rows, 6) // 8]
+
+    sizes = {0: Dim("rows", max=6)}
+    exact(Function(model), inputs(6), inputs(4), dynamic_shapes=((sizes, sizes),), equal_nan=True)
+
+
+def test_cumulative_sums() -> None:
+    def model(ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+        positions = ids.ne(1).int().cumsum(1).type_as(ids) * ids.ne(1).long() + 1
+        return [positions, mask.cumsum(-1), ids.int().cumsum(0), mask.cumsum(0, dtype=torch.int32)]
+
+    sizes = {0: Dim("rows", max=6), 1: Dim("length", max=9)}
+    shapes = ((6, 9), (4, 5))
+    sets = [[token_ids(*shape) // 8, token_ids(*shape) > 9] for shape in shapes]
+    exact(Function(model), *sets, dynamic_shapes=((sizes, sizes),))
+
+
+def test_operands_that_pytorch_converts() -> None:
+    def model(x: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            *(ids > 0.5, ids == x, mask < x, ids == mask, mask >= 0.5, mask < ids),
+            *(ids.sqrt(), ids.int().sqrt(), mask.float().sqrt(), ids.clamp(0.5, 2.5), ids / 2),
+            *(mask + ids, mask * x, ids.int() + ids, torch.where(mask, ids, x), ids * 0.5),
+            *(ids.any(1), ids.int().all(0), mask.any(), torch.logical_and(ids, x)),
+            *(mask.cumsum(1, dtype=torch.float32), ids.sum(1, dtype=torch.float32)),
+        ]
+
+    x = drawn((4, 6), seed=1).round()
+    exact(Function(model), [x, token_ids(4, 6) // 8, token_ids(4, 6) > 9])
+
+
+def test_largest_elements_and_orders() -> None:
+    def model(x: torch.Tensor, ids: torch.Tensor) -> list[torch.Tensor]:
+        values, places = x.topk(3)
+        least, least_places = ids.topk(2, 0, largest=False)
+        ordered, order = ids.sort(dim=1, stable=True)
+        return [values, places, least, ordered, order, x.argsort(0, descending=True), least_places]
+
+    def inputs(seed: int) -> list[torch.Tensor]:
+        orders = torch.randperm(24).view(4, 6)
+        return [orders + drawn((1,), seed=seed), orders]  # no two are equal
+
+    torch.manual_seed(0)
+    exact(Function(model), inputs(0), inputs(1))
+
+
+def test_sums_and_extremes() -> None:
+    def model(ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+        sums = [ids.sum(), ids.sum(1), mask.sum(0), mask.sum(), ids.int().sum(-1, keepdim=True)]
+        products = [ids.prod(), ids.prod(1), mask.prod(0), mask.count_nonzero(1)]
+        extremes = [ids.amax(1), ids.amin(), ids.max(), ids.int().min(), ids.aminmax(dim=0)[0]]
+        return [*sums, *products, *extremes]
+
+    sizes = {0: Dim("rows", max=6), 1: Dim("length", max=9)}
+    sets = [[token_ids(*shape) // 8, token_ids(*shape) > 9] for shape in ((6, 9), (4, 5))]
     exact(Function(model), *sets, dynamic_shapes=((sizes, sizes),))

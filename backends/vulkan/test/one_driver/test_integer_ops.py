@@ -121,6 +121,43 @@ def test_divisions_without_a_result() -> None:
     )
 
 
+def reduction_calls(row: Any, x: np.ndarray) -> list[Call]:
+    """Over all elements, each dimension, and where the op takes lists some of several."""
+    if "dim" not in row.arguments:
+        dims: list[Any] = [None]
+    elif row.aten.endswith(".dim_int"):
+        dims = list(range(x.ndim))
+    else:
+        dims = [[], *([dim] for dim in range(-x.ndim, x.ndim)), list(range(0, x.ndim, 2))]
+    calls = []
+    for one in dims:
+        for keepdim in (False, True):
+            given = {"dim": one, "keepdim": keepdim, "dtype": None}
+            arguments = [given[name] for name in row.arguments]
+            operands = arguments[: 2 if "dim" in row.arguments else 0]
+            result = aten(row)(torch.from_numpy(x), *operands).numpy().astype(np.int32)
+            calls.append((f"aten.{row.aten}", [x, *arguments], result))
+    return calls
+
+
+@every(TABLE.INTEGER_REDUCTIONS)
+def test_reduction(row: Any) -> None:
+    """Sums and products wrap around, as the low half of PyTorch's int64 results does."""
+    shapes = (*SHAPES, (4, 15, 33), (3, 8, 16), (5, 300, 12))
+    check([one for shape in shapes for one in reduction_calls(row, operand(shape, 1))], row.aten)
+    check(reduction_calls(row, EDGES), row.aten)
+
+
+@each_row("reduce_of_int")
+def test_every_reduction_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer steps than threads and more; large ones in parts, where the row can."""
+    force_row(monkeypatch, row)
+    rows = {one.aten: one for one in TABLE.INTEGER_REDUCTIONS}
+    for shape in ((1, 1), (17, 16), (5, 33), (67, 1000), (3, 40_001), (40_000, 4)):
+        for name in ("sum.dim_IntList", "amin.default"):
+            check(reduction_calls(rows[name], operand(shape, 0)), name)
+
+
 DTYPES = (np.float32, np.int32, np.int8, np.uint8, np.bool_)
 
 

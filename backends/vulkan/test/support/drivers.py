@@ -40,7 +40,7 @@ OP_TESTS = {
         *("convolution", "dynamic_convolution", "float_convolution", "pool", "upsample"),
     ),
     "attention": ("attention", "int8_attention"),
-    "rows": ("norms", "int8_norms", "mean", "channel_affine", "argmax"),
+    "rows": ("norms", "int8_norms", "mean", "channel_affine", "argmax", "topk", "scan"),
     "others": (
         *("table", "strided_copy", "binary", "float_ops", "integer_ops", "convert", "creation"),
         *("gather", "inset", "scatter", "orders", "regroup"),

@@ -104,13 +104,18 @@ def drawn(
     return torch.rand(tuple(shape), generator=generator) * (high - low) + low
 
 
-def exact(module: nn.Module, *sets: list[torch.Tensor], dynamic_shapes: Any = None) -> None:
+def exact(
+    module: nn.Module,
+    *sets: list[torch.Tensor],
+    dynamic_shapes: Any = None,
+    equal_nan: bool = False,
+) -> None:
     """One delegate, whose results for each of the inputs are PyTorch's, dtypes too."""
     method = load(pte := pte_of(whole(lowered(module, sets[0], dynamic_shapes))))
     for inputs in (*sets, sets[0]):
         for actual, wanted in zip(method.execute(inputs), module(*inputs), strict=True):
             assert actual.dtype == wanted.dtype
-            assert torch.equal(actual, wanted)
+            assert torch.allclose(actual, wanted, 0.0, 0.0, equal_nan)
     del pte
 
 

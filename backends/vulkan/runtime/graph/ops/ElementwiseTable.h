@@ -45,6 +45,7 @@ struct TernaryOp : TableOp {};
 struct ReductionOp : TableOp {
   bool has_dim;  // with keepdim, if the signature has it; else all dimensions are reduced
   bool is_compensated;
+  bool takes_int;  // int32, and gives it; else float32
 };
 
 }  // namespace etvk

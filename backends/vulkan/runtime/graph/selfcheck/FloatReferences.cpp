@@ -176,6 +176,7 @@ const std::map<std::string, ReductionReference>& reduction_references() {
       {"amin", {kInfinity, least, same}},
       {"min", {kInfinity, least, same}},
       {"sum", {0.0, plus, same}},
+      {"prod", {1.0, [](double so_far, double x) { return so_far * x; }, same}},
       {"mean", {0.0, plus, [](double sum, double count) { return sum / count; }}},
   };
   return all;
@@ -234,7 +235,8 @@ const BinaryReference& float_reference(const BinaryOp& row) {
 }
 
 ReductionReference float_reference(const ReductionOp& row) {
-  return reference_of(reduction_references(), row.name, "");
+  return reference_of(row.takes_int ? integer_reduction_references() : reduction_references(),
+                      row.name, "");
 }
 
 }  // namespace etvk

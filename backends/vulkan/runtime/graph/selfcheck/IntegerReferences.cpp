@@ -67,4 +67,19 @@ const std::map<std::string, BinaryReference>& integer_binary_references() {
   return all;
 }
 
+const std::map<std::string, ReductionReference>& integer_reduction_references() {
+  const auto most = [](double so_far, double x) { return std::max(so_far, x); };
+  const auto least = [](double so_far, double x) { return std::min(so_far, x); };
+  const auto same = [](double all, double) { return all; };
+  static const std::map<std::string, ReductionReference> all = {
+      {"amax", {INT32_MIN, most, same}},
+      {"max", {INT32_MIN, most, same}},
+      {"amin", {INT32_MAX, least, same}},
+      {"min", {INT32_MAX, least, same}},
+      {"sum", {0.0, [](double sum, double x) { return wrapped(whole(sum) + whole(x)); }, same}},
+      {"prod", {1.0, [](double all, double x) { return wrapped(whole(all) * whole(x)); }, same}},
+  };
+  return all;
+}
+
 }  // namespace etvk

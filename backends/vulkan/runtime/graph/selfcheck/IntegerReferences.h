@@ -12,5 +12,6 @@ namespace etvk {
 
 const std::map<std::string, UnaryReference>& integer_unary_references();
 const std::map<std::string, BinaryReference>& integer_binary_references();
+const std::map<std::string, ReductionReference>& integer_reduction_references();
 
 }  // namespace etvk

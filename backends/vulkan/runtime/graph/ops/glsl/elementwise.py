@@ -78,14 +78,15 @@ class Ternary:
 
 @dataclass(frozen=True)
 class Reduction:
-    """float32 over some dimensions, at least one element for each result.
+    """float32, or int32, over some dimensions, at least one element for each result.
 
     start: what `combine` leaves as it is.
     combine: of `vec4` a and b; the elements come in any order.
     finish: of `vec4` x, what was combined, and `float` count, the elements of one result.
     compensated: `combine` is a sum, whose rounding errors are kept and added at the end.
-    arguments: what follows the tensor: of "dim" (none or an empty list: all), "keepdim" and "dtype"
-        (None or float32).
+    arguments: what follows the tensor: of "dim" (none or an empty list: all; in an overload dim_int
+        one integer), "keepdim" and "dtype" (None, or that of the operand).
+    operands: the dtype, which the result has too; integers have a row of their own.
     """
 
     aten: str
@@ -94,6 +95,7 @@ class Reduction:
     finish: str = "x"
     compensated: bool = False
     arguments: tuple[str, ...] = ()
+    operands: tuple[str, ...] = (FLOAT32,)
     domain: tuple[float, float] = (-10.0, 10.0)
 
 
@@ -154,6 +156,7 @@ SMALL = (-3.0, 3.0)
 MODES_NONE: Keywords = (("rounding_mode", None),)
 UP_TO_ONE = (-1.0, 1.0)
 POSITIVE = (1e-3, 50.0)
+NEAR_ONE = (0.9, 1.1)
 MANY_PERIODS = (-1e4, 1e4)
 
 UNARY: tuple[Unary, ...] = (
@@ -322,9 +325,31 @@ REDUCTIONS: tuple[Reduction, ...] = (
     Reduction("sum.default", 0.0, "a + b", compensated=True, arguments=("dtype",)),
     Reduction("mean.dim", 0.0, "a + b", "x / count", compensated=True, arguments=LISTED),
     Reduction("mean.default", 0.0, "a + b", "x / count", compensated=True, arguments=("dtype",)),
+    Reduction("prod.default", 1.0, "a * b", arguments=("dtype",), domain=NEAR_ONE),
+    Reduction("prod.dim_int", 1.0, "a * b", arguments=LISTED, domain=NEAR_ONE),
+)
+
+
+def integer_reduction(
+    aten: str, start: float, combine: str, arguments: tuple[str, ...] = ()
+) -> Reduction:
+    return Reduction(aten, start, combine, arguments=arguments, operands=OF_INTEGERS)
+
+
+LEAST, MOST = -2147483648.0, 2147483647.0
+INTEGER_REDUCTIONS: tuple[Reduction, ...] = (
+    integer_reduction("amax.default", LEAST, "max(a, b)", ("dim", "keepdim")),
+    integer_reduction("amin.default", MOST, "min(a, b)", ("dim", "keepdim")),
+    integer_reduction("max.default", LEAST, "max(a, b)"),
+    integer_reduction("min.default", MOST, "min(a, b)"),
+    integer_reduction("sum.dim_IntList", 0.0, "a + b", LISTED),
+    integer_reduction("sum.default", 0.0, "a + b", ("dtype",)),
+    integer_reduction("prod.default", 1.0, "a * b", ("dtype",)),
+    integer_reduction("prod.dim_int", 1.0, "a * b", LISTED),
 )
 
 Row = Unary | Binary | Ternary | Reduction
 ALL_UNARY = (*UNARY, *INTEGER_UNARY)
 ALL_BINARY = (*BINARY, *INTEGER_BINARY)
-ROWS: tuple[Row, ...] = (*ALL_UNARY, *ALL_BINARY, *TERNARY, *REDUCTIONS)
+ALL_REDUCTIONS = (*REDUCTIONS, *INTEGER_REDUCTIONS)
+ROWS: tuple[Row, ...] = (*ALL_UNARY, *ALL_BINARY, *TERNARY, *ALL_REDUCTIONS)

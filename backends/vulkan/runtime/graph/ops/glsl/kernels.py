@@ -415,11 +415,11 @@ def mean(op: Op, workgroup_size: int, steps: int) -> Kernel:
     )
 
 
-def reduce(workgroup_size: int, steps: int, parts: int) -> Kernel:
+def reduce(op: Op, workgroup_size: int, steps: int, parts: int) -> Kernel:
     """reduce.comp; as mean(), and tile_k is into how many parts at most the elements of a result
     are divided, where there are fewer results than a device has threads."""
     return Kernel(
-        op=Op("reduce", 2, 80, (("CASES_REDUCTION", 1),)),
+        op=op,
         path="elementwise",
         shader="reduce/reduce.comp",
         tile_m=1,
@@ -429,6 +429,9 @@ def reduce(workgroup_size: int, steps: int, parts: int) -> Kernel:
         macros=(("STEPS", steps),),
         shared_bytes=workgroup_size * 32,
     )
+
+
+INTEGER_REDUCTION = (("CASES_INTEGER_REDUCTION", 1), ("INTEGERS", 1))
 
 
 def pools() -> list[Kernel]:
@@ -476,9 +479,9 @@ def normalize(workgroup_size: int, steps: int) -> Kernel:
 
 
 def arg_extreme(workgroup_size: int) -> Kernel:
-    """arg_extreme.comp; a workgroup makes one result at a time."""
+    """arg_extreme.comp; a workgroup takes one row at a time."""
     return Kernel(
-        op=Op("arg_extreme", 2, 72),
+        op=Op("arg_extreme", 2, 88),
         path="elementwise",
         shader="reduce/arg_extreme.comp",
         tile_m=1,
@@ -486,6 +489,21 @@ def arg_extreme(workgroup_size: int) -> Kernel:
         tile_k=1,
         workgroup_size=workgroup_size,
         macros=(),
+        shared_bytes=workgroup_size * 8,
+    )
+
+
+def scan(workgroup_size: int, steps: int) -> Kernel:
+    """scan.comp; tile_n is what a pass writes, tile_k the neighbours that a thread adds up."""
+    return Kernel(
+        op=Op("scan", 2, 20),
+        path="elementwise",
+        shader="reduce/scan.comp",
+        tile_m=1,
+        tile_n=workgroup_size * steps,
+        tile_k=steps,
+        workgroup_size=workgroup_size,
+        macros=(("STEPS", steps),),
         shared_bytes=workgroup_size * 8,
     )
 
@@ -864,9 +882,14 @@ KERNELS: tuple[Kernel, ...] = (
     mean(Op("q8ta_mean", 2, 100), 512, 16),
     arg_extreme(32),
     arg_extreme(256),
-    #      threads steps parts
-    reduce(64, 1, 1),
-    reduce(256, 8, 256),
+    #    threads steps
+    scan(64, 1),
+    scan(256, 4),
+    #          threads steps parts
+    reduce(Op("reduce", 2, 80, (("CASES_REDUCTION", 1),)), 64, 1, 1),
+    reduce(Op("reduce", 2, 80, (("CASES_REDUCTION", 1),)), 256, 8, 256),
+    reduce(Op("reduce_of_int", 2, 80, INTEGER_REDUCTION), 64, 1, 1),
+    reduce(Op("reduce_of_int", 2, 80, INTEGER_REDUCTION), 256, 8, 256),
     *pools(),
     any_of(Op("any", 2, 72), 64, 1),
     any_of(Op("any", 2, 72), 256, 8),

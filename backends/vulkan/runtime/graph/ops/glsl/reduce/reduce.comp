@@ -1,6 +1,6 @@
-// float32 over some dimensions: y[i] = finish(x[.] combined with x[.] ...), a row of elementwise.py.
+// float32, or with INTEGERS int32, over some dimensions: y[i] = finish(x[.] combined with x[.] ...), a row of elementwise.py.
 //
-// Bindings: 0 y, 1 x, float32. Loops as in reduced_loops.glsl. A team of LANES threads makes one
+// Bindings: 0 y, 1 x. Loops as in reduced_loops.glsl. A team of LANES threads makes one
 // element of y, or four neighbours: each lane combines every LANES-th step, and shared memory
 // combines the lanes.
 //
@@ -21,6 +21,14 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "elementwise/float_values.glsl"
 
+#ifdef INTEGERS
+#define NUMBER int
+#define NUMBERS ivec4
+#else
+#define NUMBER float
+#define NUMBERS vec4
+#endif
+
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
 layout(constant_id = 2) const uint LANES = 1;
@@ -30,9 +38,9 @@ layout(constant_id = 5) const uint FUNCTION = 0;
 layout(constant_id = 6) const uint COMPENSATED = 0;
 layout(constant_id = 7) const uint FINISHES = 1;  // 0: another dispatch does
 
-layout(set = 0, binding = 0) writeonly buffer OutputY { float y_out[]; };
-layout(set = 0, binding = 1) readonly buffer InputX { float x_elements[]; };
-layout(set = 0, binding = 1) readonly buffer InputX4 { vec4 x_groups[]; };
+layout(set = 0, binding = 0) writeonly buffer OutputY { NUMBER y_out[]; };
+layout(set = 0, binding = 1) readonly buffer InputX { NUMBER x_elements[]; };
+layout(set = 0, binding = 1) readonly buffer InputX4 { NUMBERS x_groups[]; };
 layout(push_constant) uniform Params {
   uint count;  // elements of y, of one row of the grid
   uint steps;  // of the reduced loops; ALONG_ROWS with WHOLE_GROUPS, the innermost in groups
@@ -49,11 +57,11 @@ layout(push_constant) uniform Params {
 const bool IS_SUM = COMPENSATED != 0;
 
 // Along rows, a single element is the first of four.
-vec4 load(uint at) {
+NUMBERS load(uint at) {
   if (WHOLE_GROUPS != 0) {
     return x_groups[at >> 2];
   }
-  vec4 x = start();
+  NUMBERS x = start();
   x.x = x_elements[at];
   return x;
 }
@@ -65,7 +73,7 @@ State reduce_lane(uint base, uint first, uint end) {
   const uint row_steps = p.sizes[KEPT + REDUCED - 1] / step_elements;
   State state = State(start(), vec4(0.0));
   for (uint step = first; step < end; step += STEPS * LANES) {
-    vec4 x[STEPS];
+    NUMBERS x[STEPS];
     [[unroll]] for (uint s = 0; s < STEPS; ++s) {
       const uint own = s == 0 ? step : min(step + s * LANES, end - 1);
       x[s] = load(base + element_at(own, KEPT, REDUCED, row_steps, step_elements));
@@ -79,7 +87,7 @@ State reduce_lane(uint base, uint first, uint end) {
   return state;
 }
 
-vec4 finished(vec4 x) {
+NUMBERS finished(NUMBERS x) {
   return FINISHES != 0 ? finish(x, p.elements) : x;
 }
 
@@ -89,7 +97,7 @@ void store(uint unit, State state) {
     y_out[at + unit] = finished(total(across(state, IS_SUM), IS_SUM)).x;
     return;
   }
-  const vec4 y = finished(total(state, IS_SUM));
+  const NUMBERS y = finished(total(state, IS_SUM));
   if (WHOLE_GROUPS == 0) {
     y_out[at + unit] = y.x;
     return;

@@ -1,4 +1,4 @@
-// What a team of LANES threads makes of many values: each lane combines its own, four at a time, and
+// What a team of LANES threads makes of many values, float32 or with INTEGERS int32: each lane combines its own, four at a time, and
 // shared memory combines the lanes. `is_sum`: they are added, and what additions round off is added
 // up too, so that a sum of millions is as precise as one of a few; else combine() combines them,
 // which the including shader has.
@@ -7,24 +7,30 @@
 
 #include "elementwise/float_values.glsl"
 
+#ifndef NUMBERS
+#define NUMBERS vec4
+#endif
+
 // What some elements combine to, and what sums have rounded off.
 struct State {
-  vec4 value;
+  NUMBERS value;
   vec4 lost;
 };
 
-shared vec4 values[WORKGROUP_SIZE];
+shared NUMBERS values[WORKGROUP_SIZE];
 shared vec4 losses[WORKGROUP_SIZE];
 
-void add(inout State state, vec4 x, bool is_sum) {
+void add(inout State state, NUMBERS x, bool is_sum) {
+#ifndef INTEGERS
   if (is_sum) {
     vec4 lost;
     state.value = two_sum(state.value, x, lost);
     precise vec4 losses_so_far = state.lost + lost;
     state.lost = losses_so_far;
-  } else {
-    state.value = combine(state.value, x);
+    return;
   }
+#endif
+  state.value = combine(state.value, x);
 }
 
 void merge(inout State state, State other, bool is_sum) {
@@ -37,15 +43,20 @@ void merge(inout State state, State other, bool is_sum) {
 State across(State state, bool is_sum) {
   State one = State(state.value.xxxx, state.lost.xxxx);
   [[unroll]] for (uint i = 1; i < 4; ++i) {
-    merge(one, State(vec4(state.value[i]), vec4(state.lost[i])), is_sum);
+    merge(one, State(NUMBERS(state.value[i]), vec4(state.lost[i])), is_sum);
   }
   return one;
 }
 
 // An infinite sum stays what it is; its losses are NaN.
-vec4 total(State state, bool is_sum) {
+NUMBERS total(State state, bool is_sum) {
+#ifndef INTEGERS
   precise vec4 sum = state.value + state.lost;
-  return is_sum ? mix(sum, state.value, is_inf(state.value)) : state.value;
+  if (is_sum) {
+    return mix(sum, state.value, is_inf(state.value));
+  }
+#endif
+  return state.value;
 }
 
 // The state of the whole team, in its first lane; all threads of the workgroup take part.

@@ -8,7 +8,7 @@
 namespace etvk::ops {
 
 struct ArgExtremePush {
-  uint32_t count, steps, step;
+  uint32_t count, steps, step, places, inner, first, end;
   uint32_t sizes[kMaxLoops - 1];
   uint32_t x_strides[kMaxLoops];
 };

@@ -1,5 +1,6 @@
-// float32 over some dimensions, or all: the rows of kReductionOps. Where there are few results, the
-// elements of each are divided between workgroups, whose results a second dispatch combines.
+// float32 or int32 over some dimensions, or all: the rows of kReductionOps. Where there are few
+// results, the elements of each are divided between workgroups, whose results a second dispatch
+// combines.
 #include "graph/ops/impl/reduce/Reduce.h"
 
 #include <algorithm>
@@ -28,6 +29,7 @@ struct ReduceArgs {
   bool keepdim = false;
   uint32_t code = 0;
   bool is_compensated = false;
+  const char* kernels = "reduce";
 };
 
 // A dispatch that may still be divided.
@@ -74,8 +76,8 @@ void dispatch(ComputeGraph& graph, Commands& commands, const ReduceArgs& args, c
                     push, {std::min(teams.groups, graph.caps().max_workgroup_count), parts, 1});
 }
 
-const KernelRow& row_for(ComputeGraph& graph, uint64_t elements) {
-  return choose_elementwise_kernel(graph.caps(), {{"reduce", elements}});
+const KernelRow& row_for(ComputeGraph& graph, const ReduceArgs& args, uint64_t elements) {
+  return choose_elementwise_kernel(graph.caps(), {{args.kernels, elements}});
 }
 
 void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs& args) {
@@ -88,7 +90,7 @@ void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs&
   const uint32_t elements = element_count(graph, args.op, args.x);
   ETVK_CHECK(elements > 0, kInvalidProgram,
              args.op << ": a reduction of no elements, x is " << shape_text(sizes));
-  const KernelRow& row = row_for(graph, elements);
+  const KernelRow& row = row_for(graph, args, elements);
   Reduction reduction =
       reduction_of(args.x, reduced_loops(graph, args.op, args.reduced, args.x), count);
   const auto reduced = static_cast<float>(reduction.loops.reduced_count);
@@ -110,25 +112,38 @@ void record_reduction(ComputeGraph& graph, Commands& commands, const ReduceArgs&
       args.partial, reduced_loops(args.op, rows_are_reduced, {parts, count}, {count, 1}, {0, 1}),
       count);
   second.push.elements = reduced;
-  dispatch(graph, commands, args, row_for(graph, uint64_t{count} * parts), second, args.y, 1, true);
+  dispatch(graph, commands, args, row_for(graph, args, uint64_t{count} * parts), second, args.y, 1,
+           true);
+}
+
+Sizes dims_of(const OpArgs& call) {
+  return call.takes("dim", ArgKind::kInteger) ? Sizes{call.integer("dim")}
+                                              : call.optional_integers("dim");
 }
 
 void reduce(ComputeGraph& graph, const OpArgs& call) {
-  const auto* row = std::find_if(std::begin(kReductionOps), std::end(kReductionOps),
-                                 [&call](const ReductionOp& op) { return call.op() == op.name; });
   ReduceArgs args;
   args.op = call.op();
   args.x = call.tensor("self");
   args.y = call.output();
+  const DType dtype = graph.dtype(args.x);
+  const bool integers = dtype == DType::kInt32;
+  const auto* row = std::find_if(
+      std::begin(kReductionOps), std::end(kReductionOps),
+      [&](const ReductionOp& op) { return call.op() == op.name && op.takes_int == integers; });
+  ETVK_CHECK(row != std::end(kReductionOps), kInvalidProgram,
+             args.op << ": there is no kernel for operands of int32");
+  const DType type = integers ? DType::kInt32 : DType::kFloat32;
+  check_types(graph, args.op, args.x, type, args.y, type);
   args.code = row->code;
   args.is_compensated = row->is_compensated;
+  args.kernels = integers ? "reduce_of_int" : "reduce";
   args.keepdim = row->has_dim && call.boolean("keepdim");
-  args.reduced = reduced_dims(args.op, row->has_dim ? call.optional_integers("dim") : Sizes{},
-                              graph.dims(args.x).size());
-  check_types(graph, args.op, args.x, DType::kFloat32, args.y, DType::kFloat32);
+  args.reduced =
+      reduced_dims(args.op, row->has_dim ? dims_of(call) : Sizes{}, graph.dims(args.x).size());
   std::vector<ValueId> writes = {args.y};
   if (element_count(graph, args.op, args.x) >= kLeastParted) {
-    args.partial = graph.add_scratch(DType::kFloat32, {kMostPartial});
+    args.partial = graph.add_scratch(type, {kMostPartial});
     writes.push_back(args.partial);
   }
   const auto record = [&graph, args](Commands& commands) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <iterator>
 #include <set>
+#include <string>
 
 #include "ElementwiseRows.h"
 #include "graph/ops/impl/reduce/DrawnReduction.h"
@@ -36,11 +37,13 @@ SpecializationConstants with(const ReductionConstants& loops, const Function& fu
           function.finishes};
 }
 
+bool is_of_integers(const KernelRow& row) { return std::string(row.op) == "reduce_of_int"; }
+
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::set<uint32_t> codes;
   std::vector<Function> functions;
   for (const ReductionOp& op : kReductionOps) {
-    if (codes.insert(op.code).second) {
+    if (op.takes_int == is_of_integers(row) && codes.insert(op.code).second) {
       functions.push_back({op.code, op.is_compensated ? 1u : 0u, 1});
       if (row.tile_k > 1) {  // it divides the elements of a result into parts
         functions.push_back({op.code, op.is_compensated ? 1u : 0u, 0});
@@ -58,9 +61,10 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   return covering(all, together, static_cast<uint64_t>(row.id));
 }
 
-const ReductionOp& op_of(uint32_t code) {
-  const auto* op = std::find_if(std::begin(kReductionOps), std::end(kReductionOps),
-                                [code](const ReductionOp& one) { return one.code == code; });
+const ReductionOp& op_of(uint32_t code, bool integers) {
+  const auto* op = std::find_if(
+      std::begin(kReductionOps), std::end(kReductionOps),
+      [&](const ReductionOp& one) { return one.code == code && one.takes_int == integers; });
   ETVK_CHECK(op != std::end(kReductionOps), kInternal, "reduce: no function has code " << code);
   return *op;
 }
@@ -77,10 +81,16 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   const uint32_t teams = row.workgroup_size / constants.lanes;
   const DrawnReduction x(constants, teams * unit_results * 5 / 4 + 1, step_elements * parts,
                          random);
-  std::vector<float> elements;
+  const bool integers = is_of_integers(row);
+  std::vector<int32_t> words;
+  std::vector<float> floats;
   for (uint32_t i = 0; i < x.x_count(); ++i) {
-    elements.push_back(random.uniform(-10.0f, 10.0f));
+    words.push_back(random.chance(5) ? static_cast<int32_t>(random.bits()) : random.integer(-9, 9));
+    floats.push_back(random.uniform(-10.0f, 10.0f));
   }
+  const auto element = [&](uint64_t at) {
+    return integers ? static_cast<double>(words[at]) : static_cast<double>(floats[at]);
+  };
   ReducePush push{};
   push.count = x.count();
   push.steps = x.reduced_count() / step_elements;
@@ -88,31 +98,37 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.elements = static_cast<float>(x.reduced_count());
   x.fill(push.sizes, push.strides);
 
-  const ReductionReference reference = float_reference(op_of(function.code));
+  const ReductionReference reference = float_reference(op_of(function.code, integers));
   const uint32_t part_elements = push.part_steps * step_elements;
-  std::vector<float> y;
+  std::vector<double> y;
   Problem problem;
   for (uint32_t part = 0; part < parts; ++part) {
     for (uint32_t result = 0; result < push.count; ++result) {
       double all = reference.start;
       const uint32_t end = std::min((part + 1) * part_elements, x.reduced_count());
       for (uint32_t i = part * part_elements; i < end; ++i) {
-        all = reference.combine(all, elements[x.x_at(result, i)]);
+        all = reference.combine(all, element(x.x_at(result, i)));
       }
-      y.push_back(
-          static_cast<float>(function.finishes != 0 ? reference.finish(all, push.elements) : all));
-      problem.limits.push_back(float_limit(y.back()));
+      y.push_back(function.finishes != 0 ? reference.finish(all, push.elements) : all);
     }
   }
   problem.text = x.text();
-  problem.bind_output(y);
-  problem.bind(elements);
+  if (integers) {
+    problem.bind_output(std::vector<int32_t>(y.begin(), y.end()));
+    problem.bind(words);
+  } else {
+    const std::vector<float> results(y.begin(), y.end());
+    std::transform(results.begin(), results.end(), std::back_inserter(problem.limits), float_limit);
+    problem.bind_output(results);
+    problem.bind(floats);
+  }
   problem.set_push(push);
   problem.groups = {kGroups, parts, 1};
   return problem;
 }
 
-const RegisterProblems registered({{"reduce", all_constants, make}});
+const RegisterProblems registered({{"reduce", all_constants, make},
+                                   {"reduce_of_int", all_constants, make}});
 
 }  // namespace
 
