@@ -7,7 +7,10 @@ import torch
 
 ON_CPU = "aten._cdist_forward.default"
 # Made before anything is traced, which then has them as constants.
-_POINTS = {size: torch.linspace(-1.0, 1.0, size * size).view(size, size) for size in range(1, 129)}
+_POINTS = {
+    size: torch.linspace(-1.0, 1.0, size * size).view(size, size)
+    for size in (*range(1, 129), 256, 512, 1024)
+}
 
 
 def on_cpu(x: torch.Tensor) -> torch.Tensor:
