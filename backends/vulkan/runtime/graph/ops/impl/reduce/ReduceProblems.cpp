@@ -82,11 +82,16 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   const DrawnReduction x(constants, teams * unit_results * 5 / 4 + 1, step_elements * parts,
                          random);
   const bool integers = is_of_integers(row);
+  const ReductionReference reference = float_reference(op_of(function.code, integers));
+  // Factors so near to one that no order of them overflows on the way.
+  const bool is_product = reference.start == 1.0;
+  const float low = is_product ? 0.9f : -10.0f;
+  const float high = is_product ? 1.1f : 10.0f;
   std::vector<int32_t> words;
   std::vector<float> floats;
   for (uint32_t i = 0; i < x.x_count(); ++i) {
     words.push_back(random.chance(5) ? static_cast<int32_t>(random.bits()) : random.integer(-9, 9));
-    floats.push_back(random.uniform(-10.0f, 10.0f));
+    floats.push_back(random.uniform(low, high));
   }
   const auto element = [&](uint64_t at) {
     return integers ? static_cast<double>(words[at]) : static_cast<double>(floats[at]);
@@ -98,7 +103,6 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.elements = static_cast<float>(x.reduced_count());
   x.fill(push.sizes, push.strides);
 
-  const ReductionReference reference = float_reference(op_of(function.code, integers));
   const uint32_t part_elements = push.part_steps * step_elements;
   std::vector<double> y;
   Problem problem;
