@@ -83,7 +83,9 @@ def why_not(node: Node, reason: Callable[[Node], str | None]) -> str:
     if known := reason(node):
         return known
     if not is_quantization(node):
-        return refusal(node) or f"no int8 layer is next to it, only {_around(node)}"
+        return refusal(node) or (
+            f"it computes nothing, and no op of Vulkan is next to it, only {_around(node)}"
+        )
     beside = [one for one in (*node.users, *node.all_input_nodes) if not is_quantization(one)]
     ends = [*_ends(node, "users"), *_ends(node, "all_input_nodes"), *beside]
     for end in sorted(ends, key=lambda end: end.target not in MAC_OPS):

@@ -31,6 +31,9 @@ Tensor copy_of(const Tensor& x, const Tensor& index, Accuracy values) {
 // Whether a dimension that the values lack comes in front of one that they have, among those of the
 // index.
 bool repeats_in_front(const Sizes& values, const Sizes& to, size_t dim, size_t index_rank) {
+  if (std::find(values.begin(), values.end(), 0) != values.end()) {
+    return false;  // there are none
+  }
   bool found = false;
   for (size_t i = dim; i < dim + index_rank; ++i) {
     const size_t added = to.size() - values.size();

@@ -134,6 +134,16 @@ def _images(name: str) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
+def _spread(module: nn.Module, images: torch.Tensor, wanted: torch.Tensor) -> float:
+    """How far the eager graph itself goes, by the largest result, if its input moves as much as
+    float32 sums in another order do: a rounding that flips moves whatever is behind it."""
+    generator = torch.Generator().manual_seed(1)
+    moved = (
+        images * (1 + ERROR * torch.randn(images.shape, generator=generator)) for _ in range(6)
+    )
+    return max(_errors(module(one), wanted)[1] for one in moved)
+
+
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name == "keyword_spotter" else ALL) for name in NETWORKS],
@@ -152,4 +162,5 @@ def test_networks(name: str, quantizer: str) -> None:
         exported = torch.export.export(module, (images,), dynamic_shapes=dims)
         on_cpu = pte_of(to_edge_transform_and_lower(exported))
         _, of_cpu = _errors(load(on_cpu).execute([images])[0], wanted)
-    assert largest <= max(1.5 * of_cpu, FLIPPED)
+        spread = _spread(module, images, wanted)
+    assert largest <= max(1.5 * of_cpu, 2 * spread, FLIPPED)

@@ -46,7 +46,9 @@ class TiedLayers(nn.Module):
         self.bound = nn.Parameter(torch.linspace(0.0, 0.01, OUTER))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = on_cpu(self.second(torch.relu(self.first(x))))
+        y = self.second(torch.relu(self.first(x)))
+        # In short rows: the CPU's op has a constant of their square.
+        y = on_cpu(y.unflatten(-1, (-1, 8))).flatten(-2)
         return self.first(torch.clamp(y, max=self.bound))
 
 
@@ -173,7 +175,7 @@ def test_methods_that_share_a_data_file(tmp_path: Path) -> None:
     methods = {"many": tagged(module, x, all_in("w")), "one": tagged(module, few, all_in("w"))}
     edge = to_edge_transform_and_lower(methods, partitioner=[VulkanPartitioner()])
     model, files = save(edge.to_executorch(), tmp_path)
-    assert model.stat().st_size < 0.2 * LAYER_BYTES
+    assert model.stat().st_size < 0.3 * LAYER_BYTES  # two plans, and no weight
     assert files["w.ptd"].stat().st_size < 2.2 * LAYER_BYTES
     program = Runtime.get().load_program(model, data_path=files["w.ptd"])
     assert torch.equal(program.load_method("many").execute([x])[0], expected())

@@ -15,4 +15,4 @@ _POINTS = {
 
 def on_cpu(x: torch.Tensor) -> torch.Tensor:
     """As many elements as x [..., rows, columns] has, each made of several."""
-    return torch.cdist(x, _POINTS[x.shape[-1]], p=1.0)
+    return torch.cdist(x, _POINTS[x.shape[-1]].to(x.dtype), p=1.0)
