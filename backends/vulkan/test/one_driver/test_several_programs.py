@@ -67,7 +67,8 @@ def growth(before: int) -> int:
 
 @pytest.fixture(scope="module")
 def tied() -> tuple[nn.Module, torch.Tensor]:
-    return quantized(Between(True, on_cpu))
+    # In short rows: the CPU's op has a constant of their square.
+    return quantized(Between(True, lambda x: on_cpu(x.unflatten(-1, (-1, 8))).flatten(-2)))
 
 
 @pytest.fixture(scope="module")
