@@ -21,7 +21,8 @@ from ..vocabulary.edge_ops import (
     same_sizes,
     sizes_of,
 )
-from .attention_reader import factor_of, number_of, without_views
+from ..vocabulary.numbers import factor_of, number_of
+from .attention_reader import without_views
 
 _aten = exir_ops.edge.aten
 _WHERE = _aten.where.self

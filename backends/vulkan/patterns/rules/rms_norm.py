@@ -33,8 +33,8 @@ from ..vocabulary.edge_ops import (
 )
 from ..vocabulary.forms import Form
 from ..vocabulary.graph_edits import call_after
+from ..vocabulary.numbers import factor_of, number_of
 from ..vocabulary.step import Family, Step
-from .attention_reader import factor_of, number_of
 from .norms import NormMatch, norm_step, rewrite_norm
 
 _aten = exir_ops.edge.aten

@@ -10,7 +10,7 @@ from torch.fx import Node
 
 from ...custom_ops.definition import edge_op
 from ...runtime.graph.ops.glsl import elementwise
-from .edge_ops import ANY_OPS, CUMSUM, tensor_of
+from .edge_ops import ANY_OPS, CUMSUM, INDEX_DTYPES, tensor_of
 
 _FUNCTIONS: tuple[elementwise.Unary | elementwise.Binary, ...] = (
     *elementwise.ALL_UNARY,
@@ -21,12 +21,11 @@ _TRUTH_OPS = frozenset(
     edge_op(row.aten, "aten") for row in _FUNCTIONS if row.result == elementwise.BOOL
 )
 _CONDITION_OPS = frozenset(edge_op(row.aten, "aten") for row in elementwise.TERNARY)
-_INTEGERS = (torch.int32, torch.int64)  # one dtype on the device
 
 
 def is_same(left: torch.dtype, right: torch.dtype) -> bool:
-    """True for dtypes that are one on the device."""
-    return left == right or (left in _INTEGERS and right in _INTEGERS)
+    """True for dtypes that are one on the device, as int32 and int64 are."""
+    return left == right or (left in INDEX_DTYPES and right in INDEX_DTYPES)
 
 
 def converted_operands(node: Node) -> dict[int, torch.dtype]:
@@ -51,7 +50,7 @@ def _computed_dtype(node: Node) -> torch.dtype | None:
     """None for an op that is none of the table, a cumulative sum or any()."""
     if node.target in ANY_OPS:
         [tensor] = _operands(node).values()
-        return torch.bool if tensor.dtype in _INTEGERS else tensor.dtype
+        return torch.bool if tensor.dtype in INDEX_DTYPES else tensor.dtype
     if node.target in _TRUTH_OPS:
         numbers = [one for one in node.args if isinstance(one, (bool, int, float))]
         first, *others = _operands(node).values()

@@ -15,6 +15,10 @@ size_t wrap_dim(const std::string& op, int64_t dim, size_t rank) {
   return static_cast<size_t>(wrapped);
 }
 
+size_t wrap_dim_or_number(const std::string& op, int64_t dim, size_t rank) {
+  return wrap_dim(op, dim, std::max<size_t>(rank, 1));
+}
+
 OpArgs::OpArgs(const Values& values, const OpCall& call, const Op& op)
     : values_(values), op_(op), args_(call.args) {
   const size_t expected = op.args.size() - 1;

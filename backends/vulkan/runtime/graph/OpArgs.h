@@ -15,6 +15,8 @@ namespace etvk {
 // `dim` of a tensor of this rank, counted from the end where it is negative; throws kInvalidProgram
 // naming `op` if there is none.
 size_t wrap_dim(const std::string& op, int64_t dim, size_t rank);
+// The same of an op that takes a single number, of which 0 and -1 name its one element.
+size_t wrap_dim_or_number(const std::string& op, int64_t dim, size_t rank);
 
 class OpArgs {
  public:

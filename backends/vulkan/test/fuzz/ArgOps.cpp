@@ -14,12 +14,7 @@ namespace etvk::fuzz {
 namespace {
 
 double element(const Tensor& x, size_t i) {
-  if (x.dtype == DType::kFloat32) {
-    return x.float_at(i);
-  }
-  int32_t value = 0;
-  std::memcpy(&value, &x.bytes[i * sizeof(value)], sizeof(value));
-  return value;
+  return x.dtype == DType::kFloat32 ? x.float_at(i) : x.int32_at(i);
 }
 
 // NaN is the most extreme.
@@ -73,11 +68,7 @@ Result topk_places(const Arguments& arguments) {
   const size_t dim = arguments.dim("dim", std::max<size_t>(x.sizes.size(), 1));
   const bool largest = arguments.boolean("largest");
   const int64_t k = arguments.integer("k");
-  size_t steps = 1;
-  size_t inner = 1;
-  for (size_t i = dim; i < x.sizes.size(); ++i) {
-    (i == dim ? steps : inner) *= static_cast<size_t>(x.sizes[i]);
-  }
+  const RowsAlong rows(x.sizes, dim);
   Sizes sizes = x.sizes;
   if (!sizes.empty()) {
     sizes[dim] = k;
@@ -86,25 +77,24 @@ Result topk_places(const Arguments& arguments) {
     throw Meaningless("no place is wanted");
   }
   Tensor y = zeros(DType::kInt32, sizes);
-  if (y.count() > 0 && static_cast<size_t>(k) > steps) {
+  if (y.count() > 0 && static_cast<size_t>(k) > rows.steps) {
     throw Meaningless("more places than there are");
   }
   y.accuracy = x.accuracy == Accuracy::kExact ? Accuracy::kExact : Accuracy::kUnknown;
-  const auto places = static_cast<size_t>(k);
-  for (size_t row = 0; row < y.count() / places; ++row) {
+  const RowsAlong results(y.sizes, dim);
+  for (size_t row = 0; row < y.count() / static_cast<size_t>(k); ++row) {
     const auto rank = [&](size_t i) {
-      const double value = element(x, (row / inner * steps + i) * inner + row % inner);
+      const double value = element(x, rows.at(row, i));
       const double size = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
       return std::pair(largest ? -size : size, std::isnan(value) != largest);
     };
-    std::vector<size_t> order(steps);
+    std::vector<size_t> order(rows.steps);
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return rank(a) < rank(b); });
-    for (size_t j = 0; j < places; ++j) {
+    for (size_t j = 0; j < static_cast<size_t>(k); ++j) {
       const auto place = static_cast<int32_t>(order[j]);
-      const size_t at = (row / inner * places + j) * inner + row % inner;
-      std::memcpy(&y.bytes[at * sizeof(place)], &place, sizeof(place));
+      std::memcpy(&y.bytes[results.at(row, j) * sizeof(place)], &place, sizeof(place));
     }
   }
   return y;
@@ -115,10 +105,8 @@ bool draw_topk(Draft& draft) {
   if (x < 0) {
     return false;
   }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
-  const int32_t dim = draft.random().integer(-rank, rank - 1);
   draft.give("x", x);
-  draft.give_integer("dim", dim);
+  draft.give_integer("dim", draft.some_dim(x));
   draft.give_integer("k", draft.random().integer(1, 4));
   draft.give_boolean("largest", draft.random().chance(50));
   return true;
@@ -129,10 +117,9 @@ bool draw_arg(Draft& draft) {
   if (x < 0) {
     return false;
   }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
   draft.give("self", x);
   if (draft.random().chance(80)) {
-    draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
+    draft.give_integer("dim", draft.some_dim(x));
   } else {
     draft.give_none("dim");
   }

@@ -64,6 +64,11 @@ class Draft {
   ValueId new_symint_input();
   // A symbolic integer with these values; -1 where there is none and none can be made.
   ValueId symbol(const ByExecution<int64_t>& values);
+  // One of the dimensions of a tensor that has some, perhaps counted from the end.
+  int32_t some_dim(ValueId id) {
+    const auto own = static_cast<int32_t>(rank(id));
+    return random_.integer(-own, own - 1);
+  }
   // Some symbolic integer.
   ValueId some_symbol();
   double some_scale() { return random_.uniform(0.01f, 0.2f); }

@@ -64,9 +64,7 @@ void check_types(const Row& row, const std::vector<const Tensor*>& operands) {
 
 double value_at(const Tensor& x, size_t i) {
   if (x.dtype == DType::kInt32) {
-    int32_t value = 0;
-    std::memcpy(&value, &x.bytes[i * sizeof(value)], sizeof(value));
-    return value;
+    return x.int32_at(i);
   }
   return x.dtype == DType::kBool ? (x.bytes[i] != 0 ? 1.0 : 0.0) : x.float_at(i);
 }

@@ -102,9 +102,8 @@ bool draw_index_select(Draft& draft) {
   if (x < 0) {
     return false;
   }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
   draft.give("self", x);
-  draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
+  draft.give_integer("dim", draft.some_dim(x));
   draft.give("index",
              draft.find_tensor({DType::kInt32}, [&](ValueId id) { return draft.rank(id) == 1; }));
   return true;

@@ -21,6 +21,12 @@ constexpr uint64_t kMostElements = 1 << 20;  // of a tensor here
 
 }  // namespace
 
+int32_t Tensor::int32_at(size_t i) const {
+  int32_t value = 0;
+  std::memcpy(&value, &bytes[i * sizeof(value)], sizeof(value));
+  return value;
+}
+
 float Tensor::float_at(size_t i) const {
   float value = 0.0f;
   std::memcpy(&value, &bytes[i * 4], sizeof(value));

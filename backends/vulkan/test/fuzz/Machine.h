@@ -44,6 +44,7 @@ struct Tensor {
 
   size_t count() const { return bytes.size() / dtype_bytes(dtype); }
   int8_t int8_at(size_t i) const { return static_cast<int8_t>(bytes[i]); }
+  int32_t int32_at(size_t i) const;
   float float_at(size_t i) const;
 };
 

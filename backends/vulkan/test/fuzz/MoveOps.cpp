@@ -357,11 +357,6 @@ Result from_channels_last(const Arguments& arguments) {
 
 // ---- Draws.
 
-int64_t some_dim(Draft& draft, ValueId x) {
-  const auto rank = static_cast<int32_t>(draft.rank(x));
-  return draft.random().integer(-rank, rank - 1);
-}
-
 bool draw_permutation(Draft& draft, const char* name) {
   const ValueId x = draft.some_tensor(kMovable);
   if (x < 0) {
@@ -467,8 +462,8 @@ bool draw_transpose(Draft& draft) {
     return false;
   }
   draft.give("self", x);
-  draft.give_integer("dim0", some_dim(draft, x));
-  draft.give_integer("dim1", some_dim(draft, x));
+  draft.give_integer("dim0", draft.some_dim(x));
+  draft.give_integer("dim1", draft.some_dim(x));
   return true;
 }
 
@@ -478,7 +473,7 @@ std::optional<int32_t> draw_self_and_dim(Draft& draft) {
   if (x < 0) {
     return std::nullopt;
   }
-  const int64_t dim = some_dim(draft, x);
+  const int64_t dim = draft.some_dim(x);
   draft.give("self", x);
   draft.give_integer("dim", dim);
   return static_cast<int32_t>(draft.sizes(x)[wrap_dim(dim, draft.rank(x))]);
@@ -551,7 +546,7 @@ bool draw_cat(Draft& draft) {
     return false;
   }
   testing::Random& random = draft.random();
-  const int64_t dim = some_dim(draft, x);
+  const int64_t dim = draft.some_dim(x);
   const size_t along = wrap_dim(dim, draft.rank(x));
   std::vector<ValueId> parts = {x};
   for (int more = random.integer(0, 3); more > 0; --more) {

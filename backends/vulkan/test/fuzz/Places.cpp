@@ -77,12 +77,11 @@ ValueId draw_index_along(Draft& draft) {
   if (x < 0) {
     return x;
   }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
   const ByExecution<Sizes> sizes = draft.all_sizes(x);
   const ValueId index =
       draft.find_tensor({DType::kInt32}, [&](ValueId id) { return draft.all_sizes(id) == sizes; });
   draft.give("self", x);
-  draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
+  draft.give_integer("dim", draft.some_dim(x));
   draft.give("index", index >= 0 ? index : draft.new_input(DType::kInt32, sizes));
   return x;
 }

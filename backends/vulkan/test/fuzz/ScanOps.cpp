@@ -4,16 +4,11 @@
 
 #include "Entry.h"
 #include "FloatSum.h"
+#include "Shapes.h"
 
 namespace etvk::fuzz {
 
 namespace {
-
-int32_t integer_at(const Tensor& x, size_t i) {
-  int32_t value = 0;
-  std::memcpy(&value, &x.bytes[i * sizeof(value)], sizeof(value));
-  return value;
-}
 
 Result cumsum(const Arguments& arguments) {
   const Tensor& x = arguments.tensor("self");
@@ -21,28 +16,24 @@ Result cumsum(const Arguments& arguments) {
   if (x.dtype != DType::kFloat32 && x.dtype != DType::kInt32) {
     throw Meaningless("a type that is not added up");
   }
-  size_t steps = 1;
-  size_t inner = 1;
-  for (size_t i = dim; i < x.sizes.size(); ++i) {
-    (i == dim ? steps : inner) *= static_cast<size_t>(x.sizes[i]);
-  }
+  const RowsAlong rows(x.sizes, dim);
   Tensor y = zeros(x.dtype, x.sizes);
   const bool of_floats = x.dtype == DType::kFloat32;
   y.accuracy = x.accuracy != Accuracy::kExact ? Accuracy::kUnknown
                : of_floats                    ? Accuracy::kClose
                                               : Accuracy::kExact;
-  const size_t rows = y.count() == 0 ? 0 : y.count() / steps;
-  for (size_t row = 0; row < rows; ++row) {
+  const size_t row_count = y.count() == 0 ? 0 : y.count() / rows.steps;
+  for (size_t row = 0; row < row_count; ++row) {
     FloatSum sum;
     uint32_t integer_sum = 0;
-    for (size_t i = 0; i < steps; ++i) {
-      const size_t at = (row / inner * steps + i) * inner + row % inner;
+    for (size_t i = 0; i < rows.steps; ++i) {
+      const size_t at = rows.at(row, i);
       if (of_floats) {
         sum.add(x.float_at(at), 1.0);
         set_float(y, at, static_cast<float>(sum.value));
         y.accuracy = sum.is_known() ? y.accuracy : Accuracy::kUnknown;
       } else {
-        integer_sum += static_cast<uint32_t>(integer_at(x, at));
+        integer_sum += static_cast<uint32_t>(x.int32_at(at));
         std::memcpy(&y.bytes[at * sizeof(integer_sum)], &integer_sum, sizeof(integer_sum));
       }
     }
@@ -55,9 +46,8 @@ bool draw_cumsum(Draft& draft) {
   if (x < 0) {
     return false;
   }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
   draft.give("self", x);
-  draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
+  draft.give_integer("dim", draft.some_dim(x));
   return true;
 }
 

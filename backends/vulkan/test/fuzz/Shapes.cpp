@@ -38,6 +38,12 @@ size_t broadcast_at(const Sizes& sizes, const Sizes& index) {
   return static_cast<size_t>(at);
 }
 
+RowsAlong::RowsAlong(const Sizes& sizes, size_t dim) {
+  for (size_t i = dim; i < sizes.size(); ++i) {
+    (i == dim ? steps : inner_) *= static_cast<size_t>(sizes[i]);
+  }
+}
+
 ReducedShape::ReducedShape(const Sizes& from, const Sizes& dims, bool keepdim)
     : from_(from), reduced_(from.size(), dims.empty()) {
   for (int64_t dim : dims) {

@@ -17,6 +17,20 @@ Sizes index_of(size_t at, const Sizes& sizes);
 // The element of an operand of these sizes for `index`, by dimension of the result.
 size_t broadcast_at(const Sizes& sizes, const Sizes& index);
 
+// Rows along one dimension of a contiguous tensor, numbered by the others.
+struct RowsAlong {
+  RowsAlong(const Sizes& sizes, size_t dim);
+
+  size_t at(size_t row, size_t step) const {
+    return (row / inner_ * steps + step) * inner_ + row % inner_;
+  }
+
+  size_t steps = 1;  // elements of a row
+
+ private:
+  size_t inner_ = 1;
+};
+
 struct ReducedShape {
   // Over `dims`, or where there are none all dimensions; throws Meaningless.
   ReducedShape(const Sizes& from, const Sizes& dims, bool keepdim);

@@ -44,9 +44,8 @@ bool draw_sym_size(Draft& draft) {
   if (x < 0) {
     return false;
   }
-  const auto rank = static_cast<int32_t>(draft.rank(x));
   draft.give("self", x);
-  draft.give_integer("dim", draft.random().integer(-rank, rank - 1));
+  draft.give_integer("dim", draft.some_dim(x));
   return true;
 }
 

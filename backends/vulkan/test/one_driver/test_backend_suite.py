@@ -6,13 +6,8 @@ be one Vulkan delegate with nothing beside it, where it is not named below with 
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import operator
-import unittest
-from collections.abc import Iterator
-from functools import partial
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,6 +19,7 @@ flows = pytest.importorskip("executorch.backends.test.suite.flow")
 harness = pytest.importorskip("executorch.backends.test.harness")
 stages = pytest.importorskip("executorch.backends.test.harness.stages")
 vulkan = pytest.importorskip("executorch.backends.vulkan.test.tester")
+suite = pytest.importorskip("backend_suite")
 
 COMPUTING = (
     *("argmax", "argmin", "embedding", "index_select", "masked_fill"),
@@ -85,33 +81,11 @@ class SuiteRunner:
         tester.run_method_and_compare_outputs(inputs=chosen, atol=1e-5, rtol=1e-5)
 
 
-def cases_of(module: ModuleType) -> Iterator[tuple[str, partial[None]]]:
-    """Each test of the module with each value of its parameters, but for those skipped there."""
-    for name in (name for name in dir(module) if name.startswith("test_")):
-        function = getattr(module, name)
-        marks = [mark for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
-        values = (mark.args[1] for mark in marks)
-        for chosen in itertools.product(*values):
-            given = {mark.args[0]: value for mark, value in zip(marks, chosen, strict=True)}
-            yield name, partial(function, **given)
-
-
-def run(operator_name: str) -> Iterator[tuple[str, list[bool]]]:
-    """Of each test, which of its programs are whole."""
-    folder = "executorch.backends.test.suite.operators"
-    for name, test in cases_of(importlib.import_module(f"{folder}.test_{operator_name}")):
-        runner = SuiteRunner()
-        try:
-            test(runner)
-        except unittest.SkipTest:
-            continue
-        yield name, runner.whole
-
-
 def check_whole(name: str, tests: int | None) -> None:
-    found = list(itertools.islice(run(name), tests))
+    found = list(itertools.islice(suite.run_tests(name, SuiteRunner), tests))
     assert found
-    for test, whole in found:
+    for test, runner in found:
+        whole = runner.whole
         assert whole and all(whole) == (test not in NOT_WHOLE), (test, whole)
 
 
@@ -129,4 +103,4 @@ def test_all_are_whole_on_vulkan(name: str) -> None:
 @pytest.mark.all
 @pytest.mark.parametrize("name", MOVING)
 def test_gives_the_same(name: str) -> None:
-    assert list(run(name))
+    assert list(suite.run_tests(name, SuiteRunner))

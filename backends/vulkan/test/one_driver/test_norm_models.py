@@ -12,17 +12,14 @@ from torch import nn
 from torch.export import Dim
 
 from executorch_vulkan.program import read_delegates
-from programs import load
 from quantized_graphs import Grid
 from whole_models import (
     Between,
     Function,
     check,
-    check_close,
     drawn,
-    listed,
+    int8_ops,
     lowered,
-    pte_of,
     whole,
 )
 
@@ -125,19 +122,7 @@ IN, OUT, OTHER = Grid(0.05, 3), Grid(0.03, -20), Grid(0.06, 11)
 def ops_of(
     function: Callable[[torch.Tensor], Any], *grids: Grid | None, shape: tuple[int, ...] = (6, 8)
 ) -> list[str]:
-    """The ops of one delegate, whose results are on these grids and right: a step at most."""
-    module, x = Function(function), drawn(shape)
-    program = whole(lowered(module, [x]))
-    method = load(pte := pte_of(program))
-    for actual, wanted, grid in zip(method.execute([x]), listed(module(x)), grids, strict=True):
-        if grid is None:
-            check_close(actual, wanted.double())
-            continue
-        steps = ((actual - wanted) / grid.scale).abs().round()
-        assert int(steps.max()) <= 1 and int(steps.sum()) <= 1
-    del pte
-    [delegate] = read_delegates(program)
-    return [name.split(".")[1] for name in delegate.op_names]
+    return int8_ops(Function(function), drawn(shape), *grids)
 
 
 @pytest.mark.parametrize("name", INT8_NORMS)

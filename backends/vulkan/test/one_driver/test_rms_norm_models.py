@@ -12,17 +12,14 @@ from torch import nn
 from torch.export import Dim
 
 from executorch_vulkan.program import read_delegates
-from programs import load
 from quantized_graphs import Grid
 from whole_models import (
     Between,
     Function,
     check,
-    check_close,
     drawn,
-    listed,
+    int8_ops,
     lowered,
-    pte_of,
     whole,
 )
 
@@ -118,26 +115,14 @@ def test_what_is_read_elsewhere_is_computed_there() -> None:
 # ---- Of int8 values.
 
 
-def int8_ops(function: Callable[..., Any], *grids: Grid | None) -> list[str]:
-    """The ops of one delegate, whose results are on these grids and right: a step at most."""
-    module, x = Function(function, weight=WEIGHT), drawn((2, 3, 8))
-    program = whole(lowered(module, [x]))
-    method = load(pte := pte_of(program))
-    for actual, wanted, grid in zip(method.execute([x]), listed(module(x)), grids, strict=True):
-        if grid is None:
-            check_close(actual, wanted.double())
-            continue
-        steps = ((actual - wanted) / grid.scale).abs().round()
-        assert int(steps.max()) <= 1 and int(steps.sum()) <= 1
-    del pte
-    [delegate] = read_delegates(program)
-    return [name.split(".")[1] for name in delegate.op_names]
+def weighted_ops(function: Callable[..., Any], *grids: Grid | None) -> list[str]:
+    return int8_ops(Function(function, weight=WEIGHT), drawn((2, 3, 8)), *grids)
 
 
 @pytest.mark.parametrize("name", WEIGHTED)
 def test_of_int8_to_int8(name: str) -> None:
     norm = WEIGHTED[name]
-    ops = int8_ops(lambda x, w: OUT.round_trip(norm(IN.round_trip(x), w)), OUT)
+    ops = weighted_ops(lambda x, w: OUT.round_trip(norm(IN.round_trip(x), w)), OUT)
     assert ops == ["quantize_per_tensor", "q8ta_rms_norm", "dequantize_per_tensor"]
 
 
@@ -147,17 +132,17 @@ def test_dequantized_twice() -> None:
         y = IN.dequantize(q) * torch.rsqrt(mean_square(IN.dequantize(q)) + EPS)
         return OUT.round_trip(w * y)
 
-    ops = int8_ops(function, OUT)
+    ops = weighted_ops(function, OUT)
     assert ops == ["quantize_per_tensor", "q8ta_rms_norm", "dequantize_per_tensor"]
 
 
 def test_one_side_in_float_and_two_grids() -> None:
     llama = WEIGHTED["llama"]
-    assert int8_ops(lambda x, w: llama(IN.round_trip(x), w), None) == [
+    assert weighted_ops(lambda x, w: llama(IN.round_trip(x), w), None) == [
         "quantize_per_tensor",
         "q8ta_rms_norm",
     ]
-    assert int8_ops(lambda x, w: OUT.round_trip(llama(x, w)), OUT) == [
+    assert weighted_ops(lambda x, w: OUT.round_trip(llama(x, w)), OUT) == [
         "q8ta_rms_norm",
         "dequantize_per_tensor",
     ]
@@ -166,7 +151,7 @@ def test_one_side_in_float_and_two_grids() -> None:
         y = llama(IN.round_trip(x), w)
         return [OUT.round_trip(y), OTHER.round_trip(y.relu())]
 
-    assert int8_ops(on_two, OUT, OTHER).count("q8ta_rms_norm") >= 1
+    assert weighted_ops(on_two, OUT, OTHER).count("q8ta_rms_norm") >= 1
 
 
 def test_a_rounding_inside_is_kept() -> None:
@@ -175,7 +160,7 @@ def test_a_rounding_inside_is_kept() -> None:
     def function(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         return OTHER.round_trip(w * OUT.round_trip(F.rms_norm(IN.round_trip(x), (8,), eps=EPS)))
 
-    ops = int8_ops(function, OTHER)
+    ops = weighted_ops(function, OTHER)
     assert [op for op in ops if op in ("q8ta_rms_norm", "mul")] == ["q8ta_rms_norm", "mul"]
     assert ops.count("quantize_per_tensor") == 2
 

@@ -11,8 +11,9 @@ from executorch.exir import EdgeCompileConfig, EdgeProgramManager, to_edge_trans
 from torch import nn
 
 from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.program import read_delegates
 from programs import load
-from quantized_graphs import Layer, QuantizedWeight
+from quantized_graphs import Grid, Layer, QuantizedWeight
 
 Inputs = Sequence[torch.Tensor]
 
@@ -95,6 +96,21 @@ def check(
         labels = names or [str(index) for index in range(len(wanted))]
         for name, actual, expected in zip(labels, results, wanted, strict=True):
             check_close(actual, expected, name)
+
+
+def int8_ops(module: nn.Module, x: torch.Tensor, *grids: Grid | None) -> list[str]:
+    """The ops of one delegate, whose results are on these grids and right: a step at most."""
+    program = whole(lowered(module, [x]))
+    method = load(pte := pte_of(program))
+    for actual, wanted, grid in zip(method.execute([x]), listed(module(x)), grids, strict=True):
+        if grid is None:
+            check_close(actual, wanted.double())
+            continue
+        steps = ((actual - wanted) / grid.scale).abs().round()
+        assert int(steps.max()) <= 1 and int(steps.sum()) <= 1
+    del pte
+    [delegate] = read_delegates(program)
+    return [name.split(".")[1] for name in delegate.op_names]
 
 
 def drawn(

@@ -119,9 +119,8 @@ void add_arg(ComputeGraph& graph, const ArgCall& call) {
   graph.add_node({call.op, {call.x}, {call.y}, record});
 }
 
-// Of a single number, 0 and -1 name its one element.
 size_t dim_of(const ComputeGraph& graph, const ArgCall& call, int64_t dim) {
-  return wrap_dim(call.op, dim, std::max<size_t>(graph.dims(call.x).size(), 1));
+  return wrap_dim_or_number(call.op, dim, graph.dims(call.x).size());
 }
 
 void add_one_place(ComputeGraph& graph, const OpArgs& args, bool is_least) {

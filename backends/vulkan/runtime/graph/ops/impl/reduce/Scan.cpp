@@ -59,8 +59,7 @@ void cumsum(ComputeGraph& graph, const OpArgs& args) {
              kInvalidProgram,
              call.op << ": expected float32 to float32 or int32 to int32, got " << dtype_name(dtype)
                      << " to " << dtype_name(graph.dtype(call.y)));
-  // Of a single number, 0 and -1 name its one element.
-  call.dim = wrap_dim(call.op, args.integer("dim"), std::max<size_t>(graph.dims(call.x).size(), 1));
+  call.dim = wrap_dim_or_number(call.op, args.integer("dim"), graph.dims(call.x).size());
   const auto record = [&graph, call](Commands& commands) { record_scan(graph, commands, call); };
   graph.add_node({call.op, {call.x}, {call.y}, record});
 }
