@@ -4,17 +4,21 @@
     python benchmarks/compare_models.py lower FOLDER     writes FOLDER/MODEL.MODE.bBATCH.pte
     python benchmarks/compare_models.py time FOLDER      times these, and PyTorch's
 
-Ours are times on the GPU: the sum of a program's ops, each timed alone by its events, without the
-copies to and from the device; medians over executions of etvk_run. PyTorch's is the same network
-in float16 under torch.compile(mode="reduce-overhead"), channels-last for images: the median between
-two events around a call whose inputs are on the GPU. Only the first step needs what exports and
-quantizes, so the folder may be copied to the machine with the GPU in between.
+Ours are times on the GPU, without the copies to and from the device; medians over executions of
+etvk_run: of all ops but the first together, as they run without a tracer, and of the first alone. Where
+the time goes is then printed by op, each timed alone, which adds up to more. "int8" is static,
+"dynamic" has a scale for each token. PyTorch's is the same network in float16 under
+torch.compile(mode="reduce-overhead"), channels-last for images: the median between two events around a
+call whose inputs are on the GPU. Both run for some seconds first, as clocks start low. Only the first
+step needs what exports and quantizes, so the folder may be copied to the machine with the GPU in
+between.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import statistics
 import subprocess
 import tempfile
@@ -29,8 +33,8 @@ import torch
 from benchmark_models import MODELS, build, inputs
 from executorch_vulkan.cli.events import Profile, Row, read_profile
 
-MODES = ("int8", "float")
-WARM_UP, REPEATS = 30, 50
+MODES = ("int8", "dynamic", "float")
+WARM_UP, REPEATS = 30, 50  # PyTorch's warm-up also compiles
 WARM_UP_S = 2.0
 COPIES = "copy "  # how rows begin that move inputs and outputs
 
@@ -40,14 +44,15 @@ def lower(folder: Path, names: Sequence[str], modes: Sequence[str], batches: Seq
 
     from executorch_vulkan import VulkanPartitioner
     from executorch_vulkan.program import read_delegates
-    from static_int8 import quantized
+    from pt2e_int8 import dynamic_int8, static_int8
 
+    quantizers = {"int8": static_int8, "dynamic": dynamic_int8}
     for name in names:
         for mode in modes:
             model, example = build(name), inputs(name, 2)
-            if mode == "int8":
+            if quantize := quantizers.get(mode):
                 dims = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
-                model = quantized(model, example, dims)
+                model = quantize(model, example, dims)
             for batch in batches:
                 start = time.perf_counter()
                 program = torch.export.export(model, inputs(name, batch))
@@ -59,12 +64,18 @@ def lower(folder: Path, names: Sequence[str], modes: Sequence[str], batches: Seq
                 print(f"{path.name}: delegates of {ops} ops, {seconds:.0f} s", flush=True)
 
 
-def ours(runner: Path, program: Path) -> Profile:
+def ours(runner: Path, program: Path, events: str) -> Profile:
+    """What the tracer is told with this word for ETVK_EVENTS."""
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder, "events")
-        command = [str(runner), str(program), "--repeat", str(WARM_UP + REPEATS)]
-        subprocess.run([*command, "--etdump", str(dump)], check=True, stdout=subprocess.DEVNULL)
-        return read_profile(dump, skip=WARM_UP)
+        timed = ["--warm-up-ms", str(int(WARM_UP_S * 1e3)), "--repeat", str(REPEATS)]
+        subprocess.run(
+            [str(runner), str(program), *timed, "--etdump", str(dump)],
+            env=os.environ | {"ETVK_EVENTS": events},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return read_profile(dump)
 
 
 def ops_of(profile: Profile) -> list[Row]:
@@ -72,13 +83,14 @@ def ops_of(profile: Profile) -> list[Row]:
     return [row for row in profile.rows if row.place == "gpu" and not row.name.startswith(COPIES)]
 
 
-def gpu_us(profile: Profile) -> float:
-    return sum(row.us for row in ops_of(profile))
+def gpu_us(alone: Profile, together: Profile) -> float:
+    [others] = ops_of(together)
+    return ops_of(alone)[0].us + others.us
 
 
 def by_op(profile: Profile) -> str:
     """A line for each op and kernel: how many, and their share of the GPU's time."""
-    total = gpu_us(profile)
+    total = sum(row.us for row in ops_of(profile))
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in ops_of(profile):
         times[row.name, ", ".join(row.kernels)].append(row.us)
@@ -129,13 +141,13 @@ def compare(folder: Path, names: Sequence[str], runner: Path) -> None:
             continue
         if (name, batch) not in theirs:
             theirs[name, batch] = torch_us(name, batch)
-        profile = ours(runner, program)
-        us, their_us = gpu_us(profile), theirs[name, batch]
+        alone, together = (ours(runner, program, events) for events in ("ops", "together"))
+        us, their_us = gpu_us(alone, together), theirs[name, batch]
         print(
             f"| {name} | {mode} | {batch} | {us:.0f} | {their_us:.0f} | {us / their_us:.2f} |",
             flush=True,
         )
-        details.append(f"\n{program.stem}: {us:.0f} us\n{by_op(profile)}")
+        details.append(f"\n{program.stem}: {us:.0f} us\n{by_op(alone)}")
     print("\n".join(details))
 
 

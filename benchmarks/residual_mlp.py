@@ -20,7 +20,7 @@ from torch import nn
 
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.program import read_delegates
-from static_int8 import quantized
+from pt2e_int8 import static_int8
 
 
 class Block(nn.Module):
@@ -50,7 +50,7 @@ def main() -> None:
     torch.manual_seed(0)
     blocks = [Block(options.width, options.hidden) for _ in range(options.blocks)]
     inputs = (torch.randn(options.rows, options.width),)
-    program = torch.export.export(quantized(nn.Sequential(*blocks).eval(), inputs), inputs)
+    program = torch.export.export(static_int8(nn.Sequential(*blocks).eval(), inputs), inputs)
     lowered = to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()])
     [delegate] = read_delegates(lowered)
     options.output.write_bytes(lowered.to_executorch().buffer)

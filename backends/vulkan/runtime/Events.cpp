@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "JsonText.h"
+#include "vk/Environment.h"
+#include "vk/Error.h"
 
 namespace etvk {
 
@@ -46,6 +48,13 @@ std::string metadata_of(const OpTime& time) {
 
 }  // namespace
 
+bool Events::wants_ops_together() const {
+  const std::string word = wanted() ? environment("ETVK_EVENTS") : "";
+  ETVK_CHECK(word.empty() || word == "ops" || word == "together", kInvalidArgument,
+             "ETVK_EVENTS=" << word << ": expected ops or together");
+  return word == "together";
+}
+
 void Events::start() {
   if (wanted()) {
     last_ = er::pal_current_ticks();
@@ -75,6 +84,20 @@ void Events::load(const ComputeGraph& graph) {
   last_ = now;
 }
 
+std::vector<OpTime> Events::times_of(const ComputeGraph& graph) const {
+  if (!graph.is_timed()) {
+    return graph.op_times();
+  }
+  if (graph.kernels().size() < 2) {
+    return {};
+  }
+  OpTime all;
+  all.op = "ops together, but the first";
+  all.kernels = graph.kernels();
+  all.end_us = graph.gpu_time_us();
+  return {all};
+}
+
 // The GPU's clock is another one: its work is taken to end when the host saw it end.
 void Events::run(const ComputeGraph& graph) {
   if (!wanted()) {
@@ -82,7 +105,7 @@ void Events::run(const ComputeGraph& graph) {
   }
   const et_timestamp_t now = er::pal_current_ticks();
   const bool is_timed = graph.caps().timestamp_period_ns > 0.0f;
-  const std::vector<OpTime> times = is_timed ? graph.op_times() : std::vector<OpTime>();
+  const std::vector<OpTime> times = is_timed ? times_of(graph) : std::vector<OpTime>();
   const std::string problem =
       timing_problem(graph.caps(), times, static_cast<double>(now - last_) * us_per_tick());
   if (!problem.empty()) {

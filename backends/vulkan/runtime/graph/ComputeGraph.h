@@ -67,6 +67,8 @@ class ComputeGraph {
   const std::vector<std::string>& kernels() const { return commands_.kernels(); }
   // Between dispatches and copies; the rest of them run side by side.
   size_t barrier_count() const { return commands_.barrier_count(); }
+  // Whether it was built with `timed`.
+  bool is_timed() const { return commands_.is_timed(); }
   // Of the dispatches of the last run() but the first, without copies. Only for graphs built with
   // `timed`, and of at least two dispatches.
   double gpu_time_us() const { return commands_.gpu_time_us(); }

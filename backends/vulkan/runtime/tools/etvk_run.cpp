@@ -41,6 +41,8 @@ Loads a program, runs one of its methods and prints each output's dtype, shape a
   --input FILE.bin  raw bytes of one tensor input, row-major; once for each tensor input, in order.
                     Default: random values; other inputs are 1
   --repeat N        executions that are timed (default 10)
+  --warm-up-ms MS   run so long before, as clocks of GPUs start low (default 0). The events of
+                    --etdump then are those of the timed executions alone
   --seed S          of the random inputs (default 1)
   --output PREFIX   write the outputs' bytes to PREFIX0.bin, PREFIX1.bin, ...
   --etdump FILE     write ExecuTorch's events, which its Inspector reads: the phases of loading and,
@@ -67,6 +69,7 @@ struct Options {
   std::string method = "forward";
   std::vector<std::string> inputs;
   uint64_t repeat = 10;
+  uint64_t warm_up_ms = 0;
   uint64_t seed = 1;
   std::string output_prefix;
   std::string etdump;
@@ -101,6 +104,8 @@ Options parse_options(int argc, char** argv) {
       options.inputs.push_back(value());
     } else if (argument == "--repeat") {
       options.repeat = parse_integer(argument, value(), 1);
+    } else if (argument == "--warm-up-ms") {
+      options.warm_up_ms = parse_integer(argument, value(), 0);
     } else if (argument == "--seed") {
       options.seed = parse_integer(argument, value(), 0);
     } else if (argument == "--output") {
@@ -363,6 +368,13 @@ void run(const Options& options) {
 
   const Inputs inputs =
       make_inputs(checked(module.method_meta(options.method), options.method), options);
+  start = Clock::now();
+  while (elapsed_us(start) < 1e3 * static_cast<double>(options.warm_up_ms)) {
+    check(module.execute(options.method, inputs.values).error(), "running " + options.method);
+  }
+  if (tracer != nullptr && options.warm_up_ms > 0) {
+    tracer->reset();
+  }
   std::vector<double> times_us;
   std::vector<er::EValue> outputs;
   for (uint64_t i = 0; i < options.repeat; ++i) {

@@ -48,6 +48,7 @@ class Commands {
   // With `timed`, submissions are timed on the GPU; throws kNotSupported if the device's queue has
   // no timestamps.
   Commands(const Device& device, bool timed);
+  bool is_timed() const { return timestamps_.has_value(); }
 
   // Starts over: forgets all that was recorded.
   void begin();
