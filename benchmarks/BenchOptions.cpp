@@ -144,6 +144,7 @@ is 1.
                        ROWSxCOLUMNS. May be given again; a wrong name lists them all
   --op convolution     layers of ResNet-50 and MobileNetV2, or one by its name; --shape is then
                        IMAGESxCHANNELS, those of y
+  --op norm            layer norms of encoders in int8; --shape is then ROWSxCOLUMNS
   --op product         float32 linear layers and attention, or one by its name; --shape is then
                        ROWSxCOLUMNS of x, or POSITIONSxCOLUMNS of heads of 64
   --all                the whole default list, on a CPU device too

@@ -105,19 +105,21 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
   return measure_chain(context, build, compare, kMaxDispatches, {false, warmup, options.target_ms});
 }
 
-// Rows of attention and those of q8ta_attention stand in for each other where operands are int8.
-bool can_stand_in(const KernelRow& row, const KernelRow& chosen, const OpCase& made) {
-  constexpr const char* kInt8Attention = "q8ta_attention";
-  const auto has_op = [](const KernelRow& one, const char* op) {
-    return std::strcmp(one.op, op) == 0;
+// Ops of the table whose rows may stand in for each other.
+bool can_stand_in(const KernelRow& row, const KernelRow& chosen) {
+  constexpr const char* kAlike[][2] = {{"attention", "q8ta_attention"},
+                                       {"normalize", "normalize_rows"}};
+  const auto is_one_of = [](const KernelRow& one, const char* const(&ops)[2]) {
+    return std::strcmp(one.op, ops[0]) == 0 || std::strcmp(one.op, ops[1]) == 0;
   };
-  const bool is_int8_attention =
-      made.call.name == std::string("et_vk.") + kInt8Attention + ".default";
-  return has_op(row, chosen.op) ||
-         (is_int8_attention && (has_op(row, kInt8Attention) || has_op(row, "attention")));
+  return std::strcmp(row.op, chosen.op) == 0 ||
+         std::any_of(std::begin(kAlike), std::end(kAlike), [&](const char* const(&ops)[2]) {
+           return is_one_of(row, ops) && is_one_of(chosen, ops);
+         });
 }
 
-// The kernels to run a case with: one, or for `all` every row that can stand in for the chosen one.
+// The kernels to run a case with: one, or for `all` every row that may stand in for the chosen one;
+// one that cannot do this case changes nothing where it is forced.
 std::vector<std::string> kernels_to_run(Context& context, const BenchOptions& options,
                                         const OpCase& made) {
   if (options.kernel != "all") {
@@ -130,7 +132,7 @@ std::vector<std::string> kernels_to_run(Context& context, const BenchOptions& op
       std::find_if(rows, rows + count, [&](const KernelRow& row) { return chosen == row.name; });
   std::vector<std::string> names;
   for (const KernelRow* row = rows; row != rows + count; ++row) {
-    if (can_stand_in(*row, *own, made) && kernel_fits(*row, context.device.caps())) {
+    if (can_stand_in(*row, *own) && kernel_fits(*row, context.device.caps())) {
       names.emplace_back(row->name);
     }
   }
@@ -214,6 +216,9 @@ bool run_op_benchmarks(Context& context, const BenchOptions& options) {
             throw;
           }
           std::printf("%-18s %s\n", name.c_str(), error.what());  // a row too small for the shape
+          continue;
+        }
+        if (options.kernel == "all" && result.measured.kernel != kernel) {
           continue;
         }
         print_op_result(result, copy);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "ConvolutionCases.h"
+#include "NormCases.h"
 #include "OpCaseBuilder.h"
 #include "OrderCases.h"
 #include "ProductCases.h"
@@ -261,61 +262,6 @@ void make_float_sum(Builder& b, const Shape& shape, const Shape& dims) {
   }
 }
 
-// Over the last dimension or the first one.
-void make_softmax(Builder& b, const Shape& shape, int64_t dim) {
-  b.op("aten._softmax.default");
-  const Bytes& x = b.input(DType::kFloat32, shape);
-  b.argument(dim);
-  b.argument(false);
-  Bytes& y = b.output(DType::kFloat32, shape);
-  b.made().is_exact = false;
-  const int64_t rows = shape[dim == 0 ? 1 : 0];
-  const int64_t count = shape[static_cast<size_t>(dim)];
-  for (int64_t r = 0; r < rows; ++r) {
-    const auto at = [&](int64_t i) { return dim == 0 ? i * rows + r : r * count + i; };
-    double sum = 0.0;
-    for (int64_t i = 0; i < count; ++i) {
-      sum += std::exp(double{float_at(x, at(i))});
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      set_float(y, at(i), static_cast<float>(std::exp(double{float_at(x, at(i))}) / sum));
-    }
-  }
-}
-
-// Layer norm with weight and bias, or RMS norm with a weight.
-void make_norm(Builder& b, const Shape& shape, bool is_layer) {
-  constexpr double kEpsilon = 1e-5;
-  const auto count = static_cast<double>(shape[1]);
-  b.op(is_layer ? "aten.native_layer_norm.default" : "et_vk.rms_norm.default");
-  b.made().gives_list = is_layer;
-  b.made().is_exact = false;
-  const Bytes& x = b.input(DType::kFloat32, shape);
-  if (is_layer) {
-    b.integers({shape[1]});
-  }
-  const Bytes& weight = b.constant(DType::kFloat32, {shape[1]});
-  const Bytes* bias = is_layer ? &b.constant(DType::kFloat32, {shape[1]}) : nullptr;
-  b.argument(kEpsilon);
-  Bytes& y = b.output(DType::kFloat32, shape);
-  for (int64_t r = 0; r < shape[0]; ++r) {
-    const int64_t first = r * shape[1];
-    double mean = 0.0;
-    for (int64_t i = 0; is_layer && i < shape[1]; ++i) {
-      mean += float_at(x, first + i) / count;
-    }
-    double squares = 0.0;
-    for (int64_t i = 0; i < shape[1]; ++i) {
-      squares += std::pow(float_at(x, first + i) - mean, 2.0);
-    }
-    const double root = std::sqrt(squares / count + kEpsilon);
-    for (int64_t i = 0; i < shape[1]; ++i) {
-      const double scaled = (float_at(x, first + i) - mean) / root * float_at(weight, i);
-      set_float(y, first + i, static_cast<float>(scaled + (bias ? float_at(*bias, i) : 0.0f)));
-    }
-  }
-}
-
 // ---- By name.
 
 std::vector<Maker> memory_bound_makers() {
@@ -375,10 +321,6 @@ std::vector<Maker> memory_bound_makers() {
       {"sum_rows_float", true, float_sum({1})},
       {"sum_columns_float", true, float_sum({0})},
       {"sum_all_float", true, float_sum({0, 1})},
-      {"softmax_rows", true, [](Builder& b, const Shape& s) { make_softmax(b, s, 1); }},
-      {"softmax_columns", true, [](Builder& b, const Shape& s) { make_softmax(b, s, 0); }},
-      {"layer_norm", true, [](Builder& b, const Shape& s) { make_norm(b, s, true); }},
-      {"rms_norm", true, [](Builder& b, const Shape& s) { make_norm(b, s, false); }},
   };
 }
 
@@ -386,7 +328,7 @@ const std::vector<Maker>& makers() {
   static const std::vector<Maker> all = [] {
     std::vector<Maker> list = memory_bound_makers();
     for (const std::vector<Maker>& more :
-         {convolution_makers(), order_makers(), product_makers()}) {
+         {norm_makers(), convolution_makers(), order_makers(), product_makers()}) {
       list.insert(list.end(), more.begin(), more.end());
     }
     return list;
@@ -402,7 +344,7 @@ const Maker& maker_of(const std::string& name) {
     known += (known.empty() ? "" : ", ") + one.name;
   }
   ETVK_CHECK(found != makers().end(), kInvalidArgument,
-             "--op '" << name << "': expected all, convolution, product or one of " << known);
+             "--op '" << name << "': expected all, convolution, norm, product or one of " << known);
   return *found;
 }
 

@@ -36,7 +36,8 @@ struct OpCase {
   GraphDef program(size_t calls) const;
 };
 
-// The names of a group, "all" memory-bound ops, "convolution" or "product"; of another, that one.
+// The names of a group, "all" memory-bound ops, "convolution", "norm" or "product"; of another,
+// that one.
 std::vector<std::string> op_case_names(const std::string& group);
 
 // Elements of 4 bytes are in the largest tensor, not of 1.

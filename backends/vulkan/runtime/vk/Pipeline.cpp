@@ -34,8 +34,8 @@ class CreateInfo {
   CreateInfo(const Device& device, const KernelRow& row, const std::vector<uint32_t>& constants,
              VkPipelineLayout layout)
       : layout_(layout), bounds_checks_(bounds_checks(device.caps())), entries_(constants.size()) {
-    if (row.subgroup_size != 0 && device.caps().subgroup_size_control) {
-      subgroup_size_.requiredSubgroupSize = row.subgroup_size;
+    if (device.caps().subgroup_size_control) {
+      subgroup_size_.requiredSubgroupSize = subgroup_size_of(row, device.caps());
     }
     const DeviceApi& api = device.api();
     VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};

@@ -498,6 +498,75 @@ void test_reduction_parts() {
   expect(reduction_parts(small, h200(), 1, 64, kMany, 16384) == 1, "a row that has no parts");
 }
 
+const KernelRow* select_rows(const DeviceCaps& caps, const RowsWork& work,
+                             std::string* log = nullptr) {
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  return select_rows_kernel(rows, count, caps, work, log);
+}
+
+void test_normalized_rows() {
+  struct Choice {
+    DeviceCaps caps;
+    RowsWork work;
+    const char* kernel;  // "": none
+  };
+  const Choice choices[] = {
+      {h200(), {128, 384}, "normalize_rows__subgroups__m4n1024k32__wg128"},
+      {h200(), {4096, 384}, "normalize_rows__subgroups__m4n1024k32__wg128"},
+      {h200(), {4096, 768}, "normalize_rows__subgroups__m4n1024k32__wg128"},
+      {h200(), {65536, 32}, "normalize_rows__subgroups__m16n256k8__wg128"},
+      {h200(), {16, 4096}, "normalize_rows__subgroups__m1n8192k256__wg256"},
+      {h200(), {16, 8196}, ""},
+      {h200(), {1 << 20, 4}, ""},
+      {without_shuffle(h200()), {128, 384}, ""},
+      {minimal(), {128, 384}, ""},
+      {rdna(), {4096, 768}, "normalize_rows__subgroups__m4n1024k32__wg128"},
+      {mali(), {4096, 256}, "normalize_rows__subgroups__m16n256k8__wg128"},
+      {lavapipe(), {128, 384}, "normalize_rows__subgroups__m8n512k16__wg128"},
+      {lavapipe(), {128, 64}, "normalize_rows__subgroups__m16n256k8__wg128"},
+      {swiftshader(), {128, 768}, "normalize_rows__subgroups__m4n1024k32__wg128"},
+  };
+  for (const Choice& choice : choices) {
+    std::string log;
+    const KernelRow* row = select_rows(choice.caps, choice.work, &log);
+    expect((row == nullptr ? "" : row->name) == std::string(choice.kernel),
+           std::string("expected ") + choice.kernel + " of\n" + log);
+  }
+  // Subgroups are full: those of 128 threads fit into one row only.
+  std::string log;
+  const KernelRow* row =
+      select_rows(device("wide", DeviceType::kIntegrated, 256, 32768, 1024), {64, 512}, &log);
+  expect(row != nullptr && row->workgroup_size == 256, "the workgroup of a whole subgroup");
+  expect(
+      log.find("needs whole subgroups in 128 threads, the device's have 256") != std::string::npos,
+      "the log says why:\n" + log);
+  expect(groups_of_lane(*row, 512) == 1 && groups_of_lane(*row, 5 * 1024) == 6 &&
+             groups_of_lane(*row, 8192) == 8,
+         "one of a few numbers of groups");
+}
+
+void test_forced_rows() {
+  const auto choose = [](const char* forced, uint32_t elements) -> std::string {
+    setenv("ETVK_KERNEL", forced, 1);
+    std::string result;
+    try {
+      const KernelRow* row = choose_rows_kernel(lavapipe(), {64, elements});
+      result = row == nullptr ? "" : row->name;
+    } catch (const Error& error) {
+      result = error.what();
+    }
+    unsetenv("ETVK_KERNEL");
+    return result;
+  };
+  const char* two = "normalize_rows__subgroups__m2n2048k64__wg128";
+  expect(choose(two, 4) == two, "ETVK_KERNEL chooses the row");
+  expect(choose(two, 2052).find("has room for rows of 2048 elements, not of 2052") !=
+             std::string::npos,
+         "rows that it cannot hold");
+  expect(choose("normalize__elementwise__m1n256k1__wg64", 384).empty(), "the general kernel");
+}
+
 std::string choose_with(const char* forced, const DeviceCaps& caps) {
   setenv("ETVK_KERNEL", forced, 1);
   std::string result;
@@ -768,6 +837,8 @@ int main() {
   test_elementwise_choices();
   test_reduction_lanes();
   test_reduction_parts();
+  test_normalized_rows();
+  test_forced_rows();
   test_forced_kernel();
   test_tuned_selection();
   test_tuned_file();

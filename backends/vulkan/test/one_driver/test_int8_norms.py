@@ -215,6 +215,24 @@ def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         layer_norm(bytes_of(shape, 1), 1)
 
 
+@each_row("normalize_rows")
+def test_every_row_of_rows(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    for shape in ((1, 4), (3, 12), (2 * row.tile_m + 3, row.tile_n // 2 + 4), (2, row.tile_n)):
+        softmax_and_log(bytes_of(shape), len(shape) - 1)
+        layer_norm(bytes_of(shape, 1), 1)
+        layer_norm(bytes_of(shape, 2), 1, False)
+
+
+def test_nearly_constant_rows() -> None:
+    """One element a step beside all others, at the end of the range, where a float32 has the fewest
+    digits left for the difference."""
+    x = np.full((8, 256), 127, np.int8)
+    x[np.arange(8), np.arange(8) * 31] = 126
+    layer_norm(x, 1)
+    layer_norm(x, 1, False)
+
+
 def test_smaller_than_planned_and_empty() -> None:
     x = bytes_of((3, 7, 5))
     softmax_and_log(x, 1, (5, 9, 16))

@@ -151,15 +151,19 @@ def test_layer_norm() -> None:
         check_layer_norm(drawn((5, 33)), 1, True, True, eps)
 
 
-def test_layer_norm_of_rows_that_are_hard() -> None:
+def check_layer_norm_of_hard_rows(elements: int) -> None:
     for mean, spread in ((1000.0, 1.0), (-3e4, 0.5), (1e-6, 1e-6), (1e8, 1e4), (5.0, 0.0)):
-        check_layer_norm(drawn((4, 384), 0, mean, spread), 1, False, False)
+        check_layer_norm(drawn((4, elements), 0, mean, spread), 1, False, False)
         check_layer_norm(drawn((4, 37), 1, mean, spread), 1, True, True)
     x = drawn((6, 12))
     x[0, 3], x[1, 2], x[2, 5] = INF, NAN, -INF
     x[3], x[4, :2] = 7.25, (INF, -INF)
     check_layer_norm(x, 1, True, True)
     check_layer_norm(x, 1, False, False, 0.0)
+
+
+def test_layer_norm_of_rows_that_are_hard() -> None:
+    check_layer_norm_of_hard_rows(384)
 
 
 def check_rms_norm(x: np.ndarray, eps: float = 1e-6) -> None:
@@ -308,6 +312,47 @@ def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             check_softmax(drawn(shape), dim)
         check_layer_norm(drawn(shape, 1), 1, True, True)
         check_variance(drawn(shape, 2), [0], 0, False)
+
+
+@each_row("normalize_rows")
+def test_every_row_of_rows(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of one group up to the longest that registers hold; fewer rows than a workgroup has, and
+    more; what has other rows goes on as usual."""
+    force_row(monkeypatch, row)
+    half = row.tile_n // 2
+    for shape in ((1, 4), (3, 12), (2, 2, half), (2 * row.tile_m + 3, half + 4), (2, row.tile_n)):
+        check_softmax(drawn(shape), len(shape) - 1)
+        check_layer_norm(drawn(shape, 1, 30.0), 1, True, True)
+        check_layer_norm(drawn(shape, 1, 30.0), 1, False, True)
+        check_rms_norm(drawn(shape, 2))
+        check_variance(drawn(shape, 3, 30.0), [-1], 1, False)
+    check_layer_norm_of_hard_rows(min(384, row.tile_n))
+    check_softmax(drawn((4, 6)), 1)
+    check_softmax(drawn((4, 8)), 0)
+    with pytest.raises(OpError, match=f"has room for rows of {row.tile_n} elements"):
+        check_rms_norm(drawn((1, row.tile_n + 4)))
+
+
+def kernel_of(op: str, arguments: list[Any], y: Output) -> str:
+    return run_chain([(op, arguments, outputs(y) if "native" in op else y)], [y])[1][0]
+
+
+def test_who_has_rows_in_registers() -> None:
+    """Contiguous ones of whole groups of four elements, with weights along them."""
+    x, y = drawn((6, 5, 64)), Output(np.float32, (6, 5, 64))
+    weight = Constant(drawn((64,)))
+    norm = [weight, None, 1e-5]
+    for op, arguments, wanted in (
+        (SOFTMAX, [x, 2, False], True),
+        (SOFTMAX, [x, 1, False], False),
+        (LAYER_NORM, [x, [64], *norm], True),
+        (LAYER_NORM, [x, [5, 64], None, None, 1e-5], True),
+        (RMS_NORM, [x, weight, 1e-5], True),
+        (GROUP_NORM, [x, None, None, 6, 5, 64, 5, 1e-5], True),
+        (GROUP_NORM, [x, Constant(drawn((5,))), None, 6, 5, 64, 5, 1e-5], False),
+    ):
+        in_registers = kernel_of(op, arguments, y).startswith("normalize_rows__")
+        assert in_registers == wanted, (op, arguments[1:])
 
 
 def test_smaller_than_planned() -> None:

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vk/DeviceCaps.h"
+
 namespace etvk {
 
 enum class KernelId : uint16_t;  // enumerators: generated Kernels.h
@@ -20,6 +22,7 @@ enum class KernelPath : uint8_t {
   kCpu,
   kElementwise,
   kTranspose,
+  kSubgroups,
 };
 
 // Device features a row needs; a bit set.
@@ -41,7 +44,7 @@ struct KernelRow {
   uint32_t tile_n;
   uint32_t tile_k;
   uint32_t workgroup_size;  // invocations
-  uint32_t subgroup_size;   // 0: any
+  uint32_t subgroup_size;   // 0: any, or with subgroup shuffle the device's usual one
   uint32_t shared_bytes;
   uint32_t features;   // KernelFeature bits
   uint32_t coopmat_m;  // shape of one cooperative matrix, 0 on other paths
@@ -59,6 +62,12 @@ struct KernelRow {
 };
 
 inline bool uses_coopmat(const KernelRow& row) { return (row.features & kFeatureCoopmat) != 0; }
+
+// Of the subgroups that a pipeline of the row asks for; 0: it takes any.
+inline uint32_t subgroup_size_of(const KernelRow& row, const DeviceCaps& caps) {
+  const bool takes_usual = row.subgroup_size == 0 && (row.features & kFeatureSubgroupShuffle) != 0;
+  return takes_usual ? caps.subgroup_size : row.subgroup_size;
+}
 
 // All rows, indexed by KernelId. `count` gets their number.
 const KernelRow* kernel_rows(size_t* count);

@@ -45,6 +45,7 @@ PATH_ENUM = {
     "cpu_shuffle": "kCpu",
     "elementwise": "kElementwise",
     "transpose": "kTranspose",
+    "subgroups": "kSubgroups",
 }
 FEATURE_ENUM = {
     "dot4": "kFeatureDot4",

@@ -20,6 +20,7 @@ PATHS = (
     "cpu_shuffle",
     "elementwise",
     "transpose",
+    "subgroups",
 )
 FEATURES = ("dot4", "coopmat", "half_coopmat", "int8_storage", "subgroup_shuffle")
 QUAD_BYTES = 16  # operands are read and kept in shared memory 16 bytes along K at a time
@@ -52,7 +53,7 @@ class Kernel:
     workgroup_size: int
     macros: tuple[tuple[str, int], ...]
     shared_bytes: int = 0
-    subgroup_size: int = 0  # 0: any
+    subgroup_size: int = 0  # 0: any; with subgroup_shuffle, the device's usual one
     max_m: int = 0  # 0: any M
     features: tuple[str, ...] = ()
     coopmat_shape: tuple[int, int, int] = (0, 0, 0)  # M, N, K of one s8 x s8 -> s32 matrix
@@ -478,6 +479,29 @@ def normalize(workgroup_size: int, steps: int) -> Kernel:
     )
 
 
+ROW_GROUPS = 8  # of four elements of a row that a lane keeps, at most
+
+
+def normalize_rows(rows: int, lanes: int) -> Kernel:
+    """normalize_rows.comp: `rows` rows a workgroup, each of `lanes` threads; tile_n is the longest
+    row, tile_k the lanes."""
+    if lanes & (lanes - 1):
+        raise KernelError(f"normalize_rows: lanes must be a power of two, got {lanes}")
+    workgroup_size = rows * lanes
+    return Kernel(
+        op=Op("normalize_rows", 4, 32),
+        path="subgroups",
+        shader="reduce/normalize_rows.comp",
+        tile_m=rows,
+        tile_n=4 * lanes * ROW_GROUPS,
+        tile_k=lanes,
+        workgroup_size=workgroup_size,
+        macros=(("LANES", lanes), ("MAX_GROUPS", ROW_GROUPS)),
+        shared_bytes=2 * workgroup_size * 4,
+        features=("subgroup_shuffle",),
+    )
+
+
 def arg_extreme(workgroup_size: int) -> Kernel:
     """arg_extreme.comp; a workgroup takes one row at a time."""
     return Kernel(
@@ -898,6 +922,13 @@ KERNELS: tuple[Kernel, ...] = (
     #         threads steps
     normalize(64, 1),
     normalize(256, 4),
+    #           rows lanes
+    normalize_rows(16, 8),
+    normalize_rows(8, 16),
+    normalize_rows(4, 32),
+    normalize_rows(2, 64),
+    normalize_rows(1, 128),
+    normalize_rows(1, 256),
 )
 
 

@@ -1,11 +1,7 @@
-// float32 by statistics of its row, which is a walk through the reduced loops: a center c and a sum s,
-// of n elements. x and y may be int8: x is dequantized as it is read, y quantized as it is written.
-//
-//   SOFTMAX      c = max(x)      s = sum(exp(x - c))       y = exp(x - c) / s
-//   LOG_SOFTMAX  c = max(x)      s = sum(exp(x - c))       y = (x - c) - ln(s)
-//   LAYER_NORM   c = sum(x) / n  s = sum((x - c)^2) / n    y = (x - c) / sqrt(s + epsilon) * weight + bias
-//   RMS_NORM     c = 0           s = sum(x^2) / n          y = x / sqrt(s + epsilon) * weight
-//   VARIANCE     c = sum(x) / n  s = sum((x - c)^2)        y = s / divisor, one for the row
+// float32 by statistics of its row, which is a walk through the reduced loops: a center and a sum, of
+// which normalization.glsl says what becomes. x and y may be int8: x is dequantized as it is read, y
+// quantized as it is written. Contiguous rows that fit into registers have a kernel of their own,
+// normalize_rows.comp.
 //
 // Bindings: 0 y, 1 x, float32 or int8 in words; 2 weight, 3 bias, float32. Loops as in
 // reduced_loops.glsl; the kept ones go from row to row, and y lies as x does. A team of LANES threads has a row, or four neighbouring ones, and
@@ -26,7 +22,6 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "elementwise/dequantize_bytes.glsl"
-#include "elementwise/exponentials.glsl"
 #include "quantize_and_pack.glsl"
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
@@ -39,13 +34,6 @@ layout(constant_id = 6) const uint HAS_WEIGHT = 0;
 layout(constant_id = 7) const uint HAS_BIAS = 0;
 layout(constant_id = 8) const uint INT8_X = 0;
 layout(constant_id = 9) const uint INT8_Y = 0;
-
-// As in Normalize.h.
-const uint SOFTMAX = 0;
-const uint LOG_SOFTMAX = 1;
-const uint LAYER_NORM = 2;
-const uint RMS_NORM = 3;
-const uint VARIANCE = 4;
 
 layout(set = 0, binding = 0) writeonly buffer OutputY { float y_elements[]; };
 layout(set = 0, binding = 0) writeonly buffer OutputY4 { vec4 y_groups[]; };
@@ -69,6 +57,7 @@ layout(push_constant) uniform Params {
 } p;
 
 #include "merge_word.glsl"
+#include "reduce/normalization.glsl"
 
 vec4 combine(vec4 a, vec4 b) {
   return max_of(a, b);
@@ -78,7 +67,6 @@ vec4 combine(vec4 a, vec4 b) {
 #include "reduce/reduced_loops.glsl"
 #include "reduce/team.glsl"
 
-const bool IS_SOFTMAX = FUNCTION == SOFTMAX || FUNCTION == LOG_SOFTMAX;
 const uint STEP_ELEMENTS = ALONG_ROWS != 0 ? 4 : 1;
 
 // Where four rows begin, or four times one, in x and in the weights.
@@ -238,19 +226,6 @@ void store(Four four, vec4 y) {
   }
 }
 
-// What all elements of a row are multiplied with, or what is taken from them; NaN where all are NaN.
-vec4 factor_of(Center center, vec4 sum) {
-  vec4 factor = sum;
-  if (FUNCTION == LOG_SOFTMAX) {
-    factor = log_of(sum);
-  } else if (!IS_SOFTMAX) {
-    precise vec4 mean = divide(sum, vec4(p.elements)) + p.number;
-    factor = keep_nan(mean, rsqrt_of(mean));
-  }
-  const bvec4 is_lost = mix(is_inf(center.value), bvec4(true), is_nan(center.value));
-  return mix(keep_nan(sum, factor), nan(), is_lost);
-}
-
 vec4 result(vec4 x, Four four, Center center, vec4 factor) {
   const vec4 own = centered(x, center);
   precise vec4 y = own * factor;
@@ -299,7 +274,8 @@ void main() {
       }
       continue;
     }
-    const vec4 factor = factor_of(center, sum);
+    const vec4 factor =
+        factor_of(center.value, IS_SOFTMAX ? sum : divide(sum, vec4(p.elements)));
     for (uint step = lane; step < p.steps && count > 0; step += LANES) {
       Four four = four_of(rows, step);
       const vec4 y = result(load(four), four, center, factor);

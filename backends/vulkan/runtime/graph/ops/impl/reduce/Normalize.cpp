@@ -1,6 +1,7 @@
 // float32 by statistics of rows: softmax and log_softmax over a dimension, layer norm, group norm,
 // batch norm with the statistics of the batch itself (of which instance norms are made), RMS norm,
-// and the variance. All are normalize.comp; they differ in what a row is and in how weights lie.
+// and the variance. All are normalize.comp, or normalize_rows.comp; they differ in what a row is
+// and in how weights lie.
 //   et_vk.q8ta_softmax and so on: x is int8 where it has a scale, and y where that has one
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-// Functions and push constants of normalize.comp.
+// Functions and push constants of normalize.comp and normalize_rows.comp.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,29 @@ namespace etvk::ops {
 // Its FUNCTION.
 enum class Normalization : uint32_t { kSoftmax, kLogSoftmax, kLayerNorm, kRmsNorm, kVariance };
 
-struct NormalizePush {
-  uint32_t count, steps;
-  float elements;  // of a row
-  float number;    // epsilon, or the variance's divisor
+struct NormGridsPush {
   float input_scale;
   int32_t input_zero_point;
   float inv_output_scale;
   int8_t output_zero_point, quant_min, quant_max, unused;
+};
+
+struct NormalizePush {
+  uint32_t count, steps;
+  float elements;  // of a row
+  float number;    // epsilon, or the variance's divisor
+  NormGridsPush grids;
   uint32_t sizes[kMaxLoops];
   struct {
     uint32_t x, weight;
   } strides[kMaxLoops];
+};
+
+struct NormalizeRowsPush {
+  uint32_t count, row_groups;
+  float inverse_elements;  // 1 / elements of a row
+  float number;            // epsilon, or the variance's divisor
+  NormGridsPush grids;
 };
 
 }  // namespace etvk::ops

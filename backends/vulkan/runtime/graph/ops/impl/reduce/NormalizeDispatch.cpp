@@ -11,8 +11,12 @@ namespace etvk::ops {
 
 namespace {
 
-// Neighbouring rows are neighbours in memory, or with `in_order` of dimensions.
+bool has_weights(const NormArgs& args) { return args.weight >= 0 || args.bias >= 0; }
+
+// Neighbouring rows are neighbours in memory, or with `in_order` of dimensions. Where there are no
+// weights their strides are those of x, and keep no loops apart.
 ReducedLoops loops_of(const NormArgs& args, const Rows& rows, bool in_order) {
+  const Sizes& weight_strides = has_weights(args) ? rows.weight_strides : rows.x_strides;
   ReducedLoops loops;
   Loops nests[2] = {{{}, {{}, {}}}, {{}, {{}, {}}}};
   for (size_t place = 0; place < rows.sizes.size(); ++place) {
@@ -24,7 +28,7 @@ ReducedLoops loops_of(const NormArgs& args, const Rows& rows, bool in_order) {
       Loops& own = nests[inside ? 1 : 0];
       own.sizes.push_back(rows.sizes[loop]);
       own.strides[0].push_back(rows.x_strides[loop]);
-      own.strides[1].push_back(rows.weight_strides[loop]);
+      own.strides[1].push_back(weight_strides[loop]);
       loops.reduced_count *= inside ? rows.sizes[loop] : 1;
     }
   }
@@ -48,19 +52,71 @@ void fill_push(NormalizePush& push, const ReducedLoops& loops) {
   }
 }
 
-void fill_grids(NormalizePush& push, const NormArgs& args) {
+NormGridsPush grids_of(const NormArgs& args) {
   const NormGrids& grids = args.grids;
+  NormGridsPush push{};
   push.input_scale = static_cast<float>(grids.input_scale.value_or(1.0));
   push.inv_output_scale = inverse_scale(args.op, grids.output_scale.value_or(1.0));
   push.input_zero_point = static_cast<int32_t>(grids.input_zero_point);
   push.output_zero_point = static_cast<int8_t>(grids.output_zero_point);
   push.quant_min = static_cast<int8_t>(grids.quant_min);
   push.quant_max = static_cast<int8_t>(grids.quant_max);
+  return push;
 }
 
 // A weight that there is not is bound as x, of which nothing is touched there.
 Binding bind_weight(const ComputeGraph& graph, const NormArgs& args, ValueId weight, uint64_t end) {
   return weight < 0 ? graph.bind(args.x, 0) : bind_elements(graph, weight, end);
+}
+
+std::vector<Binding> bindings(const ComputeGraph& graph, const NormArgs& args, uint64_t x_end,
+                              uint64_t y_end, uint64_t weight_end) {
+  return {bind_elements(graph, args.y, y_end), bind_elements(graph, args.x, x_end),
+          bind_weight(graph, args, args.weight, weight_end),
+          bind_weight(graph, args, args.bias, weight_end)};
+}
+
+uint32_t flag(bool is_set) { return is_set ? 1 : 0; }
+
+float number_of(const NormArgs& args, const Rows& rows) {
+  return args.function == Normalization::kVariance ? static_cast<float>(rows.divisor)
+                                                   : args.epsilon;
+}
+
+// Whether rows follow each other without gaps, in whole groups of four elements, and weights along
+// each of them.
+bool are_whole_rows(const NormArgs& args, const ReducedLoops& loops) {
+  const Sizes& kept = loops.kept.sizes;
+  const Sizes& reduced = loops.reduced.sizes;
+  if (kept.size() != 1 || reduced.size() != 1 || loops.reduced_count % 4 != 0) {
+    return false;
+  }
+  const auto lie = [&](size_t operand, int64_t row_stride) {
+    return loops.reduced.strides[operand][0] == 1 &&
+           (kept[0] == 1 || loops.kept.strides[operand][0] == row_stride);
+  };
+  return lie(0, loops.reduced_count) && (!has_weights(args) || lie(1, 0));
+}
+
+void dispatch_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
+                   const KernelRow& row, const RowsWork& work, float number) {
+  NormalizeRowsPush push{};
+  push.count = static_cast<uint32_t>(work.rows);
+  push.row_groups = work.elements / 4;
+  push.inverse_elements = 1.0f / static_cast<float>(work.elements);
+  push.number = number;
+  push.grids = grids_of(args);
+  const uint64_t end = work.rows * work.elements;
+  const uint32_t groups = push.count / row.tile_m + flag(push.count % row.tile_m != 0);
+  commands.dispatch(
+      graph.context().pipelines.get(
+          row,
+          {groups_of_lane(row, work.elements), static_cast<uint32_t>(args.function),
+           flag(args.weight >= 0), flag(args.bias >= 0), flag(args.grids.input_scale.has_value()),
+           flag(args.grids.output_scale.has_value())}),
+      bindings(graph, args, end, args.function == Normalization::kVariance ? work.rows : end,
+               work.elements),
+      push, {std::min(groups, graph.caps().max_workgroup_count), 1, 1});
 }
 
 }  // namespace
@@ -74,34 +130,39 @@ void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args
   const uint32_t elements = element_count(graph, args.op, args.x);
   const bool is_variance = args.function == Normalization::kVariance;
   const ReducedLoops loops = loops_of(args, rows, is_variance);
+  if (are_whole_rows(args, loops)) {
+    const RowsWork work{elements / static_cast<uint64_t>(loops.reduced_count),
+                        static_cast<uint32_t>(loops.reduced_count)};
+    if (const KernelRow* row = choose_rows_kernel(graph.caps(), work)) {
+      dispatch_rows(graph, commands, args, *row, work, number_of(args, rows));
+      return;
+    }
+  }
   NormalizePush push{};
   push.count = static_cast<uint32_t>(elements / loops.reduced_count);
   push.elements = static_cast<float>(loops.reduced_count);
-  push.number = is_variance ? static_cast<float>(rows.divisor) : args.epsilon;
+  push.number = number_of(args, rows);
   const bool along_rows = loops.reduced.strides[0].back() == 1;
   const bool whole_groups = takes_whole_groups(loops, along_rows);
   const int64_t inner = loops.reduced.sizes.back();
   push.steps =
       static_cast<uint32_t>(loops.reduced_count / inner * (along_rows ? (inner + 3) / 4 : inner));
   fill_push(push, loops);
-  fill_grids(push, args);
+  push.grids = grids_of(args);
 
   const KernelRow& row = choose_elementwise_kernel(graph.caps(), {{"normalize", elements}});
   const uint32_t units = along_rows ? push.count : push.count / 4 + (push.count % 4 != 0 ? 1 : 0);
   const ReductionTeams teams = reduction_teams(row, graph.caps(), along_rows, units, push.steps);
   const uint64_t x_end = element_end(loops, 0);
-  const uint64_t weight_end = element_end(loops, 1);
   commands.dispatch(
       graph.context().pipelines.get(
           row, {static_cast<uint32_t>(loops.kept.sizes.size()),
-                static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes,
-                along_rows ? 1u : 0u, whole_groups ? 1u : 0u, static_cast<uint32_t>(args.function),
-                args.weight >= 0 ? 1u : 0u, args.bias >= 0 ? 1u : 0u,
-                args.grids.input_scale ? 1u : 0u, args.grids.output_scale ? 1u : 0u}),
-      {bind_elements(graph, args.y, is_variance ? push.count : x_end),
-       bind_elements(graph, args.x, x_end), bind_weight(graph, args, args.weight, weight_end),
-       bind_weight(graph, args, args.bias, weight_end)},
-      push, {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
+                static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes, flag(along_rows),
+                flag(whole_groups), static_cast<uint32_t>(args.function), flag(args.weight >= 0),
+                flag(args.bias >= 0), flag(args.grids.input_scale.has_value()),
+                flag(args.grids.output_scale.has_value())}),
+      bindings(graph, args, x_end, is_variance ? push.count : x_end, element_end(loops, 1)), push,
+      {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
 }
 
 void check_norm_types(const ComputeGraph& graph, const NormArgs& args) {

@@ -1,4 +1,5 @@
-// Dispatches of normalize.comp: what an op says of its rows, as a node of the graph.
+// Dispatches of normalize.comp and normalize_rows.comp: what an op says of its rows, as a node of
+// the graph.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,207 @@
+// normalize.comp for contiguous rows of whole groups of four elements which fit into registers:
+// normalization.glsl says what is computed. LANES threads have a row. Each reads its part once, all
+// at the same time, and keeps it; what the lanes of a row find is combined by shuffles, and where
+// they are more than a subgroup, once more through shared memory:
+//
+//   row:   | group 0 | group 1 | ... | group LANES - 1 | group LANES | ...
+//   lane:       0         1                LANES - 1           0            GROUPS of them each
+//
+// Bindings: 0 y, 1 x, [count, elements], float32 or int8 in words, of which int8 x is dequantized as
+// it is read and int8 y quantized as it is written; 2 weight, 3 bias, float32 [elements].
+//
+// Nothing is summed up with its rounding errors, as it is for longer rows. A lane adds at most
+// 4 * MAX_GROUPS elements, in four sums, so that behind an element are at most MAX_GROUPS + 2 +
+// log2(LANES) additions, some 18 for the longest rows: 1e-6 of a sum of what is positive, as the
+// exponentials and squares are. A mean is the first element of the row and the mean of the
+// distances to it. These are as precise as the largest of them, which is no more than twice the
+// largest distance to the mean, and so than the largest result; so is their mean, and no digit is
+// lost where all elements differ little from a large mean.
+//
+// Preconditions: LANES is a power of two that divides WORKGROUP_SIZE; the size of subgroups, too,
+// which are full; p.row_groups is at most LANES * GROUPS, GROUPS at most MAX_GROUPS; p.count at
+// least 1. Features: subgroup shuffle.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#include "elementwise/dequantize_bytes.glsl"
+#include "quantize_and_pack.glsl"
+
+layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
+
+layout(constant_id = 0) const uint GROUPS = 1;
+layout(constant_id = 1) const uint FUNCTION = 0;
+layout(constant_id = 2) const uint HAS_WEIGHT = 0;
+layout(constant_id = 3) const uint HAS_BIAS = 0;
+layout(constant_id = 4) const uint INT8_X = 0;
+layout(constant_id = 5) const uint INT8_Y = 0;
+
+layout(set = 0, binding = 0) writeonly buffer OutputY { float y_elements[]; };
+layout(set = 0, binding = 0) writeonly buffer OutputY4 { vec4 y_groups[]; };
+layout(set = 0, binding = 0) writeonly buffer OutputYWords { uint y_words[]; };
+layout(set = 0, binding = 1) readonly buffer InputX4 { vec4 x_groups[]; };
+layout(set = 0, binding = 1) readonly buffer InputXWords { uint x_words[]; };
+layout(set = 0, binding = 2) readonly buffer InputWeight { vec4 weights[]; };
+layout(set = 0, binding = 3) readonly buffer InputBias { vec4 biases[]; };
+layout(push_constant) uniform Params {
+  uint count;              // rows
+  uint row_groups;         // of four elements
+  float inverse_elements;  // 1 / elements of a row
+  float number;            // epsilon, or the variance's divisor
+  float input_scale;
+  int input_zero_point;
+  float inv_output_scale;
+  uint output_grid;  // bytes: its zero point, quant_min, quant_max
+} p;
+
+#include "reduce/normalization.glsl"
+
+const uint ROWS = WORKGROUP_SIZE / LANES;
+
+// Of each subgroup, in turns: a slot is written again only when all have passed the other one's
+// barrier, and so have read it.
+shared float partials[2][WORKGROUP_SIZE];
+uint slot = 0;
+
+float combine(float a, float b, bool is_sum) {
+  precise float sum = a + b;
+  return is_sum ? sum : max_of(vec4(a), vec4(b)).x;
+}
+
+// The sum of what all lanes of a row have, or the largest of it, in each of them.
+float over_row(vec4 own, bool is_sum) {
+  float y = combine(combine(own.x, own.y, is_sum), combine(own.z, own.w, is_sum), is_sum);
+  [[unroll]] for (uint step = 1; step < LANES; step *= 2) {
+    if (step < gl_SubgroupSize) {
+      y = combine(y, subgroupShuffleXor(y, step), is_sum);
+    }
+  }
+  if (LANES > gl_SubgroupSize) {
+    if (gl_SubgroupInvocationID == 0) {
+      partials[slot][gl_SubgroupID] = y;
+    }
+    barrier();
+    const uint subgroups = LANES / gl_SubgroupSize;
+    const uint first = gl_SubgroupID / subgroups * subgroups;
+    y = partials[slot][first];
+    for (uint i = 1; i < subgroups; ++i) {
+      y = combine(y, partials[slot][first + i], is_sum);
+    }
+    slot ^= 1;
+  }
+  return y;
+}
+
+vec4 load(uint at) {
+  if (INT8_X != 0) {
+    precise vec4 x = distances(x_words[at], p.input_zero_point) * p.input_scale;
+    return x;
+  }
+  return x_groups[at];
+}
+
+void store(uint at, vec4 y) {
+  if (INT8_Y != 0) {
+    const ivec4 grid = unpack_bytes(p.output_grid);
+    y_words[at] = quantize_to_word(y, p.inv_output_scale, grid.x, grid.y, grid.z, true);
+  } else {
+    y_groups[at] = y;
+  }
+}
+
+void normalize(uint row, uint lane, bool is_stored) {
+  const uint begin = row * p.row_groups;
+  vec4 x[MAX_GROUPS];
+  vec4 weight[MAX_GROUPS];
+  vec4 bias[MAX_GROUPS];
+  bool is_own[MAX_GROUPS];  // else the row's last group once more, which counts for nothing
+  [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+    const uint group = min(lane + g * LANES, p.row_groups - 1);
+    is_own[g] = lane + g * LANES < p.row_groups;
+    x[g] = load(begin + group);
+    if (HAS_WEIGHT != 0) {
+      weight[g] = weights[group];
+    }
+    if (HAS_BIAS != 0) {
+      bias[g] = biases[group];
+    }
+  }
+
+  float center = 0.0;
+  if (IS_SOFTMAX) {
+    vec4 largest = -infinity();
+    [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+      largest = max_of(largest, x[g]);  // the last group once more changes nothing
+    }
+    center = over_row(largest, false);
+    [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+      precise vec4 own = x[g] - center;
+      x[g] = own;
+    }
+  } else if (FUNCTION != RMS_NORM) {
+    const float shift = load(begin).x;
+    precise vec4 sum = vec4(0.0);
+    [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+      precise vec4 own = x[g] - shift;
+      x[g] = own;
+      sum += is_own[g] ? own : vec4(0.0);
+    }
+    precise float rest = over_row(sum, true) * p.inverse_elements;
+    [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+      precise vec4 own = x[g] - rest;
+      x[g] = own;
+    }
+    precise float mean = shift + rest;
+    center = mean;
+  }
+
+  precise vec4 terms = vec4(0.0);
+  [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+    precise vec4 square = x[g] * x[g];
+    vec4 term = square;
+    if (IS_SOFTMAX) {
+      term = exp_of(x[g]);
+    }
+    if (FUNCTION == SOFTMAX) {
+      x[g] = term;
+    }
+    terms += is_own[g] ? term : vec4(0.0);
+  }
+  precise float sum = over_row(terms, true);
+  if (FUNCTION == VARIANCE) {
+    if (is_stored && lane == 0) {
+      y_elements[row] = divide(vec4(sum), vec4(p.number)).x;
+    }
+    return;
+  }
+
+  precise float mean = sum * p.inverse_elements;
+  float factor = factor_of(vec4(center), vec4(IS_SOFTMAX ? sum : mean)).x;
+  if (FUNCTION == SOFTMAX) {
+    precise float inverse = 1.0 / factor;
+    factor = keep_nan(vec4(factor), vec4(inverse)).x;
+  }
+  [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+    precise vec4 y = FUNCTION == LOG_SOFTMAX ? x[g] - factor : x[g] * factor;
+    if (HAS_WEIGHT != 0) {
+      y *= weight[g];
+    }
+    if (HAS_BIAS != 0) {
+      y += bias[g];
+    }
+    if (is_stored && is_own[g]) {
+      store(begin + lane + g * LANES, keep_nan(vec4(factor), y));
+    }
+  }
+}
+
+void main() {
+  const uint thread = gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID;
+  const uint step = gl_NumWorkGroups.x * ROWS;
+  for (uint first = gl_WorkGroupID.x * ROWS; first < p.count; first += step) {
+    const uint row = first + thread / LANES;
+    // Behind the last row it once more, for all lanes take part.
+    normalize(min(row, p.count - 1), thread % LANES, row < p.count);
+  }
+}

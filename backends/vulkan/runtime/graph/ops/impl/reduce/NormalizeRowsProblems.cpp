@@ -1,0 +1,56 @@
+// Problems of normalize_rows.comp: rows up to the longest that a number of groups has room for,
+// more of them than the workgroups make in one pass.
+#include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/reduce/NormProblem.h"
+#include "graph/selfcheck/Cover.h"
+
+namespace etvk::ops {
+
+namespace {
+
+constexpr uint32_t kWorkgroups = 2;
+
+std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
+  std::vector<SpecializationConstants> all;
+  uint32_t last = 0;
+  for (uint32_t elements = 4; elements <= row.tile_n; elements += 4 * row.tile_k) {
+    const uint32_t groups = groups_of_lane(row, elements);
+    for (const NormFunction& own : kNormFunctions) {
+      for (const NormTypes& types : kNormTypes) {
+        if (groups != last && is_possible(own, types)) {
+          all.push_back({groups, static_cast<uint32_t>(own.function), own.has_weight, own.has_bias,
+                         types.int8_x, types.int8_y});
+        }
+      }
+    }
+    last = groups;
+  }
+  return covering(all, {{0, 1}, {1, 2, 3}, {1, 4, 5}}, static_cast<uint64_t>(row.id));
+}
+
+Problem make(const KernelRow& row, const SpecializationConstants& values, Random& random) {
+  const NormFunction own{static_cast<Normalization>(values.at(1)), values.at(2), values.at(3)};
+  const auto most = static_cast<int32_t>(values.at(0) * row.tile_k);
+  const auto row_groups = static_cast<uint32_t>(random.integer((most + 1) / 2, most));
+  const uint32_t elements = 4 * row_groups;
+  NormRows rows{kWorkgroups * row.tile_m + 1, elements, elements, {}, {}};
+  rows.x_at = [elements](uint32_t at, uint32_t i) { return uint64_t{at} * elements + i; };
+  rows.weight_at = [](uint32_t, uint32_t i) { return uint64_t{i}; };
+
+  NormalizeRowsPush push{};
+  push.count = rows.count;
+  push.row_groups = row_groups;
+  push.inverse_elements = 1.0f / static_cast<float>(elements);
+  push.number = number_for(own, rows);
+  Problem problem = norm_problem(own, {values.at(4), values.at(5)}, rows, push.grids, random);
+  problem.text = std::to_string(rows.count) + " rows of " + std::to_string(elements);
+  problem.set_push(push);
+  problem.groups = {kWorkgroups, 1, 1};
+  return problem;
+}
+
+const RegisterProblems registered({{"normalize_rows", all_constants, make}});
+
+}  // namespace
+
+}  // namespace etvk::ops
