@@ -5,13 +5,13 @@
     python benchmarks/compare_models.py time FOLDER      times these, and PyTorch's
 
 Ours are times on the GPU, without the copies to and from the device; medians over executions of
-etvk_run: of all ops but the first together, as they run without a tracer, and of the first alone. Where
-the time goes is then printed by op, each timed alone, which adds up to more. "int8" is static,
-"dynamic" has a scale for each token. PyTorch's is the same network in float16 under
-torch.compile(mode="reduce-overhead"), channels-last for images: the median between two events around a
-call whose inputs are on the GPU. Both run for some seconds first, as clocks start low. Only the first
-step needs what exports and quantizes, so the folder may be copied to the machine with the GPU in
-between.
+etvk_run: of all ops but the first together, as they run without a tracer, and of the first alone.
+Where the time goes is then printed by op, each timed alone, which adds up to more. "int8" is
+static, "dynamic" has a scale for each token. PyTorch's is the same network in float16 under
+torch.compile(mode="reduce-overhead"), channels-last for images: the median between two events
+around a call whose inputs are on the GPU. Both run for some seconds first, as clocks start low.
+Only the first step needs what exports and quantizes, so the folder may be copied to the machine
+with the GPU in between.
 """
 
 from __future__ import annotations

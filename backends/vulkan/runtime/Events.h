@@ -17,8 +17,8 @@ class Events {
   explicit Events(executorch::runtime::EventTracer* tracer) : tracer_(tracer) {}
 
   bool wanted() const { return tracer_ != nullptr; }
-  // Instead of each op, of ETVK_EVENTS: "ops" (also if empty) or "together". Throws kInvalidArgument
-  // for another word.
+  // Instead of each op, of ETVK_EVENTS: "ops" (also if empty) or "together". Throws
+  // kInvalidArgument for another word.
   bool wants_ops_together() const;
 
   // The host's step `name` went from the last point, or from start(), to now.
@@ -28,8 +28,8 @@ class Events {
   void load(const ComputeGraph& graph);
   // The same for a run of `graph`, timed if the device has timestamps: a row for each op, one for
   // what the host waited beyond them, and one for what the rows themselves cost. Where there are no
-  // times of ops, a row for all of the run that says why. Of a graph that is timed as a whole, one row
-  // for all ops but the first, side by side where they can be as without a tracer.
+  // times of ops, a row for all of the run that says why. Of a graph that is timed as a whole, one
+  // row for all ops but the first, side by side where they can be as without a tracer.
   void run(const ComputeGraph& graph);
 
  private:
