@@ -162,8 +162,33 @@ def check_layer_norm_of_hard_rows(elements: int) -> None:
     check_layer_norm(x, 1, False, False, 0.0)
 
 
+def normalized(x: np.ndarray) -> torch.Tensor:
+    return F.layer_norm(wide(x), x.shape[-1:], None, None, float(np.float32(1e-5)))
+
+
+def check_layer_norm_of_far_elements(elements: int) -> None:
+    """One is far from all others, which the weights make the largest; and rows of neighbouring
+    float32, or of one number."""
+    x = drawn((elements, elements), 2, 5.0, 1.0)
+    np.fill_diagonal(x, 1e4)
+    weight = np.where(np.arange(elements) == 0, np.float32(1e-3), np.float32(30.0))
+    y = run_first(
+        LAYER_NORM, [x, [elements], Constant(weight), None, 1e-5], Output(np.float32, x.shape)
+    )
+    wanted = F.layer_norm(wide(x), [elements], wide(weight), None, float(np.float32(1e-5)))
+    check(y[:1], wanted[:1], [-1], "layer norm of a first element that is far")
+    check(y, wanted, [-1], "layer norm of elements that are far")
+
+    near = np.full((6, elements), 0.1, np.float32)
+    near[1:] = np.nextafter(np.float32(123.4), np.float32(np.inf))
+    near[1, 0], near[2, -1], near[3, ::2], near[4, 1:] = (np.float32(123.4),) * 4
+    y = run_first(LAYER_NORM, [near, [elements], None, None, 1e-5], Output(np.float32, near.shape))
+    check(y, normalized(near), [-1], "layer norm of neighbouring numbers")
+
+
 def test_layer_norm_of_rows_that_are_hard() -> None:
     check_layer_norm_of_hard_rows(384)
+    check_layer_norm_of_far_elements(256)
 
 
 def check_rms_norm(x: np.ndarray, eps: float = 1e-6) -> None:
@@ -327,6 +352,7 @@ def test_every_row_of_rows(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         check_rms_norm(drawn(shape, 2))
         check_variance(drawn(shape, 3, 30.0), [-1], 1, False)
     check_layer_norm_of_hard_rows(min(384, row.tile_n))
+    check_layer_norm_of_far_elements(256)
     check_softmax(drawn((4, 6)), 1)
     check_softmax(drawn((4, 8)), 0)
     with pytest.raises(OpError, match=f"has room for rows of {row.tile_n} elements"):

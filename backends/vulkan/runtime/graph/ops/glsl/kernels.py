@@ -497,7 +497,7 @@ def normalize_rows(rows: int, lanes: int) -> Kernel:
         tile_k=lanes,
         workgroup_size=workgroup_size,
         macros=(("LANES", lanes), ("MAX_GROUPS", ROW_GROUPS)),
-        shared_bytes=2 * workgroup_size * 4,
+        shared_bytes=2 * workgroup_size * 8,
         features=("subgroup_shuffle",),
     )
 

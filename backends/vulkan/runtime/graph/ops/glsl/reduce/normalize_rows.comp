@@ -11,11 +11,13 @@
 //
 // Nothing is summed up with its rounding errors, as it is for longer rows. A lane adds at most
 // 4 * MAX_GROUPS elements, in four sums, so that behind an element are at most MAX_GROUPS + 2 +
-// log2(LANES) additions, some 18 for the longest rows: 1e-6 of a sum of what is positive, as the
-// exponentials and squares are. A mean is the first element of the row and the mean of the
-// distances to it. These are as precise as the largest of them, which is no more than twice the
-// largest distance to the mean, and so than the largest result; so is their mean, and no digit is
-// lost where all elements differ little from a large mean.
+// log2(LANES) additions, some 18 for the longest rows: 1e-6 of a sum of what is positive, as
+// exponentials and squares are. The mean comes in two parts: a center c, which is the row's first
+// element and the mean distance to it, rounded, and the mean r of the distances to c. Distances to a
+// number between them are as precise as they are large, so no digit is lost where all elements
+// differ little from a large mean, nor where the first one is far from all others. r is at most half
+// of c's last bit, or small beside the distances; where it is not small, these are multiples of that
+// bit, so that their mean square is at least twice r^2, which is taken off it to have the variance.
 //
 // Preconditions: LANES is a power of two that divides WORKGROUP_SIZE; the size of subgroups, too,
 // which are full; p.row_groups is at most LANES * GROUPS, GROUPS at most MAX_GROUPS; p.count at
@@ -58,10 +60,11 @@ layout(push_constant) uniform Params {
 #include "reduce/normalization.glsl"
 
 const uint ROWS = WORKGROUP_SIZE / LANES;
+const bool HAS_MEAN = FUNCTION == LAYER_NORM || FUNCTION == VARIANCE;
 
 // Of each subgroup, in turns: a slot is written again only when all have passed the other one's
 // barrier, and so have read it.
-shared float partials[2][WORKGROUP_SIZE];
+shared vec2 partials[2][WORKGROUP_SIZE];
 uint slot = 0;
 
 float combine(float a, float b, bool is_sum) {
@@ -69,28 +72,37 @@ float combine(float a, float b, bool is_sum) {
   return is_sum ? sum : max_of(vec4(a), vec4(b)).x;
 }
 
-// The sum of what all lanes of a row have, or the largest of it, in each of them.
-float over_row(vec4 own, bool is_sum) {
-  float y = combine(combine(own.x, own.y, is_sum), combine(own.z, own.w, is_sum), is_sum);
+float across(vec4 own, bool is_sum) {
+  return combine(combine(own.x, own.y, is_sum), combine(own.z, own.w, is_sum), is_sum);
+}
+
+// The sum of what all lanes of a row have, or the largest of it, in each of them; with `both` as y
+// the sum of `second`.
+vec2 over_row(vec4 first, vec4 second, bool is_sum, bool both) {
+  vec2 own = vec2(across(first, is_sum), both ? across(second, true) : 0.0);
   [[unroll]] for (uint step = 1; step < LANES; step *= 2) {
     if (step < gl_SubgroupSize) {
-      y = combine(y, subgroupShuffleXor(y, step), is_sum);
+      own.x = combine(own.x, subgroupShuffleXor(own.x, step), is_sum);
+      if (both) {
+        own.y = combine(own.y, subgroupShuffleXor(own.y, step), true);
+      }
     }
   }
   if (LANES > gl_SubgroupSize) {
     if (gl_SubgroupInvocationID == 0) {
-      partials[slot][gl_SubgroupID] = y;
+      partials[slot][gl_SubgroupID] = own;
     }
     barrier();
     const uint subgroups = LANES / gl_SubgroupSize;
-    const uint first = gl_SubgroupID / subgroups * subgroups;
-    y = partials[slot][first];
+    const uint begin = gl_SubgroupID / subgroups * subgroups;
+    own = partials[slot][begin];
     for (uint i = 1; i < subgroups; ++i) {
-      y = combine(y, partials[slot][first + i], is_sum);
+      const vec2 other = partials[slot][begin + i];
+      own = vec2(combine(own.x, other.x, is_sum), combine(own.y, other.y, true));
     }
     slot ^= 1;
   }
-  return y;
+  return own;
 }
 
 vec4 load(uint at) {
@@ -134,41 +146,37 @@ void normalize(uint row, uint lane, bool is_stored) {
     [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
       largest = max_of(largest, x[g]);  // the last group once more changes nothing
     }
-    center = over_row(largest, false);
-    [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
-      precise vec4 own = x[g] - center;
-      x[g] = own;
-    }
-  } else if (FUNCTION != RMS_NORM) {
-    const float shift = load(begin).x;
+    center = over_row(largest, vec4(0.0), false, false).x;
+  } else if (HAS_MEAN) {
+    const float first = load(begin).x;
     precise vec4 sum = vec4(0.0);
     [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
-      precise vec4 own = x[g] - shift;
-      x[g] = own;
-      sum += is_own[g] ? own : vec4(0.0);
+      precise vec4 distance = x[g] - first;
+      sum += is_own[g] ? distance : vec4(0.0);
     }
-    precise float rest = over_row(sum, true) * p.inverse_elements;
-    [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
-      precise vec4 own = x[g] - rest;
-      x[g] = own;
-    }
-    precise float mean = shift + rest;
+    precise float mean = first + over_row(sum, vec4(0.0), true, false).x * p.inverse_elements;
     center = mean;
   }
 
   precise vec4 terms = vec4(0.0);
+  precise vec4 rests = vec4(0.0);
   [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
-    precise vec4 square = x[g] * x[g];
+    precise vec4 own = x[g] - center;
+    x[g] = own;
+    precise vec4 square = own * own;
     vec4 term = square;
     if (IS_SOFTMAX) {
-      term = exp_of(x[g]);
+      term = exp_of(own);
     }
     if (FUNCTION == SOFTMAX) {
       x[g] = term;
     }
     terms += is_own[g] ? term : vec4(0.0);
+    rests += is_own[g] ? own : vec4(0.0);
   }
-  precise float sum = over_row(terms, true);
+  const vec2 sums = over_row(terms, rests, true, HAS_MEAN);
+  precise float rest = sums.y * p.inverse_elements;  // 0 without a mean
+  precise float sum = sums.x - rest * sums.y;
   if (FUNCTION == VARIANCE) {
     if (is_stored && lane == 0) {
       y_elements[row] = divide(vec4(sum), vec4(p.number)).x;
@@ -176,14 +184,15 @@ void normalize(uint row, uint lane, bool is_stored) {
     return;
   }
 
-  precise float mean = sum * p.inverse_elements;
-  float factor = factor_of(vec4(center), vec4(IS_SOFTMAX ? sum : mean)).x;
+  precise float mean_square = sum * p.inverse_elements;
+  float factor = factor_of(vec4(center), vec4(IS_SOFTMAX ? sum : mean_square)).x;
   if (FUNCTION == SOFTMAX) {
     precise float inverse = 1.0 / factor;
     factor = keep_nan(vec4(factor), vec4(inverse)).x;
   }
   [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
-    precise vec4 y = FUNCTION == LOG_SOFTMAX ? x[g] - factor : x[g] * factor;
+    precise vec4 own = HAS_MEAN ? x[g] - rest : x[g];
+    precise vec4 y = FUNCTION == LOG_SOFTMAX ? own - factor : own * factor;
     if (HAS_WEIGHT != 0) {
       y *= weight[g];
     }
