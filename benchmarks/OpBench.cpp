@@ -99,7 +99,8 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
   Measurement result;
   result.kernel = once->kernels().at(0);
   result.mismatch = compare(*once);
-  if (!result.mismatch.empty()) {
+  const bool is_other = options.kernel == "all" && result.kernel != kernel;
+  if (!result.mismatch.empty() || is_other) {
     return result;
   }
   return measure_chain(context, build, compare, kMaxDispatches, {false, warmup, options.target_ms});

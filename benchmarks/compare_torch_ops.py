@@ -51,6 +51,11 @@ def mean(x: torch.Tensor, dim: int) -> torch.Tensor:
     return quantize(total.float() * (SCALE_A / x.shape[dim]), SCALE_A / 16)
 
 
+def layer_norm_int8(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    f = (x.float() - ZERO_A) * SCALE_A
+    return quantize(torch.nn.functional.layer_norm(f, x.shape[1:], weight, bias), OUTPUT_SCALE)
+
+
 FLOAT_FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
     "relu_float": torch.relu,
     "exp_float": torch.exp,
@@ -83,6 +88,8 @@ def torch_call(op: str, rows: int, columns: int) -> tuple[Callable[..., torch.Te
     if op.startswith("add") and op.endswith("_float"):
         other = others.get(op.removeprefix("add_").removesuffix("_float"), (rows, columns))
         return torch.add, [float32(rows, columns), float32(*other)]
+    if op == "layer_norm_int8":
+        return layer_norm_int8, [int8(rows, columns), float32(columns), float32(columns)]
     name, _, detail = op.partition("_")
     random = float32 if detail == "float" and name != "table" else int8
     heads = (rows, columns // HEAD_SIZE, HEAD_SIZE)
