@@ -25,6 +25,7 @@ from .partitioning.op_filter import OpFilter
 from .partitioning.owned_state import own_states, shared_buffers
 from .partitioning.plan import Partition, PartitionPlan
 from .partitioning.tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem
+from .patterns.compositions import composed
 from .patterns.passes.aten_dequantizes import own_dequantizes
 from .patterns.passes.aten_linears import contiguous_linears
 from .patterns.passes.aten_splits import slices_for_splits
@@ -106,6 +107,7 @@ class VulkanPartitioner(Partitioner):
         give torchao's integer products the form of other quantized linears, and float ones one
         product instead of a batch;
         give new values of buffers nodes of their own;
+        write out ops that are compositions of others;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
         kernels have; and give what another backend may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
@@ -115,7 +117,7 @@ class VulkanPartitioner(Partitioner):
         exported_program = contiguous_linears(linears_for_int_products(exported_program))
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)
-        return slices_for_splits(without_windows(exported_program))
+        return slices_for_splits(without_windows(composed(exported_program)))
 
     def ops_to_not_decompose(
         self, ep: ExportedProgram

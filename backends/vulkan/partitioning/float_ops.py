@@ -55,8 +55,7 @@ def float_op_problem(node: Node) -> str | None:
         for index, one in enumerate(node.args)
         if isinstance(one, Node) and is_tensor(one)
     ]
-    # Of those for integers and for others, the one that takes the operands, or else any.
-    row = next((row for row in rows if _takes(row, dtypes)), rows[0])
+    row = next((row for row in rows if _takes(row, dtypes)), _closest(rows, dtypes))
     return (
         float_problem(node)
         or _operand_problem(row, operands, dtypes)
@@ -76,8 +75,13 @@ def _is_of_integers(row: Row) -> bool:
 
 
 def _takes(row: Row, dtypes: Sequence[str]) -> bool:
+    return isinstance(row, Ternary) or all(dtype in row.operands for dtype in dtypes)
+
+
+def _closest(rows: Sequence[Row], dtypes: Sequence[str]) -> Row:
+    """The one to name in a reason: of integers where an operand is."""
     of_integers = INT32 in dtypes
-    return _is_of_integers(row) == of_integers or isinstance(row, Ternary)
+    return next((row for row in rows if _is_of_integers(row) == of_integers), rows[0])
 
 
 def _keywords(row: Row) -> dict[str, str | None]:

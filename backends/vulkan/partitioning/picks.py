@@ -9,6 +9,7 @@ from torch.fx import Node
 from ..patterns.vocabulary.edge_ops import (
     ARGMAX,
     ARGMIN,
+    CONVERT,
     INDEX_DTYPES,
     INDEX_OPS,
     arguments_of,
@@ -24,9 +25,7 @@ _aten = exir_ops.edge.aten
 EMBEDDING = _aten.embedding.default
 GATHER = _aten.gather.default
 PICK_OPS = INDEX_OPS | {EMBEDDING, GATHER}
-CONVERT_OPS = frozenset(
-    {exir_ops.edge.dim_order_ops._to_dim_order_copy.default, _aten._to_copy.default}
-)
+CONVERT_OPS = frozenset({exir_ops.edge.dim_order_ops._to_dim_order_copy.default, CONVERT})
 ARG_OPS = frozenset({ARGMAX, ARGMIN})
 
 

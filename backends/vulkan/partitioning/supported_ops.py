@@ -14,6 +14,7 @@ from executorch.exir.delegate import executorch_call_delegate
 from torch.fx import Node
 
 from ..patterns.vocabulary.edge_ops import (
+    CLAMP_TENSOR,
     CLONE_OPS,
     CONVOLUTION,
     COPY,
@@ -66,6 +67,7 @@ from .picks import (
 from .pool_ops import pool_problem
 from .scan_ops import scan_problem
 from .scatter_ops import WRITE_OPS, write_problem
+from .tensor_clamps import tensor_clamp_problem
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 
 # What becomes of an op without a kernel where no other backend takes it.
@@ -161,6 +163,7 @@ _COMPUTING: Mapping[Any, Check] = {
     **dict.fromkeys(ARG_OPS, arg_problem),
     **dict.fromkeys(EXTREME_OPS, extreme_problem),
     CUMSUM: scan_problem,
+    CLAMP_TENSOR: tensor_clamp_problem,
     **dict.fromkeys(CREATION_OPS, creation_problem),
     **dict.fromkeys(CONVERT_OPS, conversion_problem),
     **dict.fromkeys(LINEAR_OPS, matmul_problem),

@@ -40,6 +40,7 @@ from .passes.owned_state import take_states
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
 from .passes.regroups import match_regroup, rewrite_regroup
 from .passes.split_slices import match_part, rewrite_part
+from .passes.tensor_clamps import match_tensor_clamp, rewrite_tensor_clamp
 from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
@@ -75,6 +76,7 @@ def register() -> None:
     _register_ours("etvk_permuted_attention", match_permuted_attention, rewrite_permuted_attention)
     _register_ours("etvk_split", match_part, rewrite_part)
     _register_ours("etvk_converted", match_converted, rewrite_converted)
+    _register_ours("etvk_tensor_clamp", match_tensor_clamp, rewrite_tensor_clamp)
     _register_ours("etvk_extremes", match_extreme, rewrite_extreme)
     _register_ours("etvk_unsqueezed", match_squeezable, rewrite_squeezable)
     _register_ours("etvk_regroup", match_regroup, rewrite_regroup)

@@ -3,15 +3,13 @@ to(x, float32) > 0.5, and a sum of bools one of integers."""
 
 from __future__ import annotations
 
-from executorch.exir.dialects._ops import ops as exir_ops
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from ..vocabulary.edge_ops import CONVERT
 from ..vocabulary.graph_edits import call_after, standing_for
 from ..vocabulary.node_match import NodeMatch
 from ..vocabulary.promotions import converted_operands
-
-_CONVERT = exir_ops.edge.aten._to_copy.default
 
 
 class ConvertedMatch(NodeMatch):
@@ -33,7 +31,7 @@ def rewrite_converted(
     args = list(node.args)
     with standing_for((node,)):
         for index, dtype in converted_operands(node).items():
-            place = call_after(node.graph, place, _CONVERT, (args[index],), {"dtype": dtype})
+            place = call_after(node.graph, place, CONVERT, (args[index],), {"dtype": dtype})
             args[index] = place
         result = call_after(node.graph, place, node.target, tuple(args), dict(node.kwargs))
     node.replace_all_uses_with(result)

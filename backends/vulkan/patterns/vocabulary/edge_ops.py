@@ -95,6 +95,7 @@ MAX_DIM, MIN_DIM = _aten.max.dim, _aten.min.dim
 TOPK, SORT, STABLE_SORT = _aten.topk.default, _aten.sort.default, _aten.sort.stable
 EXTREME_OPS = frozenset({MAX_DIM, MIN_DIM, TOPK, SORT, STABLE_SORT})
 CUMSUM = _aten.cumsum.default
+CONVERT = _aten._to_copy.default
 
 ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
 UPSAMPLE_BILINEAR = _aten.upsample_bilinear2d.vec
@@ -126,6 +127,7 @@ GELU = _aten.gelu.default
 HARDTANH = _aten.hardtanh.default
 RELU6 = _aten.relu6.default
 CLAMP = _aten.clamp.default
+CLAMP_TENSOR = _aten.clamp.Tensor  # with bounds that are tensors
 
 
 def op_name(node: Node) -> str:

@@ -17,8 +17,13 @@ _FUNCTIONS: tuple[elementwise.Unary | elementwise.Binary, ...] = (
     *elementwise.ALL_BINARY,
 )
 _TABLE_OPS = frozenset(edge_op(row.aten, "aten") for row in elementwise.ROWS)
-_TRUTH_OPS = frozenset(
-    edge_op(row.aten, "aten") for row in _FUNCTIONS if row.result == elementwise.BOOL
+_NUMBER_OPS = frozenset(
+    edge_op(row.aten, "aten") for row in _FUNCTIONS if row.result != elementwise.BOOL
+)
+# Those that never give numbers.
+_TRUTH_OPS = (
+    frozenset(edge_op(row.aten, "aten") for row in _FUNCTIONS if row.result == elementwise.BOOL)
+    - _NUMBER_OPS
 )
 _CONDITION_OPS = frozenset(edge_op(row.aten, "aten") for row in elementwise.TERNARY)
 

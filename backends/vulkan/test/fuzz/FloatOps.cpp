@@ -28,11 +28,19 @@ std::vector<const Row*> rows_of(const Row (&rows)[kCount], const std::string& na
   return found;
 }
 
+template <typename Row>
+bool is_taken(const Row& row, DType operand) {
+  return operand == DType::kFloat32 ? row.takes_float
+         : operand == DType::kBool  ? row.takes_bool
+         : operand == DType::kInt32 ? row.takes_int
+                                    : false;
+}
+
 // The row of the call's keyword and its operands' type.
 template <typename Row, size_t kCount>
 const Row& row_of(const Row (&rows)[kCount], const Arguments& arguments, DType operands) {
   for (const Row* row : rows_of(rows, arguments.op().name)) {
-    if (row->takes_int != (operands == DType::kInt32)) {
+    if (!is_taken(*row, operands)) {
       continue;
     }
     if (row->keyword == nullptr) {
@@ -52,11 +60,7 @@ const Row& row_of(const Row (&rows)[kCount], const Arguments& arguments, DType o
 template <typename Row>
 void check_types(const Row& row, const std::vector<const Tensor*>& operands) {
   for (const Tensor* x : operands) {
-    const bool is_taken = x->dtype == DType::kFloat32 ? row.takes_float
-                          : x->dtype == DType::kBool  ? row.takes_bool
-                          : x->dtype == DType::kInt32 ? row.takes_int
-                                                      : false;
-    if (!is_taken || x->dtype != operands[0]->dtype) {
+    if (!is_taken(row, x->dtype) || x->dtype != operands[0]->dtype) {
       throw Meaningless("an operand of another type");
     }
   }

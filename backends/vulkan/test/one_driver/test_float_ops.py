@@ -114,7 +114,7 @@ def check_unary(row: Any, x: np.ndarray, parameters: tuple[Any, ...]) -> None:
     assert_right(y, unary_reference(row, x, parameters), [x], what, lost)
 
 
-@every(TABLE.UNARY)
+@every([*TABLE.UNARY, *TABLE.BOOL_UNARY])
 def test_unary(row: Any) -> None:
     for dtype in row.operands:
         x = sweep(row) if dtype == "float32" else operand(row, (1001,), 0, dtype)
@@ -172,22 +172,24 @@ BROADCASTS = (
 )
 
 
-@every(TABLE.BINARY)
+@every([*TABLE.BINARY, *TABLE.BOOL_BINARY])
 def test_binary(row: Any) -> None:
     for dtype in row.operands:
         a, b = operand(row, (1003,), 0, dtype), operand(row, (1003,), 1, dtype)
+        alphas = () if not row.alpha else (2, -0.5) if dtype == "float32" else (False, True)
         if not row.scalar:
             check_binary(row, a, b)
             if dtype == "float32":  # every pair of edges, broadcast
                 check_binary(row, EDGES[:, None], np.concatenate([EDGES, a[:32]])[None, :])
-            for alpha in (2, -0.5) if row.alpha else ():
+            for alpha in alphas:
                 check_binary(row, a, b, alpha)
         else:
             tensor = np.concatenate([a, EDGES]) if dtype == "float32" else a
-            for number in (*NUMBERS, *map(float, b[:5])):
+            numbers = (False, True) if row in TABLE.BOOL_BINARY else (*NUMBERS, *map(float, b[:5]))
+            for number in numbers:
                 check_binary(row, *((number, tensor) if row.scalar == "a" else (tensor, number)))
-            for alpha in (2, -0.5) if row.alpha else ():
-                check_binary(row, a, 0.75, alpha)
+            for alpha in alphas:
+                check_binary(row, a, True if dtype == "bool" else 0.75, alpha)
 
 
 @pytest.mark.parametrize(("row", "dtype"), [(ADD, "float32"), (GE, "float32"), (AND, "bool")])

@@ -13,6 +13,8 @@ _POINTS = {
 }
 
 
-def on_cpu(x: torch.Tensor) -> torch.Tensor:
-    """As many elements as x [..., rows, columns] has, each made of several."""
-    return torch.cdist(x, _POINTS[x.shape[-1]].to(x.dtype), p=1.0)
+def on_cpu(x: torch.Tensor, points: torch.Tensor | None = None) -> torch.Tensor:
+    """As many elements as x [..., rows, columns] has, each made of several; `points`, of
+    [columns, columns], are constants of the program unless they are given."""
+    points = _POINTS[x.shape[-1]] if points is None else points
+    return torch.cdist(x, points.to(x.dtype), p=1.0)

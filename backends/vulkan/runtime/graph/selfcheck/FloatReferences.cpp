@@ -159,6 +159,18 @@ const std::map<std::string, BinaryReference>& binary_references() {
   return all;
 }
 
+// Of bools that PyTorch adds and multiplies as truth values, where numbers have another result.
+const std::map<std::string, BinaryReference>& bool_references() {
+  static const std::map<std::string, BinaryReference> all = {
+      {"add", [](double a, double b,
+                 float alpha) { return a != 0.0 || (alpha != 0.0f && b != 0.0) ? 1.0 : 0.0; }},
+      {"mul", [](double a, double b, float) { return a != 0.0 && b != 0.0 ? 1.0 : 0.0; }},
+      {"maximum", [](double a, double b, float) { return a != 0.0 || b != 0.0 ? 1.0 : 0.0; }},
+      {"minimum", [](double a, double b, float) { return a != 0.0 && b != 0.0 ? 1.0 : 0.0; }},
+  };
+  return all;
+}
+
 double not_nan(double so_far, double x, double chosen) {
   return std::isnan(x) ? x : std::isnan(so_far) ? so_far : chosen;
 }
@@ -230,6 +242,10 @@ const UnaryReference& float_reference(const UnaryOp& row) {
 const BinaryReference& float_reference(const BinaryOp& row) {
   if (row.takes_int && !row.gives_bool) {
     return reference_of(integer_binary_references(), row.name, keyword_of(row));
+  }
+  const bool of_bools = row.takes_bool && !row.takes_float;
+  if (of_bools && bool_references().count(base_name(row.name)) != 0) {
+    return bool_references().at(base_name(row.name));
   }
   return reference_of(binary_references(), row.name, keyword_of(row));
 }

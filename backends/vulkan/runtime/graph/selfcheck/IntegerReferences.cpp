@@ -22,6 +22,20 @@ int64_t divide_floor(double a, double b) {
   return b == 0.0 ? 0 : static_cast<int64_t>(std::floor(a / b));
 }
 
+// In steps of one square each, in which b halves; 1 / a^-b is no whole number but of 1 and -1.
+int64_t power(int64_t a, int64_t b) {
+  if (b < 0) {
+    return a == 1 ? 1 : a == -1 ? (b % 2 != 0 ? -1 : 1) : 0;
+  }
+  uint32_t result = 1;
+  auto square = static_cast<uint32_t>(a);
+  for (; b > 0; b /= 2) {
+    result *= b % 2 != 0 ? square : 1u;
+    square *= square;
+  }
+  return static_cast<int32_t>(result);
+}
+
 template <typename Function>
 BinaryReference on_integers(Function function) {
   return [function](double a, double b, float) { return wrapped(function(whole(a), whole(b))); };
@@ -35,11 +49,15 @@ const std::map<std::string, UnaryReference>& integer_unary_references() {
       {"abs", [](double x, N) { return wrapped(std::abs(whole(x))); }},
       {"bitwise_not", [](double x, N) { return wrapped(-1 - whole(x)); }},
       {"clamp", [](double x, N p) { return std::min(std::max(x, p[0]), p[1]); }},
+      {"ceil", [](double x, N) { return x; }},
+      {"floor", [](double x, N) { return x; }},
       {"neg", [](double x, N) { return wrapped(-whole(x)); }},
       {"relu", [](double x, N) { return std::max(x, 0.0); }},
+      {"round", [](double x, N) { return x; }},
       {"sign", [](double x, N) { return x > 0.0   ? 1.0
                                         : x < 0.0 ? -1.0
                                                   : 0.0; }},
+      {"trunc", [](double x, N) { return x; }},
   };
   return all;
 }
@@ -60,6 +78,7 @@ const std::map<std::string, BinaryReference>& integer_binary_references() {
        [](double a, double b, float) { return wrapped(whole(a) - divide_floor(a, b) * whole(b)); }},
       {"maximum", [](double a, double b, float) { return std::max(a, b); }},
       {"minimum", [](double a, double b, float) { return std::min(a, b); }},
+      {"pow", on_integers(power)},
       {"and", on_integers([](int64_t a, int64_t b) { return a & b; })},
       {"or", on_integers([](int64_t a, int64_t b) { return a | b; })},
       {"xor", on_integers([](int64_t a, int64_t b) { return a ^ b; })},

@@ -260,6 +260,27 @@ BINARY: tuple[Binary, ...] = (
 )
 
 
+# Of bool alone, where other dtypes have rows of their own. PyTorch adds bools as truth values.
+BOOL_UNARY: tuple[Unary, ...] = (
+    Unary("sign.default", "not(is_zero(x))", operands=(BOOL,), result=BOOL),
+)
+
+BOOL_BINARY: tuple[Binary, ...] = tuple(
+    Binary(aten, glsl, scalar, alpha, operands=(BOOL,), result=BOOL)
+    for aten, glsl, scalar, alpha in (
+        ("add.Tensor", "either(a, alpha * b)", "", True),
+        ("add.Scalar", "either(a, alpha * b)", "b", True),
+        ("mul.Tensor", "both(a, b)", "", False),
+        ("mul.Scalar", "both(a, b)", "b", False),
+        ("maximum.default", "either(a, b)", "", False),
+        ("minimum.default", "both(a, b)", "", False),
+        ("bitwise_and.Scalar", "both(a, b)", "b", False),
+        ("bitwise_or.Scalar", "either(a, b)", "b", False),
+        ("bitwise_xor.Scalar", "one_of(a, b)", "b", False),
+    )
+)
+
+
 def integer_unary(name: str, glsl: str, parameters: Parameters = (), result: str = INT32) -> Unary:
     return Unary(f"{name}.default", glsl, parameters, operands=OF_INTEGERS, result=result)
 
@@ -272,6 +293,8 @@ INTEGER_UNARY: tuple[Unary, ...] = (
         "clamp_of(x, alpha, beta)",
         parameters=(("min", -2147483648.0), ("max", 2147483647.0)),
     ),
+    *(integer_unary(name, "x") for name in ("ceil", "floor", "round", "trunc")),
+    *(integer_unary(name, "bvec4(false)", result=BOOL) for name in ("isinf", "isnan")),
     integer_unary("logical_not", "is_zero(x)", result=BOOL),
     integer_unary("neg", "-x"),
     integer_unary("relu", "max(x, ivec4(0))"),
@@ -293,6 +316,10 @@ INTEGER_BINARY: tuple[Binary, ...] = (
             ("maximum.default", "max(a, b)"),
             ("minimum.default", "min(a, b)"),
         )
+    ),
+    *(
+        Binary(f"pow.{kind}", "pow_of(a, b)", scalar, operands=OF_INTEGERS, result=INT32)
+        for kind, scalar in (("Tensor_Tensor", ""), ("Tensor_Scalar", "b"), ("Scalar", "a"))
     ),
     *integer_function("bitwise_and", "a & b"),
     *integer_function("bitwise_or", "a | b"),
@@ -349,7 +376,7 @@ INTEGER_REDUCTIONS: tuple[Reduction, ...] = (
 )
 
 Row = Unary | Binary | Ternary | Reduction
-ALL_UNARY = (*UNARY, *INTEGER_UNARY)
-ALL_BINARY = (*BINARY, *INTEGER_BINARY)
+ALL_UNARY = (*UNARY, *BOOL_UNARY, *INTEGER_UNARY)
+ALL_BINARY = (*BINARY, *BOOL_BINARY, *INTEGER_BINARY)
 ALL_REDUCTIONS = (*REDUCTIONS, *INTEGER_REDUCTIONS)
 ROWS: tuple[Row, ...] = (*ALL_UNARY, *ALL_BINARY, *TERNARY, *ALL_REDUCTIONS)

@@ -51,4 +51,20 @@ ivec4 remainder_of(ivec4 a, ivec4 b) {
   return a - divide_floor(a, b) * b;
 }
 
+// a^b; of a negative b what is left in whole numbers of 1 / a^-b, and 0 where a is 0.
+ivec4 pow_of(ivec4 a, ivec4 b) {
+  const bvec4 is_inverse = lessThan(b, ivec4(0));
+  const ivec4 count = max(b, ivec4(0));
+  ivec4 y = ivec4(1);
+  ivec4 square = a;
+  for (int bit = 0; bit < 31; ++bit) {
+    y = mix(y, y * square, notEqual((count >> bit) & 1, ivec4(0)));
+    square *= square;
+  }
+  const ivec4 of_minus_one = mix(ivec4(1), ivec4(-1), notEqual(b & 1, ivec4(0)));
+  ivec4 inverse = mix(ivec4(0), ivec4(1), equal(a, ivec4(1)));
+  inverse = mix(inverse, of_minus_one, equal(a, ivec4(-1)));
+  return mix(y, inverse, is_inverse);
+}
+
 #endif

@@ -30,15 +30,24 @@ std::vector<OpRow> op_rows(const Row (&rows)[kCount], OpBuilder build) {
   return named;
 }
 
-// The row of the call's op, where several have the name the one of its operands' type, integers or
-// not, and of its keyword's value.
+inline bool is_taken(const TableFunction& row, DType operand) {
+  return (row.takes_float && operand == DType::kFloat32) ||
+         (row.takes_bool && operand == DType::kBool) || (row.takes_int && operand == DType::kInt32);
+}
+
+// The row of the call's op, where several have the name the one of its operands' type and of its
+// keyword's value. Of a type that none takes, one that says so in `check_types`.
 template <typename Row, size_t kCount>
 const Row& row_of(const Row (&rows)[kCount], const OpArgs& args, DType operands) {
-  const bool of_integers = operands == DType::kInt32;
+  const bool is_known = std::any_of(std::begin(rows), std::end(rows), [&](const Row& row) {
+    return args.op() == row.name && is_taken(row, operands);
+  });
   std::string known;
   std::string given;
   for (const Row& row : rows) {
-    if (args.op() != row.name || row.takes_int != of_integers) {
+    const bool fits =
+        is_known ? is_taken(row, operands) : row.takes_int == (operands == DType::kInt32);
+    if (args.op() != row.name || !fits) {
       continue;
     }
     if (row.keyword == nullptr) {
@@ -58,11 +67,6 @@ const Row& row_of(const Row (&rows)[kCount], const OpArgs& args, DType operands)
   ETVK_CHECK(!given.empty(), kInvalidProgram,
              args.op() << ": there is no kernel for operands of " << dtype_name(operands));
   ETVK_FAIL(kInvalidProgram, args.op() << ": " << given << " is none of " << known);
-}
-
-inline bool is_taken(const TableFunction& row, DType operand) {
-  return (row.takes_float && operand == DType::kFloat32) ||
-         (row.takes_bool && operand == DType::kBool) || (row.takes_int && operand == DType::kInt32);
 }
 
 inline DType result_type(const TableFunction& row) {

@@ -1,0 +1,53 @@
+"""Ops of an ATen program that are compositions of others, which kernels have.
+
+ExecuTorch refuses most of these where they are, for they are none of the core ops, or leaves them
+to the CPU. `composed` writes them out before the program is decomposed; each file has ops of one
+kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch.export import ExportedProgram
+from torch.fx import Node
+
+from ..vocabulary.edge_ops import arguments_of
+from ..vocabulary.graph_edits import edited_copy
+from .builder import Builder, Composition, is_read
+from .functions import FUNCTIONS
+from .picks import PICKS
+from .pooling import POOLINGS
+from .products import PRODUCTS
+from .reductions import REDUCTIONS
+from .scans import SCANS
+from .shifts import SHIFTS
+
+_COMPOSITIONS: Mapping[object, Composition] = {
+    **FUNCTIONS,
+    **PICKS,
+    **POOLINGS,
+    **PRODUCTS,
+    **REDUCTIONS,
+    **SCANS,
+    **SHIFTS,
+}
+
+
+def composed(program: ExportedProgram) -> ExportedProgram:
+    """`program` itself where it has none of these, or else a copy in which they are written out,
+    but for forms that a composition does not have."""
+    return edited_copy(program, lambda node: node.target in _COMPOSITIONS, _replace)
+
+
+def _replace(node: Node) -> None:
+    results = _COMPOSITIONS[node.target](Builder(node), **arguments_of(node))
+    if isinstance(results, Node):
+        node.replace_all_uses_with(results)
+        return
+    if results is None:
+        return
+    for item in filter(is_read, list(node.users)):
+        index = item.args[1]
+        assert isinstance(index, int)
+        item.replace_all_uses_with(results[index])

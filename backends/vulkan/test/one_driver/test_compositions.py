@@ -1,0 +1,283 @@
+"""Ops that are written out as compositions of others: one delegate, and what PyTorch gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from executorch.exir import to_edge_transform_and_lower
+from torch.export import Dim
+
+from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan.patterns.compositions import composed
+from whole_models import Function, check, drawn, exact, lowered, whole
+
+aten = torch.ops.aten
+Calls = dict[str, Callable[..., Any]]
+
+SPECIAL = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -2.0])
+
+
+def all_of(calls: Calls) -> Function:
+    """Of every call what it gives, those of several results as well."""
+
+    def function(*inputs: torch.Tensor) -> list[torch.Tensor]:
+        results: list[torch.Tensor] = []
+        for call in calls.values():
+            result = call(*inputs)
+            results += result if isinstance(result, (tuple, list)) else [result]
+        return results
+
+    return Function(function)
+
+
+def by_call(calls: Calls) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("call", calls.values(), ids=calls)
+
+
+# ---- Functions.
+
+OF_TWO: Calls = {
+    "copysign": torch.copysign,
+    "copysign_number": lambda a, b: torch.copysign(a, -0.0) + b,
+    "hypot": torch.hypot,
+    "fmax": torch.fmax,
+    "fmin": torch.fmin,
+    "logaddexp": torch.logaddexp,
+    "logaddexp2": torch.logaddexp2,
+    "remainder": lambda a, b: torch.remainder(3.5, a) + b,
+    "isclose": torch.isclose,
+    "isfinite": lambda a, b: torch.isfinite(a) & torch.isfinite(b),
+    "rrelu": lambda a, b: F.rrelu(a) + b,
+}
+
+
+def test_functions() -> None:
+    check(all_of(OF_TWO), [drawn((5, 7)), drawn((7,), seed=1)], names=list(OF_TWO))
+    large = [drawn((9,)) * 1e38, drawn((9,), seed=1) * 1e38]
+    check(all_of({"hypot": torch.hypot}), [one * 0.5 for one in large])
+    pairs = [SPECIAL[:, None].clone(), SPECIAL.clone()]
+    special = {name: OF_TWO[name] for name in OF_TWO if name not in ("remainder", "rrelu")}
+    check(all_of(special), pairs, names=list(special))
+    check(Function(lambda a: torch.ldexp(a, torch.tensor([3, -4]))), [drawn((3, 2))])
+
+
+def test_clamps_by_tensors() -> None:
+    calls: Calls = {
+        "both": torch.clamp,
+        "min": lambda x, low, high: torch.clamp(x, min=low),
+        "max": lambda x, low, high: torch.clamp(x, max=high),
+        "crossed": lambda x, low, high: torch.clamp(x, high, low),
+        "clamp_min": lambda x, low, high: torch.clamp_min(x, low),
+    }
+    bounds = [drawn((7,), -2.0, 0.0, 1), drawn((5, 1), 0.0, 2.0, 2)]
+    check(all_of(calls), [drawn((5, 7)), *bounds], names=list(calls))
+    special = [SPECIAL[:, None, None].clone(), SPECIAL[:, None].clone(), SPECIAL.clone()]
+    check(all_of(calls), special, names=list(calls))
+    integers = torch.randint(-9, 9, (5, 7), generator=torch.Generator().manual_seed(0))
+    exact(all_of(calls), [integers, integers[0].clone(), integers[:, :1].clone()])
+    # PyTorch converts what is of another dtype.
+    check(all_of(calls), [drawn((5, 7)), integers, bounds[1]])
+    check(Function(lambda a, b: F.cosine_similarity(a, b)), [drawn((5, 7)), drawn((5, 7), seed=1)])
+
+
+def test_clamps_of_dynamic_sizes() -> None:
+    rows = {0: Dim("rows", max=9)}
+    sets = [[drawn((n, 3)), drawn((n, 1), -2.0, 0.0, 1)] for n in (4, 9, 1)]
+    check(Function(lambda x, low: torch.clamp(x, min=low)), *sets, dynamic_shapes=((rows, rows),))
+
+
+# ---- Integers and bools.
+
+INTEGERS = torch.tensor([[0, 1, -1, 2, 7, -7], [100, -100, 31, 30, -31, 65536]])
+COUNTS = torch.tensor([[0, 1, 2, 30, 5, 40], [3, -1, 70, 1, 31, 2]])
+OF_INTEGERS: Calls = {
+    "right": lambda x, n: x >> n,
+    "right_of_number": lambda x, n: torch.bitwise_right_shift(1000, n),
+    "right_by_numbers": lambda x, n: [x >> 0, x >> 3, x >> 31, x >> 45, x >> 63],
+    "left_by_numbers": lambda x, n: [x << 0, x << 3, torch.bitwise_left_shift(x, 5)],
+    "remainder": lambda x, n: torch.remainder(17, x * 2 + 1),
+    "fmax": lambda x, n: torch.fmax(x, n),
+    "cumprod": lambda x, n: torch.cumprod(x % 3, 1),
+    "cummax": lambda x, n: torch.cummax(x, 1),
+    "kthvalue": lambda x, n: torch.kthvalue(x, 2, 0).values,
+    "median": lambda x, n: [torch.median(x), torch.median(x, 1).values],
+    "powers": lambda x, n: [(x % 99) ** 2, (x % 4) ** (n % 5), 2 ** (n % 30)],
+}
+
+
+@by_call(OF_INTEGERS)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32], ids=["int64", "int32"])
+def test_integers(call: Callable[..., Any], dtype: torch.dtype) -> None:
+    exact(all_of({"call": call}), [INTEGERS.to(dtype), COUNTS.to(dtype)])
+
+
+def test_shifts_to_the_left() -> None:
+    """What is wider than 32 bits is none of the device's, so of int64 the counts are small."""
+    model = all_of({"left": lambda x, n: x << n, "of_number": lambda x, n: 3 << n})
+    exact(model, [INTEGERS, COUNTS % 14])
+    exact(model, [INTEGERS.int(), COUNTS.int()])
+
+
+def test_bools() -> None:
+    calls: Calls = {
+        "add": lambda a, b: a + b,
+        "mul": lambda a, b: a * b,
+        "maximum": torch.maximum,
+        "minimum": torch.minimum,
+        "sign": lambda a, b: [torch.sign(a), a & True, a | False, b ^ True],
+        "amax": lambda a, b: [a.amax(), a.amax(1), a.amax((0, 1), keepdim=True), a.max()],
+        "amin": lambda a, b: [a.amin(), a.amin(1), a.amin((0, 1), keepdim=True), a.min()],
+    }
+    mask = torch.rand(4, 5, generator=torch.Generator().manual_seed(0)) > 0.5
+    exact(all_of(calls), [mask, mask[1].clone()], [torch.ones_like(mask), ~mask[0]])
+
+
+# ---- Reductions, scans and picks.
+
+OF_ONE: Calls = {
+    "var_mean": lambda x: [*torch.var_mean(x), *torch.var_mean(x, 1, correction=0)],
+    "std_mean": lambda x: torch.std_mean(x, 2, keepdim=True),
+    "dist": lambda x: torch.dist(x, x * 0.5, 3.0),
+    "median": lambda x: [x.median(), x.median(1).values, x.median(-1, keepdim=True).values],
+    "kthvalue": lambda x: x.kthvalue(2, -2).values,
+    "cumprod": lambda x: [x.cumprod(0), x.cumprod(-1)],
+    "cummax": lambda x: [x.cummax(1).values, x.cummin(2).values],
+    "logcumsumexp": lambda x: x.logcumsumexp(2),
+    "diagonal": lambda x: [x.diagonal() + 1, x.diagonal(-1, 1, 2) + 1, x.diagonal(2, -1, 0) + 1],
+    "diagonals": lambda x: [x[0].diag() + 1, x[0, 0].diag(1) + 1, x[0].trace()],
+    "diagonal_scatter": lambda x: torch.diagonal_scatter(x, x.diagonal(1, 0, 2) * 2, 1, 0, 2),
+    "unfold": lambda x: [x.unfold(1, 2, 1) + 1, x.unfold(-1, 3, 2) + 1],
+    "as_strided": lambda x: x.as_strided((3, 2, 2), (7, 0, 2), 5) + 1,
+}
+
+
+@by_call(OF_ONE)
+def test_of_one_tensor(call: Callable[..., Any]) -> None:
+    check(all_of({"call": call}), [drawn((3, 5, 7))])
+
+
+def test_nan_in_order() -> None:
+    """Where there is one, it is the median, and all behind it of a cumulative maximum."""
+    x = drawn((4, 6))
+    x[1, 2] = x[3, 5] = math.nan
+    calls: Calls = {
+        "values": lambda x: [x.median(1).values, x.cummax(1).values, x.cummin(0).values],
+        "kthvalue": lambda x: [x.kthvalue(5, 1).values, x.kthvalue(6, 1).values],
+    }
+    check(all_of(calls), [x])
+    places = Function(lambda x: [x.cummax(1)[1], x.cummin(0)[1], x.kthvalue(3, 1)[1]])
+    exact(places, [x])
+    exact(Function(lambda x: [torch.median(x, 1)[1]]), [x])
+
+
+def test_equal_elements_in_cumulative_extremes() -> None:
+    """The last of them is where it is."""
+    x = torch.tensor([[1.0, 1.0, 0.0, 2.0, 2.0, 1.0]])
+    exact(Function(lambda x: [*torch.cummax(x, 1), *torch.cummin(x, 1)]), [x])
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_places_in_what_is_sorted(right: bool) -> None:
+    values = torch.tensor([[0.5, 1.0, -3.0, math.nan], [7.0, math.inf, 1.5, 2.0]])
+    bounds = torch.tensor([-1.0, 1.0, 1.0, 2.0])
+    rows = torch.stack([bounds, bounds + 0.5])
+
+    def function(x: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            torch.bucketize(x, bounds, right=right),
+            torch.searchsorted(bounds, x, right=right, out_int32=True),
+            torch.searchsorted(rows, x, side="right" if right else "left"),
+        ]
+
+    exact(Function(function), [values])
+
+
+def test_products() -> None:
+    a, b, c = drawn((3, 4)), drawn((2, 3, 5), seed=1), drawn((2, 5, 4), seed=2)
+    calls: Calls = {
+        "addbmm": lambda a, b, c: [
+            torch.addbmm(a, b, c, beta=0.5, alpha=2),
+            torch.addbmm(a * math.nan, b, c, beta=0),
+        ],
+        "addmv": lambda a, b, c: torch.addmv(a[:, 0], b[0], c[0, :, 0], beta=2, alpha=0.5),
+        "bilinear": lambda a, b, c: F.bilinear(b[0], a, c[:, :, :], a[0, :2]),
+    }
+    check(all_of(calls), [a, b, c])
+
+
+def test_masked_scatter() -> None:
+    x, source = drawn((3, 4)), drawn((5, 4), seed=1)
+    mask = torch.rand(3, 4, generator=torch.Generator().manual_seed(0)) > 0.4
+    calls: Calls = {
+        "whole": lambda x, mask, source: x.masked_scatter(mask, source),
+        "row": lambda x, mask, source: x.masked_scatter(mask[0], source),
+    }
+    for one in (mask, torch.zeros_like(mask), torch.ones_like(mask)):
+        exact(all_of(calls), [x, one, source])
+
+
+# ---- Poolings of three dimensions.
+
+POOLINGS: Calls = {
+    "avg": lambda x: F.avg_pool3d(x, 2),
+    "avg_of_sizes": lambda x: F.avg_pool3d(x, (3, 2, 1), (2, 1, 2), (1, 1, 0)),
+    "avg_ceil": lambda x: F.avg_pool3d(x, 2, 2, 1, ceil_mode=True, count_include_pad=False),
+    "avg_ceil_with_pads": lambda x: F.avg_pool3d(x, 3, 2, 1, ceil_mode=True),
+    "avg_divisor": lambda x: F.avg_pool3d(x, 2, 1, divisor_override=3),
+    "max": lambda x: F.max_pool3d(x, 2),
+    "max_of_sizes": lambda x: F.max_pool3d(x, (2, 3, 2), (1, 2, 1), (1, 1, 1), (2, 1, 1)),
+    "max_ceil": lambda x: F.max_pool3d(x, 2, 2, 1, ceil_mode=True),
+    "adaptive_avg": lambda x: F.adaptive_avg_pool3d(x, (2, 3, 4)),
+    "adaptive_max": lambda x: F.adaptive_max_pool3d(x, (3, 2, 4)),
+    "normed": lambda x: F.local_response_norm(x[:, :, 0], 3),
+}
+
+
+@by_call(POOLINGS)
+def test_poolings(call: Callable[..., Any]) -> None:
+    check(all_of({"call": call}), [drawn((2, 3, 5, 6, 7))])
+
+
+def test_poolings_without_a_batch() -> None:
+    calls = {name: POOLINGS[name] for name in ("avg", "max_of_sizes", "adaptive_max")}
+    check(all_of(calls), [drawn((3, 5, 6, 7))])
+
+
+def test_poolings_of_dynamic_batches() -> None:
+    batch = {0: Dim("batch", max=5)}
+    sets = [[drawn((n, 2, 4, 4, 6))] for n in (2, 5, 1)]
+    check(Function(lambda x: F.max_pool3d(x, 2)), *sets, dynamic_shapes=((batch,),))
+
+
+# ---- What stays as it is.
+
+
+def test_validity_is_checked() -> None:
+    """ExecuTorch refuses most of these ops where they stay in the program."""
+    x = drawn((3, 5, 7))
+    program = torch.export.export(all_of(OF_ONE), (x,))
+    whole(to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()]))
+
+
+def test_written_views_are_no_copies() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y.diagonal().fill_(0.0)
+        return y
+
+    program = composed(torch.export.export(Function(function), (drawn((4, 4)),)))
+    assert program.graph.find_nodes(op="call_function", target=aten.diagonal.default)
+
+
+def test_other_dtypes_are_left_alone() -> None:
+    x = drawn((4, 5)).double()
+    targets = {
+        node.target
+        for node in lowered(Function(torch.hypot), [x, x]).exported_program().graph.nodes
+    }
+    assert any("hypot" in str(target) for target in targets)
