@@ -51,7 +51,7 @@ void normalize_row(std::vector<double>& row, bool is_layer, const Bytes& weight,
 // Layer norm with weight and bias, or RMS norm with a weight.
 void make_norm(Builder& b, const Shape& shape, bool is_layer) {
   b.op(is_layer ? "aten.native_layer_norm.default" : "et_vk.rms_norm.default");
-  b.made().gives_list = is_layer;
+  b.made().results = is_layer ? 1 : 0;
   b.made().is_exact = false;
   const Bytes& x = b.input(DType::kFloat32, shape);
   if (is_layer) {

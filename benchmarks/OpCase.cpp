@@ -262,6 +262,31 @@ void make_float_sum(Builder& b, const Shape& shape, const Shape& dims) {
   }
 }
 
+// Queries that are the keys, of one position a row, in heads of kHeadSize.
+void make_rotary(Builder& b, const Shape& shape) {
+  const int64_t heads = std::max<int64_t>(shape[1] / kHeadSize, 1);
+  const int64_t pairs = shape[1] / heads / 2;
+  const Shape operand = {1, shape[0], heads, 2 * pairs};
+  b.op("et_vk.apply_rotary_emb.default");
+  const Bytes x = b.input(DType::kFloat32, operand);
+  // The keys too: of others, results could take the queries' memory, which is set only once.
+  b.made().call.args.push_back(b.last_input());
+  b.made().moved_bytes += x.size();
+  const Bytes cosines = b.input(DType::kFloat32, {shape[0], pairs});
+  const Bytes sines = b.input(DType::kFloat32, {shape[0], pairs});
+  b.made().results = 2;
+  b.made().is_exact = false;
+  Bytes& y = b.output(DType::kFloat32, operand);
+  b.made().moved_bytes += y.size();  // keys
+  for (int64_t i = 0; i < numel(operand) / 2; ++i) {
+    const int64_t angle = i / pairs / heads * pairs + i % pairs;
+    const float first = float_at(x, 2 * i);
+    const float second = float_at(x, 2 * i + 1);
+    set_float(y, 2 * i, first * float_at(cosines, angle) - second * float_at(sines, angle));
+    set_float(y, 2 * i + 1, second * float_at(cosines, angle) + first * float_at(sines, angle));
+  }
+}
+
 // ---- By name.
 
 std::vector<Maker> memory_bound_makers() {
@@ -321,6 +346,7 @@ std::vector<Maker> memory_bound_makers() {
       {"sum_rows_float", true, float_sum({1})},
       {"sum_columns_float", true, float_sum({0})},
       {"sum_all_float", true, float_sum({0, 1})},
+      {"rotary", true, make_rotary},
   };
 }
 
@@ -418,8 +444,13 @@ GraphDef OpCase::program(size_t calls) const {
     OpCall one = call;
     one.args.push_back(static_cast<ValueId>(def.values.size() - 1));
     def.outputs = {one.args.back()};
-    if (gives_list) {
-      def.values.emplace_back(ValueList{{one.args.back()}});
+    if (results > 0) {
+      ValueList list{{one.args.back()}};
+      while (list.items.size() < results) {
+        def.values.emplace_back(y);
+        list.items.push_back(static_cast<ValueId>(def.values.size() - 1));
+      }
+      def.values.emplace_back(list);
       one.args.back() = static_cast<ValueId>(def.values.size() - 1);
     }
     def.chain.push_back(std::move(one));

@@ -18,8 +18,8 @@ struct OpCase {
   GraphDef base;               // inputs, constants and arguments, and what prepares an input
   OpCall call;                 // without its output
   TensorDef y;
-  bool gives_list = false;  // of results, of which y is the first one
-  std::string reorder;      // op that makes the program's output of y without a dispatch; "": none
+  size_t results = 0;   // of a list, of which y is the first one, and all are like it; 0: no list
+  std::string reorder;  // op that makes the program's output of y without a dispatch; "": none
   TensorDef reordered;
   std::vector<std::vector<uint8_t>> inputs;
   std::deque<std::vector<uint8_t>> constants;  // what those of `base` point at

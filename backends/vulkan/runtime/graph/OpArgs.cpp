@@ -41,6 +41,14 @@ OpArgs::OpArgs(const Values& values, const OpCall& call, const Op& op)
   for (size_t i = 0; i < args_.size(); ++i) {
     check(i);
   }
+  const auto* all = std::get_if<ValueList>(&values.at(args_.back()));
+  outputs_ = all == nullptr ? std::vector<ValueId>{args_.back()} : all->items;
+}
+
+const std::vector<ValueId>& OpArgs::outputs(size_t count) const {
+  ETVK_CHECK(outputs_.size() == count, kInvalidProgram,
+             op_.name << ": expected " << count << " results, got " << outputs_.size());
+  return outputs_;
 }
 
 void OpArgs::check(size_t index) const {
@@ -128,6 +136,8 @@ const char* OpArgs::problem(ValueId id, ArgKind kind) const {
       return !values_.is_tensor(id)    ? "a tensor"
              : values_.is_constant(id) ? "a tensor that is not a constant"
                                        : nullptr;
+    case ArgKind::kOutputs:
+      return outputs_problem(id);
     case ArgKind::kSymIntOutput:
       return values_.is_symint(id) ? nullptr : "a symbolic integer";
   }
@@ -160,6 +170,15 @@ const char* OpArgs::list_problem(ValueId id, ArgKind kind) const {
   const bool known = all([this](ValueId item) { return !values_.is_symint(item); });
   const bool may_be_symbolic = kind == ArgKind::kSymInts || kind == ArgKind::kOptionalSymInts;
   return may_be_symbolic || known ? nullptr : "a list of integers, none symbolic";
+}
+
+const char* OpArgs::outputs_problem(ValueId id) const {
+  const auto* list = std::get_if<ValueList>(&values_.at(id));
+  const bool all = list != nullptr && !list->items.empty() &&
+                   std::all_of(list->items.begin(), list->items.end(), [this](ValueId item) {
+                     return values_.is_tensor(item) && !values_.is_constant(item);
+                   });
+  return all ? nullptr : "a list of tensors that are not constants";
 }
 
 const char* OpArgs::numbers_problem(ValueId id) const {

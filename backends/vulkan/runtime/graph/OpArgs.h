@@ -45,8 +45,12 @@ class OpArgs {
   std::vector<double> optional_numbers(const char* name) const;    // none for None
   const std::vector<ValueId>& tensors(const char* name) const;
   std::vector<ValueId> optional_tensors(const char* name) const;  // -1 for None
-  // What the op writes; of a list of results, the first one.
-  ValueId output() const { return args_.back(); }
+  // What the op writes; of several results, the first one.
+  ValueId output() const { return outputs_.front(); }
+  // All that it writes.
+  const std::vector<ValueId>& outputs() const { return outputs_; }
+  // The same, of which there must be `count`; throws kInvalidProgram.
+  const std::vector<ValueId>& outputs(size_t count) const;
   // Whether the signature has an argument of this name and kind.
   bool takes(const char* name, ArgKind kind) const;
   OrderRule output_order() const { return op_.args.back().order; }
@@ -76,11 +80,13 @@ class OpArgs {
   void check(size_t index) const;
   const char* problem(ValueId id, ArgKind kind) const;
   const char* list_problem(ValueId id, ArgKind kind) const;
+  const char* outputs_problem(ValueId id) const;
   const char* numbers_problem(ValueId id) const;
 
   const Values& values_;
   const Op& op_;
   std::vector<ValueId> args_;  // one for each of op_.args; -1 for the rest
+  std::vector<ValueId> outputs_;
 };
 
 }  // namespace etvk

@@ -42,6 +42,7 @@ const std::map<std::string, ArgKind>& kinds() {
       {"rest", ArgKind::kRest},
       {"out", ArgKind::kOutput},
       {"first_out", ArgKind::kFirstOutput},
+      {"outs", ArgKind::kOutputs},
       {"symout", ArgKind::kSymIntOutput},
   };
   return *all;
@@ -90,9 +91,10 @@ std::vector<ArgDef> parse_signature(const OpRow& row) {
   while (words >> word) {
     args.push_back(parse_argument(row, word));
   }
-  const bool has_output = !args.empty() && (args.back().kind == ArgKind::kOutput ||
-                                            args.back().kind == ArgKind::kFirstOutput ||
-                                            args.back().kind == ArgKind::kSymIntOutput);
+  const bool has_output =
+      !args.empty() &&
+      (args.back().kind == ArgKind::kOutput || args.back().kind == ArgKind::kFirstOutput ||
+       args.back().kind == ArgKind::kOutputs || args.back().kind == ArgKind::kSymIntOutput);
   if (!has_output) {
     refuse(row, "the signature must end with its output");
   }

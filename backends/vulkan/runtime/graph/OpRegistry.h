@@ -39,6 +39,7 @@ enum class ArgKind {
   kRest,              // rest: any number of arguments that are not looked at
   kOutput,            // out: a tensor that the op writes
   kFirstOutput,       // first_out: the same, or a list of tensors of which it writes the first
+  kOutputs,           // outs: a list of tensors, all of which the op writes
   kSymIntOutput,      // symout: a symbolic integer that the op writes
 };
 

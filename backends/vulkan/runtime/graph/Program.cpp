@@ -58,9 +58,11 @@ Program read_program(const Values& values, const GraphDef& def) {
       ETVK_CHECK(is_written(id), kInvalidProgram,
                  call.name << ": reads value " << id << " before it is written");
     }
-    ETVK_CHECK(!is_written(args.output()), kInvalidProgram,
-               call.name << ": writes value " << args.output() << ", which is already written");
-    is_written.mark(args.output());
+    for (ValueId id : args.outputs()) {
+      ETVK_CHECK(!is_written(id), kInvalidProgram,
+                 call.name << ": writes value " << id << ", which is already written");
+      is_written.mark(id);
+    }
   }
   for (ValueId id : program.outputs) {
     check_id(values, id);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "Entry.h"
 
@@ -84,6 +85,18 @@ bool Draft::add(const Op& op) {
   return append(op.name, std::move(arguments));
 }
 
+namespace {
+
+std::vector<Result> each_of(Result result) {
+  auto* several = std::get_if<std::vector<Tensor>>(&result);
+  if (several == nullptr) {
+    return {std::move(result)};
+  }
+  return {std::make_move_iterator(several->begin()), std::make_move_iterator(several->end())};
+}
+
+}  // namespace
+
 bool Draft::append(const std::string& op, std::vector<ValueId> arguments) {
   OpCall call{op, std::move(arguments)};
   const auto out = static_cast<ValueId>(program_.def.values.size());
@@ -91,10 +104,10 @@ bool Draft::append(const std::string& op, std::vector<ValueId> arguments) {
   if (output_dtype_.has_value()) {
     program_.def.values.emplace_back(TensorDef{*output_dtype_, {}, -1});
   }
-  std::vector<Result> results;
+  std::vector<std::vector<Result>> results;  // by execution
   try {
     for (const Machine& machine : machines_) {
-      results.push_back(machine.evaluate(call));
+      results.push_back(each_of(machine.evaluate(call)));
     }
   } catch (const Meaningless&) {
   } catch (const Unchecked&) {
@@ -103,33 +116,51 @@ bool Draft::append(const std::string& op, std::vector<ValueId> arguments) {
   if (results.size() < kExecutions) {
     return false;
   }
-  if (std::holds_alternative<int64_t>(results[0])) {
-    // What the program says its value is does not count.
-    program_.def.values.emplace_back(SymInt{random_.integer(-2, 40)});
-    symints_.push_back(out);
-  } else {
-    ByExecution<Sizes> sizes;
-    for (size_t i = 0; i < kExecutions; ++i) {
-      sizes[i] = std::get<Tensor>(results[i]).sizes;
-    }
-    if (!first_is_bound(sizes) || count_of(sizes[0]) > kMostElements) {
+  ValueList outputs;
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    const ValueId id = append_result({&results[0][i], &results[1][i], &results[2][i]});
+    if (id < 0) {
       return false;
     }
-    const DType type = std::get<Tensor>(results[0]).dtype;
-    program_.def.values.emplace_back(TensorDef{type, sizes[0], -1});
-    tensors_.push_back(out);
+    outputs.items.push_back(id);
   }
-  for (size_t i = 0; i < kExecutions; ++i) {
-    machines_[i].write(out, std::move(results[i]));
-  }
-  call.args.back() = out;
-  if (find_op(op)->args.back().kind == ArgKind::kFirstOutput && random_.chance(60)) {
+  const ArgKind kind = find_op(op)->args.back().kind;
+  call.args.back() = kind == ArgKind::kOutputs ? value(outputs) : outputs.items[0];
+  if (kind == ArgKind::kFirstOutput && random_.chance(60)) {
     // Its other results, which are never written.
-    const ValueId other = value(TensorDef{DType::kInt32, sizes(out), -1});
-    call.args.back() = value(ValueList{{out, other}});
+    const ValueId first = outputs.items[0];
+    const ValueId other = value(TensorDef{DType::kInt32, sizes(first), -1});
+    call.args.back() = value(ValueList{{first, other}});
   }
   program_.def.chain.push_back(std::move(call));
   return true;
+}
+
+ValueId Draft::append_result(const ByExecution<Result*>& results) {
+  if (std::holds_alternative<int64_t>(*results[0])) {
+    // What the program says its value is does not count.
+    const ValueId id = value(SymInt{random_.integer(-2, 40)});
+    symints_.push_back(id);
+    write(id, results);
+    return id;
+  }
+  ByExecution<Sizes> sizes;
+  for (size_t i = 0; i < kExecutions; ++i) {
+    sizes[i] = std::get<Tensor>(*results[i]).sizes;
+  }
+  if (!first_is_bound(sizes) || count_of(sizes[0]) > kMostElements) {
+    return -1;
+  }
+  const ValueId id = value(TensorDef{std::get<Tensor>(*results[0]).dtype, sizes[0], -1});
+  tensors_.push_back(id);
+  write(id, results);
+  return id;
+}
+
+void Draft::write(ValueId id, const ByExecution<Result*>& results) {
+  for (size_t i = 0; i < kExecutions; ++i) {
+    machines_[i].write(id, std::move(*results[i]));
+  }
 }
 
 ValueId Draft::any_value() {

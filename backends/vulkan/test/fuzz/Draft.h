@@ -109,6 +109,9 @@ class Draft {
   // The value of an argument that the entry did not give.
   ValueId by_kind(const ArgDef& argument);
   bool append(const std::string& op, std::vector<ValueId> arguments);
+  // Declares a result; -1 where it cannot be one.
+  ValueId append_result(const ByExecution<Result*>& results);
+  void write(ValueId id, const ByExecution<Result*>& results);
   int64_t some_size(size_t* dynamic);
 
   testing::Random random_;

@@ -10,12 +10,12 @@ namespace {
 std::map<std::string, Entry> all_entries() {
   std::map<std::string, Entry> all;
   for (const auto& family :
-       {linear_entries(),   convolution_entries(), float_conv_entries(), pool_entries(),
-        quantize_entries(), move_entries(),        shape_entries(),      symbolic_entries(),
-        float_entries(),    convert_entries(),     gather_entries(),     resample_entries(),
-        inset_entries(),    scatter_entries(),     normalize_entries(),  creation_entries(),
-        arg_entries(),      scan_entries(),        matmul_entries(),     attention_entries(),
-        norm_entries(),     state_entries()}) {
+       {linear_entries(),    convolution_entries(), float_conv_entries(), pool_entries(),
+        quantize_entries(),  move_entries(),        shape_entries(),      symbolic_entries(),
+        float_entries(),     convert_entries(),     gather_entries(),     resample_entries(),
+        inset_entries(),     scatter_entries(),     normalize_entries(),  creation_entries(),
+        arg_entries(),       scan_entries(),        rotary_entries(),     matmul_entries(),
+        attention_entries(), norm_entries(),        state_entries()}) {
     for (const Entry& entry : family) {
       all.emplace(entry.name, entry);
     }

@@ -48,6 +48,7 @@ std::vector<Entry> normalize_entries();    // NormalizeOps.cpp
 std::vector<Entry> matmul_entries();       // MatmulOps.cpp
 std::vector<Entry> attention_entries();    // AttentionOps.cpp
 std::vector<Entry> norm_entries();         // NormOps.cpp
+std::vector<Entry> rotary_entries();       // RotaryOps.cpp
 std::vector<Entry> state_entries();        // StateOps.cpp
 
 }  // namespace etvk::fuzz

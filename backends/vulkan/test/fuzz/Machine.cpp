@@ -369,13 +369,33 @@ size_t Arguments::dim(const char* name, size_t rank) const { return wrap_dim(int
 
 // ---- Programs.
 
-ValueId Machine::output_of(const OpCall& call) const {
+std::vector<ValueId> Machine::outputs_of(const OpCall& call) const {
   const ValueId id = call.args.back();
   const Op* op = find_op(call.name);
   const auto* list = std::get_if<ValueList>(&value(id));
-  const bool is_list = op != nullptr && op->args.back().kind == ArgKind::kFirstOutput &&
-                       list != nullptr && !list->items.empty();
-  return is_list ? list->items[0] : id;
+  if (op == nullptr || list == nullptr || list->items.empty()) {
+    return {id};
+  }
+  const ArgKind kind = op->args.back().kind;
+  return kind == ArgKind::kOutputs       ? list->items
+         : kind == ArgKind::kFirstOutput ? std::vector<ValueId>{list->items[0]}
+                                         : std::vector<ValueId>{id};
+}
+
+void Machine::run(const OpCall& call) {
+  const std::vector<ValueId> ids = outputs_of(call);
+  Result result = evaluate(call);
+  auto* several = std::get_if<std::vector<Tensor>>(&result);
+  if (several == nullptr) {
+    write(ids[0], std::move(result));
+    return;
+  }
+  if (several->size() != ids.size()) {
+    meaningless(call.name + " with " + std::to_string(ids.size()) + " results");
+  }
+  for (size_t i = 0; i < ids.size(); ++i) {
+    write(ids[i], std::move((*several)[i]));
+  }
 }
 
 Result Machine::evaluate(const OpCall& call) const {
@@ -456,8 +476,9 @@ Outcome expected(const Program& program, size_t execution, const States& states)
     set_inputs(machine, program, execution);
     for (const OpCall& call : program.def.chain) {
       machine.run(call);
-      outcome.over_declared =
-          outcome.over_declared || is_over_declared(program.def, machine, machine.output_of(call));
+      for (ValueId id : machine.outputs_of(call)) {
+        outcome.over_declared = outcome.over_declared || is_over_declared(program.def, machine, id);
+      }
     }
     outcome.states = new_states(program.def, machine, states);
     for (ValueId id : program.def.outputs) {

@@ -52,7 +52,8 @@ struct Tensor {
 Tensor zeros(DType dtype, Sizes sizes);
 void set_float(Tensor& tensor, size_t i, float value);
 
-using Result = std::variant<Tensor, int64_t>;
+// Of one op; several tensors of one that writes a list.
+using Result = std::variant<Tensor, int64_t, std::vector<Tensor>>;
 
 // What a program keeps between executions, by the values that stand for it.
 using States = std::map<ValueId, Tensor>;
@@ -137,9 +138,9 @@ class Machine {
 
   // The result of a call, which is not written yet.
   Result evaluate(const OpCall& call) const;
-  void run(const OpCall& call) { write(output_of(call), evaluate(call)); }
+  void run(const OpCall& call);
   // What the call writes, of a list of results the first.
-  ValueId output_of(const OpCall& call) const;
+  std::vector<ValueId> outputs_of(const OpCall& call) const;
 
   const ValueDef& value(ValueId id) const;
   bool is_constant(ValueId id) const;

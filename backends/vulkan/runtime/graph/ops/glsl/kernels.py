@@ -891,6 +891,8 @@ KERNELS: tuple[Kernel, ...] = (
     gather(put("scatter_words", 4), 128, 4),
     gather(put("scatter_groups", 16), 64, 1),
     gather(put("scatter_groups", 16), 128, 4),
+    elementwise(Op("rotary", 4, 24), "elementwise/rotary.comp", 64, 1),
+    elementwise(Op("rotary", 4, 24), "elementwise/rotary.comp", 128, 4),
     elementwise(Op("scatter_map", 2, 104), "moves/scatter_map.comp", 64, 1),
     elementwise(Op("put_words", 4, 104, macros=(("ELEMENT_BYTES", 4),)), "moves/put.comp", 64, 1),
     elementwise(Op("put_groups", 4, 104, macros=(("ELEMENT_BYTES", 16),)), "moves/put.comp", 64, 1),
