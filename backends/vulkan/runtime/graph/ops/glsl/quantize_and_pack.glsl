@@ -19,6 +19,18 @@ ivec4 quantize(vec4 f, float inv_scale, int zero_point, int quant_min, int quant
   return mix(q, ivec4(0), greaterThan(magnitude, uvec4(0x7f800000u)));
 }
 
+// float(quantize(...) - zero_point), exact.
+vec4 quantized_distances(
+    vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
+  precise vec4 scaled = f * inv_scale;
+  const vec4 low = vec4(quant_min - zero_point);
+  const vec4 high = vec4(quant_max - zero_point);
+  precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
+  precise vec4 distances = rounded - vec4(12582912.0);
+  const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
+  return mix(distances, vec4(-zero_point), greaterThan(magnitude, uvec4(0x7f800000u)));
+}
+
 uint pack_bytes(ivec4 q) {
   const uvec4 b = uvec4(q) & 0xffu;
   return b.x | (b.y << 8) | (b.z << 16) | (b.w << 24);

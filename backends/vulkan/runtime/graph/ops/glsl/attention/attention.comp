@@ -50,7 +50,7 @@ void score_tile(uint k_at, uint mask_at, uint l0, uint s0) {
       const vec4 product = products[r];
       const float score = ((product.x + product.y) + (product.z + product.w)) * p.scale;
       const uint l = min(l0 + r, p.L - 1);
-      scores[r * TILE_N + own] = masked(score, mask_at + l * p.mask[2] + s * p.mask[3], l, s);
+      scores[r * TILE_N + own] = masked(score, load_mask(mask_at, l, s), l, s);
     }
   }
 }

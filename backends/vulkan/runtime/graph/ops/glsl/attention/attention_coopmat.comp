@@ -95,7 +95,9 @@ const uint OWN_QUADS = (TILE_QUADS + WORKGROUP_SIZE - 1) / WORKGROUP_SIZE;
 shared uvec4 tile_groups[max(STRIPS + TILE_M * STRIP_ROW, TILE_M * K_ROW)];
 
 uvec4 k_ahead[OWN_QUADS], v_ahead[OWN_QUADS];
-// Of this thread's rows: scores of its positions, the largest score so far, and its part of the total.
+// Of this thread's rows: masks and scores of its positions, the largest score so far, and its part of the
+// total.
+uvec4 masks[ROWS][OWN_GROUPS];
 vec4 scores[ROWS][OWN_GROUPS];
 float largest[ROWS], total[ROWS];
 Sums sums[OUTS];
@@ -173,11 +175,16 @@ void store_ahead() {
   }
 }
 
+// Only what is added may make a score NaN.
+float larger_score(float a, float b) {
+  return MASK == ADDED ? larger(a, b) : max(a, b);
+}
+
 // Of all threads that share a row.
 float largest_of_team(float own) {
   [[unroll]] for (uint step = OWN_ROWS; step < SUBGROUP_SIZE; step *= 2) {
     const float other = subgroupShuffleXor(own, step);
-    own = MASK != 0 ? larger(own, other) : max(own, other);
+    own = larger_score(own, other);
   }
   return own;
 }
@@ -189,11 +196,24 @@ float sum_of_team(float own) {
   return own;
 }
 
-// Four scores of a row, from position s on; -infinity where a position does not count.
-vec4 scores_of(uvec4 products, Tile tile, uint l, uint s) {
+// Of this thread's rows and positions.
+void load_masks(Tile tile, uint s0) {
+  const uint first = s0 + own_part() * OWN_GROUPS * 4;
+  [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+    const uint l = tile.l0 + block() * MAT_M + own_row(r);
+    [[unroll]] for (uint i = 0; i < OWN_GROUPS; ++i) {
+      [[unroll]] for (uint j = 0; j < 4; ++j) {
+        masks[r][i][j] = load_mask(tile.mask, l, first + i * 4 + j);
+      }
+    }
+  }
+}
+
+// Four scores of row l, from position s on; -infinity where a position does not count.
+vec4 scores_of(uvec4 products, uvec4 mask, uint l, uint s) {
   vec4 scores = vec4(ivec4(products)) * p.scale;
   [[unroll]] for (uint i = 0; i < 4; ++i) {
-    scores[i] = masked(scores[i], tile.mask + l * p.mask[2] + (s + i) * p.mask[3], l, s + i);
+    scores[i] = masked(scores[i], mask[i], l, s + i);
   }
   return scores;
 }
@@ -208,9 +228,10 @@ void score_strip(Tile tile, uint s0) {
     const float before = largest[r];
     float own = before;
     [[unroll]] for (uint i = 0; i < OWN_GROUPS; ++i) {
-      const vec4 four = scores_of(tile_groups[at + first + i], tile, l, s0 + (first + i) * 4);
-      own = MASK != 0 ? larger(own, larger(larger(four.x, four.y), larger(four.z, four.w)))
-                      : max(own, max(max(four.x, four.y), max(four.z, four.w)));
+      const vec4 four =
+          scores_of(tile_groups[at + first + i], masks[r][i], l, s0 + (first + i) * 4);
+      own = larger_score(
+          own, larger_score(larger_score(four.x, four.y), larger_score(four.z, four.w)));
       scores[r][i] = four;
     }
     largest[r] = largest_of_team(own);
@@ -353,6 +374,7 @@ void main() {
       store_ahead();
       barrier();
       load_ahead(tile, s0 + TILE_N);
+      load_masks(tile, s0);
 
       [[unroll]] for (uint j = 0; j < SCORES; ++j) {
         const uint column = (j * WARPS_N + warp_n()) * MAT_N;

@@ -9,7 +9,8 @@
 //
 //   GROUPS  1: vectors lie in whole groups of four: D, DV and all strides are whole groups, but those
 //           along vectors, which are 1; 2: of sixteen, even
-//   MASK    0 none; 1 added; 2, 3 bool: p.fill instead of the score where it is true, where it is false
+//   MASK    0 none; 1 added; 2, 3 bool: p.fill, which is no NaN, instead of the score where it is true, where
+//           it is false
 //   CAUSAL  position s counts for the rows l >= s only
 //   INT8_IN  1: q, k and v are int8. Their distances to the zero points are exact, and so are sums of 256
 //           products of these, which are below 2^24; the scales of q and k are part of p.scale
@@ -112,19 +113,26 @@ LOAD(load_q, q_elements, q_groups, q_words, 0)
 LOAD(load_k, k_elements, k_groups, k_words, 1)
 LOAD(load_v, v_elements, v_groups, v_words, 2)
 
-// The score of row l and position s, whose place in the mask is `at`.
-float masked(float score, uint at, uint l, uint s) {
-  if (s >= p.S || (CAUSAL != 0 && s > l)) {
-    return minus_infinity();
+// What the mask, which begins at `mask_at`, says of row l and position s: a float's bits, or a byte. Rows and
+// positions behind the last one repeat it, and nothing branches, so that many loads are in flight at once.
+uint load_mask(uint mask_at, uint l, uint s) {
+  if (MASK == 0) {
+    return 0;
   }
+  const uint at = mask_at + min(l, p.L - 1) * p.mask[2] + min(s, p.S - 1) * p.mask[3];
+  return MASK == ADDED ? floatBitsToUint(mask_elements[at])
+                       : (mask_words[at >> 2] >> (8 * (at & 3))) & 0xffu;
+}
+
+// The score of row l and position s under its mask.
+float masked(float score, uint mask, uint l, uint s) {
+  float own = score;
   if (MASK == ADDED) {
-    return score + mask_elements[at];
+    own = score + uintBitsToFloat(mask);
+  } else if (MASK != 0) {
+    own = (mask != 0) == (MASK == FILL_TRUE) ? p.fill : score;
   }
-  if (MASK != 0) {
-    const bool is_set = ((mask_words[at >> 2] >> (8 * (at & 3))) & 0xffu) != 0;
-    return is_set == (MASK == FILL_TRUE) ? p.fill : score;
-  }
-  return score;
+  return s < p.S && (CAUSAL == 0 || s <= l) ? own : minus_infinity();
 }
 
 // Four of a vector, or what is left of it, from element `d` on.

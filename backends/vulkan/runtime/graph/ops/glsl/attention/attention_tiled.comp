@@ -127,6 +127,13 @@ void main() {
       load_k_and_v_tile(tile, s0, min(TILE_N, end - s0));
       barrier();
 
+      // Loaded here, masks are at hand behind the products.
+      uvec4 masks[ROWS];
+      [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+        [[unroll]] for (uint j = 0; j < 4; ++j) {
+          masks[r][j] = load_mask(tile.mask, tile.l0 + row0 + r, s0 + column * 4 + j);
+        }
+      }
       vec4 scores[ROWS];
       [[unroll]] for (uint r = 0; r < ROWS; ++r) {
         scores[r] = vec4(0.0);
@@ -145,8 +152,7 @@ void main() {
         const uint l = min(tile.l0 + row0 + r, p.L - 1);
         [[unroll]] for (uint j = 0; j < 4; ++j) {
           const uint s = s0 + column * 4 + j;
-          scores[r][j] =
-              masked(scores[r][j] * p.scale, tile.mask + l * p.mask[2] + s * p.mask[3], l, s);
+          scores[r][j] = masked(scores[r][j] * p.scale, masks[r][j], l, s);
         }
         put_partial(row0 + r, column, larger(larger(scores[r].x, scores[r].y),
                                              larger(scores[r].z, scores[r].w)));

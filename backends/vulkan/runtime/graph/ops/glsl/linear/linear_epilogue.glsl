@@ -10,6 +10,7 @@
 
 #include "activations.glsl"
 #ifndef OUTPUT_FLOAT
+#include "elementwise/dequantize_bytes.glsl"
 #include "merge_word.glsl"
 #endif
 
@@ -39,12 +40,18 @@ Columns load_columns(uint n) {
   return c;
 }
 
-vec4 dequantize_acc(uint m, ivec4 acc, Columns c) {
+// What the epilogue reads of row m at columns n .. n + 3. Where a thread stores many rows, it loads those of
+// the next ones ahead, for a load does not pass the stores before it.
+struct RowInputs {
+  uvec2 grid;
+  uint residual;  // four bytes
+};
+
+vec4 dequantize_acc(ivec4 acc, Columns c, RowInputs row) {
   if (X_GRID != STATIC_GRID) {
-    const uvec2 grid = grid_of(m);
-    precise vec4 scale = uintBitsToFloat(grid.x) * c.scale;
+    precise vec4 scale = uintBitsToFloat(row.grid.x) * c.scale;
     c.scale = scale;
-    c.correction *= int(grid.y);
+    c.correction *= int(row.grid.y);
   }
   precise vec4 f = vec4(acc - c.correction) * c.scale;
   f = f + c.bias;
@@ -53,13 +60,22 @@ vec4 dequantize_acc(uint m, ivec4 acc, Columns c) {
 
 #ifdef OUTPUT_FLOAT
 
-// Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N.
-void store_columns(uint m, uint n, ivec4 acc, Columns c) {
-  const vec4 f = dequantize_acc(m, acc, c);
+// Rows beyond M repeat the last one.
+RowInputs load_row_inputs(uint m, uint n) {
+  return RowInputs(X_GRID == STATIC_GRID ? uvec2(0) : grid_of(min(m, p.M - 1)), 0);
+}
+
+// Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
+void store_columns(uint m, uint n, ivec4 acc, Columns c, RowInputs row) {
+  const vec4 f = dequantize_acc(acc, c, row);
   const uint at = m * y_channels() + first_channel() + n;
+  if (N_ALIGNED != 0) {
+    y_out4[at >> 2] = f;
+    return;
+  }
   // Tests instead of a loop: a loop here makes lavapipe (LLVM 15) compile for minutes.
   [[unroll]] for (uint j = 0; j < 4; ++j) {
-    if (N_ALIGNED != 0 || n + j < p.N) {
+    if (n + j < p.N) {
       y_out[at + j] = f[j];
     }
   }
@@ -79,29 +95,38 @@ uint load_residual(uint byte_at) {
   return (word >> shift) | (residual_words[min(at + 1, last)] << (32 - shift));
 }
 
+// Rows beyond M and columns beyond N repeat the last ones.
+RowInputs load_row_inputs(uint m, uint n) {
+  uint residual = 0;
+  if (RESIDUAL != 0) {
+    const uint row = min(m, p.M - 1) * y_channels();
+    residual = load_residual(row + first_channel() + min(n, (p.N - 1) & ~3u));
+  }
+  return RowInputs(uvec2(0), residual);
+}
+
 // f + (residual - zero point) * scale; with RESIDUAL 2, f is first rounded to its own int8.
-vec4 add_residual(vec4 f, ivec4 residual) {
+vec4 add_residual(vec4 f, uint residual) {
   precise vec4 sum = f;
   if (RESIDUAL == 2) {
-    const ivec4 q = quantize(
+    sum = quantized_distances(
         f, p.inv_own_scale, p.own_zero_point, p.own_quant_min, p.own_quant_max);
-    sum = vec4(q - p.own_zero_point) * p.own_scale;
+    sum = sum * p.own_scale;
   }
-  precise vec4 addend = vec4(residual - p.residual_zero_point) * p.residual_scale;
+  precise vec4 addend = distances(residual, p.residual_zero_point) * p.residual_scale;
   sum = sum + addend;
   return sum;
 }
 
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
-void store_columns(uint m, uint n, ivec4 acc, Columns c) {
+void store_columns(uint m, uint n, ivec4 acc, Columns c, RowInputs row) {
   const uint byte_at = m * y_channels() + first_channel() + n;
-  vec4 f = dequantize_acc(m, acc, c);
+  vec4 f = dequantize_acc(acc, c, row);
   if (RESIDUAL != 0) {
-    f = add_residual(f, unpack_bytes(load_residual(byte_at)));
+    f = add_residual(f, row.residual);
   }
-  const ivec4 q =
-      quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
-  const uint word = pack_bytes(q);
+  const uint word = quantize_to_word(
+      f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, true);
   const uint at = byte_at >> 2;
   if (N_ALIGNED != 0) {
     y_out[at] = word;
@@ -116,4 +141,9 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c) {
 }
 
 #endif
+
+void store_columns(uint m, uint n, ivec4 acc, Columns c) {
+  store_columns(m, n, acc, c, load_row_inputs(m, n));
+}
+
 #endif

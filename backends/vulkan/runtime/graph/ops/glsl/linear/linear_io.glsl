@@ -11,6 +11,7 @@
 
 #ifdef OUTPUT_FLOAT
 layout(set = 0, binding = 0) writeonly buffer OutputY { float y_out[]; };
+layout(set = 0, binding = 0) writeonly buffer OutputY4 { vec4 y_out4[]; };
 #else
 layout(set = 0, binding = 0) buffer OutputY { uint y_out[]; };
 #endif

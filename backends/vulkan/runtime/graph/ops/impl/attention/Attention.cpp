@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "graph/ComputeGraph.h"
@@ -216,7 +217,9 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   set_strides(push.y, y);
   set_strides(push.mask, mask);
   fill_grids(push, args);
-  push.fill = static_cast<float>(args.fill);
+  // Either makes the row NaN, and kernels look for infinity alone.
+  push.fill = std::isnan(args.fill) ? std::numeric_limits<float>::infinity()
+                                    : static_cast<float>(args.fill);
 
   commands.dispatch(
       graph.context().pipelines.get(
