@@ -13,11 +13,11 @@ from ..patterns.vocabulary.edge_ops import (
     INDEX_DTYPES,
     INDEX_OPS,
     arguments_of,
-    index_problem,
     node_argument,
     op_name,
     sizes_of,
 )
+from ..patterns.vocabulary.indices import index_problem
 from .float_ops import is_tensor
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem
 

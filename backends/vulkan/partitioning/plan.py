@@ -20,11 +20,11 @@ from ..patterns.vocabulary.edge_ops import (
     is_part,
     is_quantize,
     is_symint,
-    moves_elements,
     node_argument,
     op_of,
     tensor_of,
 )
+from ..patterns.vocabulary.moves import moves_elements
 from ..patterns.vocabulary.rejection import Rejection
 from ..patterns.vocabulary.step import Step
 from .convolution_ops import computed_weight_problem

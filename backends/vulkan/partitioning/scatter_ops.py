@@ -10,7 +10,6 @@ from ..patterns.vocabulary.edge_ops import (
     INDEX_DTYPES,
     INDEX_PUT,
     SCATTER_OPS,
-    index_problem,
     named_argument,
     node_argument,
     op_name,
@@ -18,6 +17,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.indexed_writes import target_sizes, values_need_expanding, written_mask
+from ..patterns.vocabulary.indices import index_problem
 from .creation import fill_problem
 from .float_ops import is_tensor
 from .tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem, rank_problem

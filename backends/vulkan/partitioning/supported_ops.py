@@ -40,7 +40,6 @@ from ..patterns.vocabulary.edge_ops import (
     is_float32,
     is_part,
     is_symint,
-    moved_inputs,
     named_argument,
     node_argument,
     op_name,
@@ -49,6 +48,7 @@ from ..patterns.vocabulary.edge_ops import (
     tensor_of,
 )
 from ..patterns.vocabulary.expressions import is_pointwise
+from ..patterns.vocabulary.moves import moved_inputs
 from .convolution_ops import convolution_problem
 from .creation import CREATION_OPS, creation_problem
 from .float_ops import ROWS, float_op_problem

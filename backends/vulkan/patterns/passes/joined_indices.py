@@ -24,12 +24,12 @@ from ..vocabulary.edge_ops import (
     SYM_SIZE,
     UNSQUEEZE,
     VIEW,
-    index_tensors,
     node_argument,
     sizes_of,
 )
 from ..vocabulary.graph_edits import call_after, standing_for
 from ..vocabulary.indexed_writes import target_sizes, values_need_expanding, written_mask
+from ..vocabulary.indices import index_tensors
 
 _WHERE = edge_op("where.self", "aten")
 _ADD, _MUL, _REMAINDER = (

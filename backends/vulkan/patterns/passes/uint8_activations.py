@@ -18,13 +18,12 @@ from ..vocabulary.edge_ops import (
     DEQUANTIZE,
     QUANTIZE,
     SPLIT_OPS,
-    moved_inputs,
-    moves_elements,
     node_argument,
     static_quant_params,
     tensor_of,
 )
 from ..vocabulary.graph_edits import call_after, fake_result
+from ..vocabulary.moves import moved_inputs, moves_elements
 
 _SHIFT = 128
 

@@ -22,10 +22,10 @@ from ..vocabulary.edge_ops import (
     activation_dequantize_params,
     clamp_bounds,
     is_float32,
-    moves_elements,
     static_quant_params,
 )
 from ..vocabulary.expressions import INPUT, Expression, apply_pointwise, constant_ops
+from ..vocabulary.moves import moves_elements
 from .activations import NO_ACTIVATION, ActivationCall, match_activation
 
 _LONGEST_ACTIVATION = 64  # ops

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from torch.fx import Node
 
-from ..vocabulary.edge_ops import EXPAND, is_alias, moved_inputs, same_sizes, sizes_of
+from ..vocabulary.edge_ops import (
+    EXPAND,
+    is_alias,
+    same_sizes,
+    sizes_of,
+)
+from ..vocabulary.moves import moved_inputs
 from .epilogue import Epilogue, FloatTail
 
 

@@ -21,8 +21,6 @@ from ..vocabulary.edge_ops import (
     is_dequantize,
     is_part,
     is_quantize,
-    moved_inputs,
-    moves_elements,
     named_argument,
     node_argument,
     op_name,
@@ -30,6 +28,7 @@ from ..vocabulary.edge_ops import (
     sizes_of,
     tensor_of,
 )
+from ..vocabulary.moves import moved_inputs, moves_elements
 from ..vocabulary.quantized_constant import QuantizedConstant, read_quantized_constant
 from ..vocabulary.rejection import NotInt8Error
 from .dynamic_input import is_dynamic

@@ -24,12 +24,12 @@ from ..vocabulary.edge_ops import (
     QuantParams,
     is_alias,
     is_float32,
-    moves_elements,
     static_quant_params,
 )
 from ..vocabulary.forms import Form, Source, moves, sources
 from ..vocabulary.graph_edits import hand_over
 from ..vocabulary.int8_tree import Int8Builder
+from ..vocabulary.moves import moves_elements
 from ..vocabulary.step import Family, Step
 
 

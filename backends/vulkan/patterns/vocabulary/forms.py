@@ -27,14 +27,13 @@ from .edge_ops import (
     is_contiguous,
     is_float32,
     is_part,
-    moved_inputs,
-    moves_elements,
     named_argument,
     node_argument,
     static_quant_params,
     tensor_of,
 )
 from .expressions import INPUT, Expression, apply_pointwise, constant_ops, is_pointwise, is_uniform
+from .moves import moved_inputs, moves_elements
 from .table_values import table_values
 
 

@@ -6,13 +6,13 @@ import torch
 from torch.fx import Node
 
 from .edge_ops import (
-    index_tensors,
     named_argument,
     node_argument,
     same_sizes,
     sizes_of,
     tensor_of,
 )
+from .indices import index_tensors
 
 
 def written_mask(put: Node) -> tuple[int, Node] | None:
