@@ -22,6 +22,9 @@ struct Node {
   // Those of `reads` in whose memory writes[0] may lie: of their size, and each element is read, if
   // at all, only by the thread that writes it.
   std::vector<ValueId> overwrites = {};
+  // Whether these are smaller in some executions than their bounds, and repeated then: they must
+  // not be overwritten unless their sizes are known.
+  bool may_repeat = false;
 };
 
 }  // namespace etvk

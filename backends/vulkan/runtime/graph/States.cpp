@@ -75,18 +75,20 @@ class Touches {
   std::unordered_map<size_t, Touch> touches_;
 };
 
-// The tensor whose memory the node that makes `storage` may write it to: it reads that as one of
-// its operands, and nothing else does afterwards. -1 where there is none.
-ValueId overwritten(Memory& memory, const Touches& touches, const Node& node, int step) {
+// The tensor whose memory the node may write its result to: it reads that as one of its operands,
+// and nothing else does afterwards. One in `own` comes first; -1 where there is none.
+ValueId overwritten(Memory& memory, const Touches& touches, const Node& node, int step,
+                    size_t own) {
+  ValueId found = -1;
   for (ValueId base : node.overwrites) {
     const size_t storage = memory.storage(base);
     const auto reads = std::count_if(node.reads.begin(), node.reads.end(),
                                      [&](ValueId id) { return memory.storage(id) == storage; });
-    if (reads == 1 && touches.last(storage) == step) {
-      return base;
+    if (reads == 1 && touches.last(storage) == step && (found < 0 || storage == own)) {
+      found = base;
     }
   }
-  return -1;
+  return found;
 }
 
 void fill(const ConstantDef& initial, uint64_t bytes, uint8_t* to, uint64_t begin, uint64_t size) {
@@ -178,6 +180,8 @@ void States::place(const Device& device, const std::vector<Node>& nodes,
     // as its first part that is made when nothing reads that any more.
     std::vector<ValueId> chain;
     size_t fitting = 0;
+    // What is made of the old state in its place has its sizes. Of others nothing is known.
+    bool keeps_sizes = true;
     for (ValueId id = assignment.value; id >= 0;) {
       const size_t storage = memory_.storage(id);
       const int step = touches.writer(storage);
@@ -190,8 +194,10 @@ void States::place(const Device& device, const std::vector<Node>& nodes,
         break;
       }
       chain.push_back(id);
-      fitting = touches.last(own) < step ? chain.size() : fitting;
-      id = overwritten(memory_, touches, nodes[static_cast<size_t>(step)], step);
+      fitting = keeps_sizes && touches.last(own) < step ? chain.size() : fitting;
+      const Node& node = nodes[static_cast<size_t>(step)];
+      keeps_sizes = keeps_sizes && !node.may_repeat;
+      id = overwritten(memory_, touches, node, step, own);
     }
     chain.resize(fitting);
     for (ValueId id : chain) {

@@ -123,6 +123,49 @@ void test_rows_by_index(Context& context) {
   expect(output(graph, 0) == rows_of({9, 9, 1, 9, 4, 3}), "several rows by index, the last of two");
 }
 
+// A running sum and a running mean, each made where the state lies: nothing runs but kernels.
+void test_elementwise_updates(Context& context) {
+  for (const bool is_mean : {false, true}) {
+    Draft draft;
+    const ValueId x = draft.input(Draft::kSizes);
+    const ValueId state = draft.state(2.0f);
+    draft.output(draft.add(state, x));
+    const ValueId half = draft.value(0.5);
+    const ValueId sum = draft.add(x, state);
+    draft.assign(state, is_mean ? draft.call("aten.mul.Scalar", {sum, half}, Draft::kSizes) : sum);
+    ComputeGraph graph(context, draft.def());
+    const std::string name = is_mean ? "a running mean" : "a running sum";
+    float wanted = 2.0f;
+    for (const float x : {1.0f, 5.0f, -3.0f}) {
+      set(graph, 0, Draft::kSizes, Floats(kPlaces * kWidth, x));
+      graph.run();
+      expect(output(graph, 0) == Floats(kPlaces * kWidth, wanted + x), name);
+      wanted = (wanted + x) * (is_mean ? 0.5f : 1.0f);
+    }
+    if (context.device.caps().timestamp_period_ns > 0.0f) {
+      graph.run(true);
+      expect(graph.op_times().size() == graph.kernels().size(), name + " is made in place");
+    }
+  }
+}
+
+// What is smaller than its bounds, and repeated, is not in the memory of what is made of it.
+void test_update_by_what_is_repeated(Context& context) {
+  Draft draft;
+  const ValueId rows = draft.input(Draft::kSizes);
+  const ValueId x = draft.input(Draft::kSizes);
+  const ValueId state = draft.state();
+  const ValueId positive = draft.call("aten.relu.default", {rows}, Draft::kSizes);
+  const ValueId next = draft.add(positive, x);
+  draft.assign(state, next);
+  draft.output(next);
+  ComputeGraph graph(context, draft.def());
+  set(graph, 0, {1, kWidth}, rows_of({4}));
+  set(graph, 1, Draft::kSizes, rows_of({1, 2, 3, 4, 5, 6}));
+  graph.run();
+  expect(output(graph, 0) == rows_of({5, 6, 7, 8, 9, 10}), "a row that is repeated");
+}
+
 // What a call before has left is read, by a view even, when the new state is made elsewhere.
 void test_old_state_is_read_later(Context& context) {
   Draft draft;
@@ -258,6 +301,8 @@ int main() {
     const std::shared_ptr<Context> shared = context_from_environment();
     Context& context = *shared;
     test_rows_by_index(context);
+    test_elementwise_updates(context);
+    test_update_by_what_is_repeated(context);
     test_old_state_is_read_later(context);
     test_chain_of_writes(context);
     test_exchange(context);

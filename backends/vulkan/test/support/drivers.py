@@ -43,7 +43,7 @@ OP_TESTS = {
     "rows": ("norms", "int8_norms", "mean", "channel_affine", "argmax", "topk", "scan"),
     "others": (
         *("table", "strided_copy", "binary", "float_ops", "integer_ops", "convert", "creation"),
-        *("gather", "inset", "scatter", "orders", "regroup"),
+        *("gather", "inset", "scatter", "orders", "regroup", "rotary"),
     ),
 }
 

@@ -84,7 +84,14 @@ void add_broadcast_node(ComputeGraph& graph, const BroadcastCall& call, const Pu
   const auto record = [&graph, call, push, strides](Commands& commands) {
     record_broadcast(graph, commands, call, push, strides);
   };
-  graph.add_node({call.op, tensors_of(call), {call.y}, record});
+  const std::vector<ValueId> tensors = tensors_of(call);
+  graph.add_node({call.op,
+                  tensors,
+                  {call.y},
+                  record,
+                  -1,
+                  overwritable(graph, tensors, call.y),
+                  tensors.size() > 1});
 }
 
 uint32_t number(const OpArgs& args, const char* name, DType operands) {

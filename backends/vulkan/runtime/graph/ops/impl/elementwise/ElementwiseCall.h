@@ -104,6 +104,17 @@ inline std::string kernels_of(const std::string& family, const TableFunction& ro
                                               : "");
 }
 
+// The operands in whose memory y may lie: a thread reads of them what it writes.
+inline std::vector<ValueId> overwritable(const ComputeGraph& graph,
+                                         const std::vector<ValueId>& operands, ValueId y) {
+  std::vector<ValueId> found;
+  std::copy_if(operands.begin(), operands.end(), std::back_inserter(found), [&](ValueId id) {
+    return graph.dims(id) == graph.dims(y) &&
+           dtype_bytes(graph.dtype(id)) == dtype_bytes(graph.dtype(y));
+  });
+  return found;
+}
+
 // A number as a push constant: the bits of a float32 or, for operands of int32, of an int32.
 inline uint32_t number_bits(double value, DType operands) {
   if (operands == DType::kInt32) {

@@ -49,7 +49,7 @@ void unary(ComputeGraph& graph, const OpArgs& args) {
          of_bool ? bind_elements(graph, x, push.count) : bind_groups(graph, x, push.count)},
         push, elementwise_grid(kernel, graph.caps(), push.count));
   };
-  graph.add_node({op, {x}, {y}, record});
+  graph.add_node({op, {x}, {y}, record, -1, overwritable(graph, {x}, y)});
 }
 
 const RegisterOps registered(op_rows(kUnaryOps, unary));
