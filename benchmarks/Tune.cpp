@@ -30,13 +30,13 @@ std::vector<const KernelRow*> candidates(const DeviceCaps& caps, const TunedShap
   std::vector<const KernelRow*> found;
   for (const KernelRow* row = rows; row != rows + count; ++row) {
     const KernelRow* usable =
-        select_linear_kernel(row, 1, caps, shape.op.c_str(), shape.M, shape.N, shape.K);
+        select_linear_kernel(row, 1, caps, shape.op.c_str(), {shape.M, shape.N, shape.K});
     if (usable != nullptr) {
       found.push_back(usable);
     }
   }
   const KernelRow* own =
-      select_linear_kernel(rows, count, caps, shape.op.c_str(), shape.M, shape.N, shape.K);
+      select_linear_kernel(rows, count, caps, shape.op.c_str(), {shape.M, shape.N, shape.K});
   const auto at = std::find(found.begin(), found.end(), own);
   ETVK_CHECK(at != found.end(), kNotSupported, "no kernel can run this shape on " << caps.name);
   std::rotate(found.begin(), at, at + 1);

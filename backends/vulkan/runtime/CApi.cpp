@@ -162,7 +162,7 @@ ETVK_EXPORT size_t etvk_linear_kernel(const char* op, uint32_t M, uint32_t N, ui
   return write_text(buffer, size, [=] {
     ETVK_CHECK(M > 0 && N > 0 && K > 0, kInvalidArgument, "M, N and K must be positive");
     const auto context = etvk::context_from_environment();
-    const auto& row = etvk::choose_linear_kernel(context->device.caps(), op, M, N, K);
+    const auto& row = etvk::choose_linear_kernel(context->device.caps(), op, {M, N, K});
     return std::string(row.name);
   });
 }

@@ -98,7 +98,7 @@ const KernelRow* select(const DeviceCaps& caps, const char* op, uint32_t M, uint
                         std::string* log = nullptr) {
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
-  return select_linear_kernel(rows, count, caps, op, M, N, K, log);
+  return select_linear_kernel(rows, count, caps, op, {M, N, K}, log);
 }
 
 // A build with a glslang that is too old has no such rows; it says so when it compiles the shaders.
@@ -107,6 +107,31 @@ bool has_coopmat_rows() {
   const KernelRow* rows = kernel_rows(&count);
   return std::any_of(rows, rows + count,
                      [](const KernelRow& row) { return row.path == KernelPath::kCoopmat; });
+}
+
+// Where a thread has many sums, a residual costs more than a smaller part of the tile does.
+void test_residual() {
+  if (!has_coopmat_rows()) {
+    return;
+  }
+  size_t count = 0;
+  const KernelRow* rows = kernel_rows(&count);
+  const auto chosen = [&](LinearWork work, bool has_residual) {
+    work.has_residual = has_residual;
+    return std::string(
+        select_linear_kernel(rows, count, with_coopmat(h200()), "q8ta_linear", work)->name);
+  };
+  const auto of_tile = [](const std::string& tile) {
+    return "q8ta_linear__coopmat__" + tile + "__mat16x16x32__sg32";
+  };
+  const LinearWork square{4096, 768, 768};
+  const LinearWork deep{4096, 768, 3072};
+  expect(chosen(square, false) == of_tile("m128n128k128__wg128"), chosen(square, false));
+  expect(chosen(square, true) == of_tile("m128n64k64__wg128"), chosen(square, true));
+  expect(chosen(deep, false) == of_tile("m128n128k128__wg128"), chosen(deep, false));
+  expect(chosen(deep, true) == of_tile("m128n128k128__wg256"), chosen(deep, true));
+  const LinearWork narrow{4096, 384, 384};
+  expect(chosen(narrow, false) == chosen(narrow, true), "few sums a thread: no difference");
 }
 
 void test_attention() {
@@ -382,10 +407,10 @@ void test_coopmat_shape() {
       "coopmat row on a device with few subgroups in a workgroup: " + why);
 
   const KernelRow rows[] = {row_named("q8ta_linear__dot4__m128n128k32__wg256"), row};
-  const KernelRow* best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);
+  const KernelRow* best = select_linear_kernel(rows, 2, caps, "q8ta_linear", {1024, 1024, 1024});
   expect(best == &rows[1], "coopmat is preferred to dot4 with the same tile");
   caps.coopmat.listed.clear();
-  best = select_linear_kernel(rows, 2, caps, "q8ta_linear", 1024, 1024, 1024);
+  best = select_linear_kernel(rows, 2, caps, "q8ta_linear", {1024, 1024, 1024});
   expect(best == &rows[0], "dot4 where there is no coopmat");
 }
 
@@ -571,7 +596,7 @@ std::string choose_with(const char* forced, const DeviceCaps& caps) {
   setenv("ETVK_KERNEL", forced, 1);
   std::string result;
   try {
-    result = choose_linear_kernel(caps, "q8ta_linear", 5, 7, 9).name;
+    result = choose_linear_kernel(caps, "q8ta_linear", {5, 7, 9}).name;
   } catch (const Error& error) {
     result = error.what();
   }
@@ -601,7 +626,7 @@ const KernelRow* select_tuned(const DeviceCaps& caps, const char* op, const char
                               std::string* log = nullptr) {
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
-  return select_linear_kernel(rows, count, caps, op, 5, 7, 9, log, tuned);
+  return select_linear_kernel(rows, count, caps, op, {5, 7, 9}, log, tuned);
 }
 
 void test_tuned_selection() {
@@ -829,6 +854,7 @@ void test_quirk_versions() {
 
 int main() {
   test_choices();
+  test_residual();
   test_attention();
   test_reasons();
   test_coopmat_shape();

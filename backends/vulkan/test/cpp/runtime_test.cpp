@@ -379,7 +379,7 @@ void test_times(Context& context) {
 // ---- Pipelines.
 
 void test_pipelines(Context& context) {
-  const KernelRow& row = choose_linear_kernel(context.device.caps(), "q8ta_linear", 5, 7, 9);
+  const KernelRow& row = choose_linear_kernel(context.device.caps(), "q8ta_linear", {5, 7, 9});
   PipelineCache cache(context.device, "");
   const Pipeline& pipeline = cache.get(row, {4, 1});
   const Pipeline& aligned = cache.get(row, {16, 1});

@@ -73,13 +73,17 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
 // overlap where several workgroups fit into the shared memory of a multiprocessor, which is all
 // that one may have there. Rows of x that a tile has beyond M are read for nothing. With many rows
 // of x, smaller tiles read operands more often, and half of the time goes to steps along K, be they
-// full or not.
-double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups, uint32_t M,
-                    uint32_t K) {
+// full or not. A residual costs little (4096x1536x384: 1 us), but where a thread has 128 sums, 17
+// to 21 us (4096x3072x768, 4096x768x768).
+double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups,
+                    const LinearWork& work) {
+  const uint32_t M = work.M;
+  const uint32_t K = work.K;
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
   const double steps = std::ceil(static_cast<double>(K) / row.tile_k);
-  const double wave =
-      (5000 + outputs + 100 * steps) * (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
+  const double residual = work.has_residual && outputs / row.workgroup_size >= 128 ? outputs : 0;
+  const double wave = (5000 + outputs + residual + 100 * steps) *
+                      (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
   const uint32_t resident = caps.max_shared_bytes / row.shared_bytes;
   const double overlap = waves == 1 ? 1 : resident >= 4 ? 0.45 : resident >= 2 ? 0.65 : 1;
@@ -149,15 +153,15 @@ bool grid_fits(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_
   return false;
 }
 
-Candidate rate(const KernelRow& row, const DeviceCaps& caps, uint32_t M, uint32_t N, uint32_t K,
-               uint64_t batch, uint32_t skinny_m) {
+Candidate rate(const KernelRow& row, const DeviceCaps& caps, const LinearWork& work,
+               uint32_t skinny_m) {
   const auto groups =
-      static_cast<double>(batch * ceil_div(M, row.tile_m) * ceil_div(N, row.tile_n));
+      static_cast<double>(work.batch * ceil_div(work.M, row.tile_m) * ceil_div(work.N, row.tile_n));
   const double cost = row.path == KernelPath::kCpu ? cpu_cost(row, caps, groups)
-                      : uses_coopmat(row)          ? coopmat_cost(row, caps, groups, M, K)
-                      : is_gemv(row.path)          ? gemv_cost(row, groups, K)
+                      : uses_coopmat(row)          ? coopmat_cost(row, caps, groups, work)
+                      : is_gemv(row.path)          ? gemv_cost(row, groups, work.K)
                                                    : tile_cost(row, caps, groups);
-  return {&row, preference(row, caps, M, skinny_m), cost};
+  return {&row, preference(row, caps, work.M, skinny_m), cost};
 }
 
 // The first of the candidates in order, the one named `tuned` before all; a line for each.
@@ -197,8 +201,8 @@ bool vector_fits(const KernelRow& row, uint32_t vector, std::string* why) {
 
 // Waves of workgroups, each of which costs its rows and a fixed part; room that vectors leave empty
 // is threads without work, and each tile of positions has barriers of its own. Fits what an H200
-// takes without matrices. With these, products cost as little as elsewhere, and what else a score
-// takes, its exponential and its way through shared memory, is put at a quarter: not timed yet.
+// takes. With matrices products cost as little as elsewhere, and what else a score takes, its
+// exponential and its way through shared memory, is a quarter.
 double attention_cost(const KernelRow& row, const DeviceCaps& caps, const AttentionWork& work) {
   constexpr double kFixedRows = 16;
   constexpr double kVectorOfSameCost = 128;
@@ -224,9 +228,10 @@ bool row_fits(const KernelRow& row, const RowsWork& work, std::string* why) {
 
 // Waves of threads, each of which costs what its lanes read and compute, in groups of four
 // elements, and the way to memory and through the shuffles; combining subgroups is two barriers. On
-// a GPU not timed yet. On a CPU, where a wave is as many vectors as it has cores, a lane that waits
-// costs as much as one that works, so that the fewest lanes are fastest: on lavapipe, 128 rows of
-// 384 take 435 us with 16 lanes, 608 with 32, 2907 with 128 and 1827 by normalize.
+// an H200 the choice is within 10 % of the fastest row, for 128 to 49152 rows of 128 to 4096. On a
+// CPU, where a wave is as many vectors as it has cores, a lane that waits costs as much as one that
+// works, so that the fewest lanes are fastest: on lavapipe, 128 rows of 384 take 435 us with 16
+// lanes, 608 with 32, 2907 with 128 and 1827 by normalize.
 double rows_cost(const KernelRow& row, const DeviceCaps& caps, const RowsWork& work) {
   constexpr double kFixedGroups = 8;
   constexpr double kGroupsOfExchange = 2;
@@ -384,18 +389,20 @@ bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why)
 }
 
 const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
-                                      const char* op, uint32_t M, uint32_t N, uint32_t K,
-                                      std::string* log, const std::string& tuned, uint64_t batch) {
+                                      const char* op, const LinearWork& work, std::string* log,
+                                      const std::string& tuned) {
   std::ostringstream lines;
-  lines << op << " M=" << M << " N=" << N << " K=" << K
-        << (batch == 1 ? "" : " batch=" + std::to_string(batch)) << " on " << caps.name << "\n";
-  const std::vector<const KernelRow*> usable = usable_rows(
-      rows, count, caps, op, lines,
-      [&](const KernelRow& row, std::string* why) { return grid_fits(row, caps, M, N, why); });
+  lines << op << " M=" << work.M << " N=" << work.N << " K=" << work.K
+        << (work.batch == 1 ? "" : " batch=" + std::to_string(work.batch))
+        << (work.has_residual ? " residual" : "") << " on " << caps.name << "\n";
+  const auto fits = [&](const KernelRow& row, std::string* why) {
+    return grid_fits(row, caps, work.M, work.N, why);
+  };
+  const std::vector<const KernelRow*> usable = usable_rows(rows, count, caps, op, lines, fits);
   const uint32_t skinny_m = skinny_limit(usable);
   std::vector<Candidate> candidates;
   for (const KernelRow* row : usable) {
-    candidates.push_back(rate(*row, caps, M, N, K, batch, skinny_m));
+    candidates.push_back(rate(*row, caps, work, skinny_m));
   }
   const KernelRow* best = best_of(candidates, tuned, lines);
   if (log != nullptr) {
@@ -493,16 +500,16 @@ const KernelRow* choose_rows_kernel(const DeviceCaps& caps, const RowsWork& work
   return best;
 }
 
-const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
-                                      uint32_t N, uint32_t K, uint64_t batch) {
-  if (const KernelRow* forced = forced_kernel(caps, op, M, N)) {
+const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op,
+                                      const LinearWork& work) {
+  if (const KernelRow* forced = forced_kernel(caps, op, work.M, work.N)) {
     return logged_forced(op, *forced);
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
   std::string log;
-  const std::string tuned = tuned_linear_kernel(caps, {op, M, N, K});
-  const KernelRow* best = select_linear_kernel(rows, count, caps, op, M, N, K, &log, tuned, batch);
+  const std::string tuned = tuned_linear_kernel(caps, {op, work.M, work.N, work.K});
+  const KernelRow* best = select_linear_kernel(rows, count, caps, op, work, &log, tuned);
   return logged_choice(best, log);
 }
 

@@ -18,20 +18,27 @@ struct WorkgroupCount;  // vk/Commands.h
 // Whether the device can run the row at all; if not, `why` gets the reason.
 bool kernel_fits(const KernelRow& row, const DeviceCaps& caps, std::string* why = nullptr);
 
-// The row of `op` that should be fastest for y[M, N] = x[M, K] * w[N, K]^T, or null if no row can
-// run it; the one named `tuned` if it can. `log` gets a line for each row of the op: its estimated
-// cost or why it cannot run. `batch`: how many such products there are.
+// `batch` products y[M, N] = x[M, K] * w[N, K]^T.
+struct LinearWork {
+  uint32_t M;
+  uint32_t N;
+  uint32_t K;
+  uint64_t batch = 1;
+  bool has_residual = false;
+};
+
+// The row of `op` that should be fastest, or null if no row can run it; the one named `tuned` if it
+// can. `log` gets a line for each row of the op: its estimated cost or why it cannot run.
 const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
-                                      const char* op, uint32_t M, uint32_t N, uint32_t K,
-                                      std::string* log = nullptr, const std::string& tuned = "",
-                                      uint64_t batch = 1);
+                                      const char* op, const LinearWork& work,
+                                      std::string* log = nullptr, const std::string& tuned = "");
 
 // select_linear_kernel() on the built-in table, under three environment variables: ETVK_KERNEL
 // forces the row of that name where it is one of `op`, ETVK_TUNE=1 prefers what was measured
 // fastest here (TunedKernels.h), ETVK_LOG_KERNELS=1 prints the candidates to stderr. Throws Error
 // if no row can run, or if the forced one does not exist or cannot run.
-const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op, uint32_t M,
-                                      uint32_t N, uint32_t K, uint64_t batch = 1);
+const KernelRow& choose_linear_kernel(const DeviceCaps& caps, const char* op,
+                                      const LinearWork& work);
 
 // `heads` attentions of `rows` rows each, with vectors of `vector` elements.
 struct AttentionWork {

@@ -65,7 +65,7 @@ void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution
   const uint32_t groups = groups_of_grid(mac.op, convolution.window, graph.caps());
   const KernelRow& row =
       choose_linear_kernel(graph.caps(), mac.quantized_output ? "q8ta_conv2d" : "conv2d_q8ta_q8csw",
-                           push.mac.M, push.mac.N, push.mac.K);
+                           {push.mac.M, push.mac.N, push.mac.K, 1, has_residual(mac)});
   const uint32_t channels = push.group_channels;
   const uint32_t alignment = channels % 16 == 0 ? 16 : channels % 4 == 0 ? 4 : 1;
   WorkgroupCount grid = linear_grid(row, push.mac.M, push.mac.N);

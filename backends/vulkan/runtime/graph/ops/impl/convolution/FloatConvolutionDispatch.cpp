@@ -75,7 +75,7 @@ void dispatch_products(ComputeGraph& graph, Commands& commands, const FloatConvo
   const uint32_t groups = groups_of_grid(convolution.op, convolution.window, graph.caps());
   FloatWindowPush push = push_of(convolution, x, y);
   const KernelRow& row =
-      choose_linear_kernel(graph.caps(), "conv2d", push.M, push.N, push.K, groups);
+      choose_linear_kernel(graph.caps(), "conv2d", {push.M, push.N, push.K, groups});
   push.tiles_n = (push.N + row.tile_n - 1) / row.tile_n;
   push.tiles = (push.M + row.tile_m - 1) / row.tile_m * push.tiles_n;
   commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, x)),

@@ -30,7 +30,8 @@ void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& arg
                      << " are over the limit of 2^32 - 1 elements");
   push.M = static_cast<uint32_t>(M);
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
-  const KernelRow& row = choose_linear_kernel(graph.caps(), family, push.M, push.N, push.K);
+  const KernelRow& row =
+      choose_linear_kernel(graph.caps(), family, {push.M, push.N, push.K, 1, has_residual(args)});
   // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
   // y, activation, residual, whole tiles, quads of a row of w or 0, grid of x.
   const uint32_t k_quads = is_worth_a_pipeline(row, push.K) ? push.w_stride_words / 4 : 0;

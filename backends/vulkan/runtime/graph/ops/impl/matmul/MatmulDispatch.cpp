@@ -168,9 +168,9 @@ void dispatch_matmul(ComputeGraph& graph, Commands& commands, const MatmulCall& 
   element_count(graph, call.op, call.b);
   const Geometry g = geometry_of(call.op, a, b);
   MatmulPush push = push_of(g, call);
-  const KernelRow& row =
-      choose_linear_kernel(graph.caps(), "matmul", push.M, push.N, std::max(push.K, 1u),
-                           static_cast<uint64_t>(g.products()));
+  const KernelRow& row = choose_linear_kernel(
+      graph.caps(), "matmul",
+      {push.M, push.N, std::max(push.K, 1u), static_cast<uint64_t>(g.products())});
   push.tiles_m = tiles_in(push.M, row.tile_m);
   push.tiles_n = tiles_in(push.N, row.tile_n);
   push.tiles = static_cast<uint32_t>(g.products()) * push.tiles_m * push.tiles_n;
