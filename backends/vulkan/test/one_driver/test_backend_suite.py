@@ -27,6 +27,7 @@ COMPUTING = (
     *("gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log", "log10", "log1p"),
     *("log2", "logsigmoid", "mean", "mul", "neg", "pow", "prelu", "relu", "round", "rsqrt"),
     *("sigmoid", "silu", "sqrt", "square", "sub", "tanh", "threshold", "trunc"),
+    *("adaptive_avgpool3d", "avgpool3d", "maxpool3d", "median"),
 )
 # A program of these alone computes nothing, so it need not be a delegate.
 MOVING = (
