@@ -287,6 +287,31 @@ void make_rotary(Builder& b, const Shape& shape) {
   }
 }
 
+// kAdded rows, to one of kAdded / 2 rows each.
+void make_accumulate(Builder& b, const Shape& shape) {
+  constexpr int64_t kAdded = 64;
+  b.op("aten.index_put.default");
+  const Bytes x = b.input(DType::kFloat32, shape);
+  b.input(DType::kInt32, {kAdded}, false);
+  Bytes& index = b.made().inputs.back();
+  for (int32_t i = 0; i < kAdded; ++i) {
+    const auto place = static_cast<int32_t>(i * 7 % (kAdded / 2) % shape[0]);
+    std::memcpy(&index[static_cast<size_t>(i) * 4], &place, 4);
+  }
+  b.argument(ValueList{{b.last_input()}});
+  const Bytes rows = b.input(DType::kFloat32, {kAdded, shape[1]});
+  b.argument(true);
+  Bytes& y = b.output(DType::kFloat32, shape);
+  y = x;
+  b.made().is_exact = false;
+  for (int64_t i = 0; i < kAdded; ++i) {
+    const int64_t first = i * 7 % (kAdded / 2) % shape[0] * shape[1];
+    for (int64_t c = 0; c < shape[1]; ++c) {
+      set_float(y, first + c, float_at(y, first + c) + float_at(rows, i * shape[1] + c));
+    }
+  }
+}
+
 // ---- By name.
 
 std::vector<Maker> memory_bound_makers() {
@@ -347,6 +372,7 @@ std::vector<Maker> memory_bound_makers() {
       {"sum_columns_float", true, float_sum({0})},
       {"sum_all_float", true, float_sum({0, 1})},
       {"rotary", true, make_rotary},
+      {"accumulate", true, make_accumulate},
   };
 }
 

@@ -130,6 +130,14 @@ def _masked_scatter(new: Builder, self: Node, mask: Node, source: Node) -> Node 
     return new(_aten.where.self, mask, new(_aten.reshape.default, values, sizes), self)
 
 
+def _scatter_reduce(
+    new: Builder, self: Node, dim: int, index: Node, src: Node, reduce: str, include_self: bool
+) -> Node | None:
+    if reduce != "sum" or not include_self:
+        return None
+    return new(_aten.scatter_add.default, self, dim, index, src)
+
+
 PICKS: dict[object, Composition] = {
     _aten.diagonal.default: _diagonal,
     _aten.diag.default: _diag,
@@ -138,4 +146,5 @@ PICKS: dict[object, Composition] = {
     _aten.unfold.default: _unfold,
     _aten.as_strided.default: _as_strided,
     _aten.masked_scatter.default: _masked_scatter,
+    _aten.scatter_reduce.two: _scatter_reduce,
 }

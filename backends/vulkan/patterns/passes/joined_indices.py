@@ -24,6 +24,7 @@ from ..vocabulary.edge_ops import (
     SYM_SIZE,
     UNSQUEEZE,
     VIEW,
+    named_argument,
     node_argument,
     sizes_of,
 )
@@ -130,4 +131,5 @@ def _with_one_index(node: Node) -> Node:
     values = node_argument(node, 2)
     if values_need_expanding(node):
         values = joined.call(EXPAND, values, target_sizes(node))
-    return joined.parted(joined.call(INDEX_PUT, x, indices, values))
+    accumulates = named_argument(node, 3, "accumulate", False)
+    return joined.parted(joined.call(INDEX_PUT, x, indices, values, accumulates))

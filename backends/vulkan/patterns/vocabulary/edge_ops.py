@@ -80,7 +80,8 @@ SLICE_SCATTER = _aten.slice_scatter.default
 COPY = _aten.copy.default  # of the second tensor, in the first one's shape
 # Writes to places that tensors of integers give.
 INDEX_PUT = _aten.index_put.default
-SCATTER_OPS = frozenset({_aten.scatter.src, _aten.scatter.value})
+SCATTER_ADD = _aten.scatter_add.default
+SCATTER_OPS = frozenset({_aten.scatter.src, _aten.scatter.value, SCATTER_ADD})
 SPLIT = _aten.split_copy.Tensor
 SPLIT_SIZES = _aten.split_with_sizes_copy.default
 UNBIND = _aten.unbind_copy.int

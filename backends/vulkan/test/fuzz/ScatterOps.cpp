@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "Entry.h"
+#include "FloatSum.h"
 #include "Places.h"
 #include "Shapes.h"
 
@@ -46,14 +47,59 @@ bool repeats_in_front(const Sizes& values, const Sizes& to, size_t dim, size_t i
   return false;
 }
 
+bool is_summed(const Tensor& x) {
+  return x.sizes.size() <= 6 && (x.dtype == DType::kFloat32 || x.dtype == DType::kInt32);
+}
+
+// What is added to each element of a tensor.
+class PlaceSums {
+ public:
+  explicit PlaceSums(const Tensor& x) : floats_(x.count()), integers_(x.count()) {
+    for (size_t i = 0; is_summed(x) && i < x.count(); ++i) {
+      add(i, x, i);
+    }
+  }
+  void add(size_t place, const Tensor& values, size_t i) {
+    if (values.dtype == DType::kFloat32) {
+      floats_[place].add(values.float_at(i), 1.0);
+    } else {
+      integers_[place] += static_cast<uint32_t>(values.int32_at(i));
+    }
+  }
+  Tensor result(Tensor y) const {
+    if (y.accuracy != Accuracy::kExact) {
+      y.accuracy = Accuracy::kUnknown;
+      return y;
+    }
+    for (size_t i = 0; i < y.count(); ++i) {
+      if (y.dtype == DType::kFloat32) {
+        set_float(y, i, static_cast<float>(floats_[i].value));
+        y.accuracy =
+            floats_[i].is_known() ? std::max(y.accuracy, Accuracy::kClose) : Accuracy::kUnknown;
+        if (y.accuracy == Accuracy::kUnknown) {
+          return y;
+        }
+      } else {
+        std::memcpy(&y.bytes[i * sizeof(uint32_t)], &integers_[i], sizeof(uint32_t));
+      }
+    }
+    return y;
+  }
+
+ private:
+  std::vector<FloatSum> floats_;
+  std::vector<uint32_t> integers_;
+};
+
 Result index_put(const Arguments& arguments) {
   const Placed placed = one_index(arguments);
   const Tensor& x = *placed.x;
   const Tensor& index = *placed.index;
   const size_t dim = placed.dim;
   const Tensor& values = arguments.tensor("values");
-  if (arguments.boolean("accumulate") || values.dtype != x.dtype) {
-    throw Meaningless("sums, or values of another type");
+  const bool accumulates = arguments.boolean("accumulate");
+  if (values.dtype != x.dtype || (accumulates && !is_summed(x))) {
+    throw Meaningless("values of another type, or sums of one that has none");
   }
   const auto at_dim = x.sizes.begin() + static_cast<std::ptrdiff_t>(dim);
   Sizes to(x.sizes.begin(), at_dim);
@@ -64,6 +110,7 @@ Result index_put(const Arguments& arguments) {
     throw Meaningless("values of another shape");
   }
   Tensor y = copy_of(x, index, values.accuracy);
+  PlaceSums sums(x);
   Tensor all = zeros(x.dtype, to);
   const size_t bytes = dtype_bytes(x.dtype);
   for (size_t i = 0; i < all.count(); ++i) {
@@ -78,10 +125,15 @@ Result index_put(const Arguments& arguments) {
     Sizes at(from.begin(), first);
     at.push_back(place);
     at.insert(at.end(), end, from.end());
-    std::memcpy(&y.bytes[element_at(x.sizes, at) * bytes],
-                &values.bytes[broadcast_at(values.sizes, from) * bytes], bytes);
+    const size_t to_write = element_at(x.sizes, at);
+    const size_t value = broadcast_at(values.sizes, from);
+    if (accumulates) {
+      sums.add(to_write, values, value);
+    } else {
+      std::memcpy(&y.bytes[to_write * bytes], &values.bytes[value * bytes], bytes);
+    }
   }
-  return y;
+  return accumulates ? sums.result(y) : y;
 }
 
 // `element`: the bytes to write for a position of the index.
@@ -104,7 +156,7 @@ Tensor scattered(const Arguments& arguments, Accuracy accuracy, ElementOf&& elem
   return y;
 }
 
-Result scatter_src(const Arguments& arguments) {
+const Tensor& source_of(const Arguments& arguments) {
   const Tensor& src = arguments.tensor("src");
   const Tensor& index = arguments.tensor("index");
   if (src.dtype != arguments.tensor("self").dtype || src.sizes.size() != index.sizes.size()) {
@@ -115,6 +167,31 @@ Result scatter_src(const Arguments& arguments) {
       throw Meaningless("an index larger than the source");
     }
   }
+  return src;
+}
+
+Result scatter_add(const Arguments& arguments) {
+  const Tensor& src = source_of(arguments);
+  const Placed placed = index_along(arguments);
+  const Tensor& x = *placed.x;
+  const Tensor& index = *placed.index;
+  if (!is_summed(x)) {
+    throw Meaningless("a type or rank that is not added up");
+  }
+  PlaceSums sums(x);
+  for (size_t i = 0; i < index.count(); ++i) {
+    Sizes at = index_of(i, index.sizes);
+    const size_t from = element_at(src.sizes, at);
+    at[placed.dim] = written_place(index, i, x.sizes[placed.dim], false);
+    if (at[placed.dim] >= 0) {
+      sums.add(element_at(x.sizes, at), src, from);
+    }
+  }
+  return sums.result(copy_of(x, index, src.accuracy));
+}
+
+Result scatter_src(const Arguments& arguments) {
+  const Tensor& src = source_of(arguments);
   return scattered(arguments, src.accuracy, [&](const Sizes& at) {
     return &src.bytes[element_at(src.sizes, at) * dtype_bytes(src.dtype)];
   });
@@ -140,6 +217,8 @@ Result scatter_value(const Arguments& arguments) {
 }
 
 // ---- Draws.
+
+bool is_summed_type(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kInt32; }
 
 bool draw_index_put(Draft& draft) {
   const auto [x, index, dim] = draw_one_index(draft);
@@ -168,7 +247,7 @@ bool draw_index_put(Draft& draft) {
     return false;
   }
   draft.give("values", values);
-  draft.give_boolean("accumulate", false);
+  draft.give_boolean("accumulate", is_summed_type(draft.dtype(x)) && random.chance(30));
   return true;
 }
 
@@ -198,6 +277,7 @@ std::vector<Entry> scatter_entries() {
   return {
       {"aten.index_put.default", draw_index_put, index_put},
       {"aten.scatter.src", draw_scatter_src, scatter_src},
+      {"aten.scatter_add.default", draw_scatter_src, scatter_add},
       {"aten.scatter.value", draw_scatter_value, scatter_value},
   };
 }

@@ -92,7 +92,10 @@ def test_nan_stays_in_float() -> None:
     ("function", "op", "problem"),
     [
         (lambda x: x[x > 0], "index.Tensor", "is bool; index by int32 or int64"),
-        (lambda x: x.index_add(0, torch.tensor([0, 0]), x), "index_put.default", "accumulates"),
+        (lambda x: x[(None,) * 5].index_add(5, torch.tensor([0, 0]), x[(None,) * 5]),
+         "index_put.default", "it adds up in 7 dimensions, and 6 at most are summed here"),
+        (lambda x: x.repeat(4096, 1).index_add(0, torch.arange(65536) % 9, x.repeat(32768, 1)),
+         "index_put.default", "would look at 1.61e+09 places of the index in all"),
         (lambda x: x.masked_scatter(x > 0, x), "masked_scatter.default", "has no kernel here"),
         (lambda x: F.pad(x[None, None, None, :, None, None, :, None], [1] * 16),
          "constant_pad_nd.default", "it pads 8 dimensions apart, more than 6; pad in two steps"),

@@ -104,6 +104,28 @@ def test_dynamic_sizes(function: Any) -> None:
     exact(Function(function), *sets, dynamic_shapes=(({0: batch}, {0: picks}),))
 
 
+SUMS: dict[str, Callable[..., torch.Tensor]] = {
+    "index_add": lambda x, i, v: x.index_add(0, i, v),
+    "index_add_of_columns": lambda x, i, v: x.index_add(1, i[:3], v[:4, :3], alpha=2),
+    "index_put": lambda x, i, v: x.index_put((i,), v, accumulate=True),
+    "several_indices": lambda x, i, v: x.index_put((i, i.flip(0) - 1), v[:, 0], accumulate=True),
+    "repeated": lambda x, i, v: x.index_put((i,), v[0], accumulate=True),
+    "in_place": lambda x, i, v: x.clone().index_put_((i,), v, accumulate=True),
+    "scatter_add": lambda x, i, v: x.scatter_add(0, i[:, None].expand(-1, 5), v),
+    "part": lambda x, i, v: x.scatter_add(1, i[:3, None].expand(-1, 2), v),
+    "scatter_reduce": lambda x, i, v: x.scatter_reduce(0, i[:, None].expand(-1, 5), v, "sum"),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64], ids=["float32", "int64"])
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_of_writes(name: str, dtype: torch.dtype) -> None:
+    """Of whole numbers, which any order adds up to the same."""
+    x, values = (drawn(shape, -20.0, 20.0, 3).round().to(dtype) for shape in ((4, 5), (6, 5)))
+    at = torch.tensor([1, 3, 1, 0, 1, 3])
+    exact(Function(lambda *given: [SUMS[name](*given)]), [x, at, values])
+
+
 @pytest.mark.parametrize(
     "function",
     [

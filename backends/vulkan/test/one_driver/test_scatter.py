@@ -13,6 +13,7 @@ from moved_elements import DTYPES, Call, check, numbers
 from op_fixture import Dynamic, Output, each_row, edges, force_row, run_op
 
 PUT, SOURCE, VALUE = "aten.index_put.default", "aten.scatter.src", "aten.scatter.value"
+ADD = "aten.scatter_add.default"
 
 
 def places(shape: tuple[int, ...], low: int, high: int, seed: int = 0) -> np.ndarray:
@@ -60,6 +61,74 @@ def test_ops(dtype: Any) -> None:
     check(*calls)
 
 
+def put_sum(x: np.ndarray, dim: int, at: np.ndarray, values: np.ndarray) -> Call:
+    """What index_put adds to x, in float64 or int64."""
+    y = x.astype(np.float64 if x.dtype == np.float32 else np.int64)
+    front = (slice(None),) * dim
+    target = np.broadcast_to(values, (*x.shape[:dim], *at.shape, *x.shape[dim + 1 :]))
+    for k in np.ndindex(at.shape):
+        place = at[k] + x.shape[dim] if at[k] < 0 else at[k]
+        if 0 <= place < x.shape[dim]:
+            y[(*front, place)] += target[(*front, *k)]
+    return PUT, [x, [None] * dim + [at], values, True], y.astype(x.dtype)
+
+
+def scatter_sum(x: np.ndarray, dim: int, at: np.ndarray, source: np.ndarray) -> Call:
+    y = x.astype(np.float64 if x.dtype == np.float32 else np.int64)
+    for k in np.ndindex(at.shape):
+        if 0 <= at[k] < x.shape[dim]:
+            place = list(k)
+            place[dim] = at[k]
+            y[tuple(place)] += source[k]
+    return ADD, [x, dim, at, source], y.astype(x.dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_sums(dtype: Any) -> None:
+    """Of whole numbers and halves, whose sums are exact."""
+    x = numbers((5, 4, 16), dtype)
+    calls = []
+    for dim in range(3):
+        size = x.shape[dim]
+        for shape in ((), (1,), (3,), (2, 2), (40,)):
+            at = places(shape, -size - 1, size + 1, dim)
+            full = (*x.shape[:dim], *shape, *x.shape[dim + 1 :])
+            calls.append(put_sum(x, dim, at, numbers(full, dtype, 3)))
+            calls.append(put_sum(x, dim, at, numbers((), dtype, 4)))
+        at = places((3, 4, 5), -1, size + 1, dim + 7)
+        calls.append(scatter_sum(x, dim, at, numbers((4, 4, 9), dtype, 6)))
+        calls.append(scatter_sum(x, dim, at[:, :, :0], numbers((4, 4, 9), dtype, 6)))
+    calls.append(scatter_sum(x[0, 0], 0, places((40,), 0, 16), numbers((40,), dtype)))
+    x = numbers((1, 2, 3, 1, 2, 3), dtype)
+    calls.append(put_sum(x, 2, places((5,), 0, 3), numbers((1, 2, 5, 1, 2, 3), dtype)))
+    check(*calls)
+
+
+def test_sums_of_many() -> None:
+    """More than a dispatch has rounds of a loop; what is small is not lost beside what is large."""
+    x = np.array([2.0**24, 0.0], np.float32)
+    at = np.zeros(70_001, np.int32)
+    at[::2] = 1
+    ones = np.ones(70_001, np.float32)
+    y = run_op(ADD, [x, 0, at, ones], Output(np.float32, (2,)))
+    assert y.tolist() == [2.0**24 + 35_000, 35_001.0]
+    special = np.array([1.0, np.inf, -np.inf, np.nan], np.float32)
+    y = run_op(ADD, [x, 0, np.array([0, 1, 1, 0], np.int32), special], Output(np.float32, (2,)))
+    assert np.isnan(y).all()
+    y = run_op(ADD, [x, 0, np.array([0, 1], np.int32), special[:2]], Output(np.float32, (2,)))
+    assert y.tolist() == [2.0**24, np.inf]
+
+
+@each_row("accumulate", "accumulate_int")
+def test_every_row_of_sums(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    dtype = np.int32 if row.op.name.endswith("int") else np.float32
+    for count in edges(row.tile_n // 3 + 1):
+        x = numbers((count, 3), dtype)
+        at = places((5,), 0, count, count)
+        check(put_sum(x, 0, at, numbers((5, 3), dtype, 1)))
+
+
 @each_row("scatter_bytes", "scatter_words", "scatter_groups", "scatter_map")
 def test_every_row(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
@@ -99,7 +168,8 @@ def test_wrong_arguments() -> None:
     square = places((2, 2), 0, 4)
     for op, arguments, message in [
         (PUT, [x, [at, at], x[0], False], "one dimension can be indexed by a tensor, got more"),
-        (PUT, [x, [at], x[:2], True], "values can be written, not accumulated"),
+        (ADD, [x > 0, 0, places((3, 6), 0, 4), x > 0], "expected one type, float32 or int32"),
+        (ADD, [x, 0, places((5, 7), 0, 4), numbers((5, 7), np.float32)], "is larger than self"),
         (PUT, [x, [None, None, at], x[0], False], "dimension 2 is indexed"),
         (PUT, [x, [at], x[:3], False], r"values of shape \[3, 6\] are written to \[2, 6\]"),
         (PUT, [x, [x], x[:2], False], "the index must be int32, got float32"),

@@ -893,6 +893,10 @@ KERNELS: tuple[Kernel, ...] = (
     gather(put("scatter_groups", 16), 128, 4),
     elementwise(Op("rotary", 4, 24), "elementwise/rotary.comp", 64, 1),
     elementwise(Op("rotary", 4, 24), "elementwise/rotary.comp", 128, 4),
+    elementwise(Op("accumulate", 4, 120), "moves/accumulate.comp", 64, 1),
+    elementwise(
+        Op("accumulate_int", 4, 120, macros=(("INTEGERS", 1),)), "moves/accumulate.comp", 64, 1
+    ),
     elementwise(Op("scatter_map", 2, 104), "moves/scatter_map.comp", 64, 1),
     elementwise(Op("put_words", 4, 104, macros=(("ELEMENT_BYTES", 4),)), "moves/put.comp", 64, 1),
     elementwise(Op("put_groups", 4, 104, macros=(("ELEMENT_BYTES", 16),)), "moves/put.comp", 64, 1),

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/elementwise/Creation.h"
+#include "graph/ops/impl/moves/Accumulate.h"
 #include "graph/ops/impl/moves/Gather.h"
 #include "graph/ops/impl/moves/Put.h"
 #include "graph/ops/impl/moves/StridedCopy.h"
@@ -212,13 +214,64 @@ Plan plan_put(const ScatterCall& call, const Sizes& sizes, size_t dim, const Siz
   return plan;
 }
 
+// Of the dimensions of an index, seen as one: the step of the values.
+int64_t joined_step(const ScatterCall& call, const Sizes& index, const Sizes& strides) {
+  int64_t step = 0;
+  int64_t wanted = 0;
+  for (size_t i = index.size(); i-- > 0;) {
+    if (index[i] == 1) {
+      continue;
+    }
+    step = wanted == 0 ? strides[i] : step;
+    wanted = wanted == 0 ? strides[i] : wanted;
+    ETVK_CHECK(strides[i] == wanted, kNotSupported,
+               call.op << ": values are repeated along a dimension of the index; expand them");
+    wanted *= index[i];
+  }
+  return step;
+}
+
+Sums sums_of_put(const ScatterCall& call, const Sizes& sizes, size_t dim, const Sizes& index,
+                 const Sizes& values) {
+  const auto at = static_cast<int64_t>(dim);
+  Sizes to(sizes.begin(), sizes.begin() + at);
+  to.insert(to.end(), index.begin(), index.end());
+  to.insert(to.end(), sizes.begin() + at + 1, sizes.end());
+  const Sizes strides = repeated_strides(call, values, to);
+  const auto first = strides.begin() + at;
+  const auto end = first + static_cast<int64_t>(index.size());
+  Sums sums{sizes,
+            Sizes(sizes.size(), 0),
+            {strides.begin(), first},
+            dim,
+            1,
+            1,
+            joined_step(call, index, {first, end})};
+  sums.source_strides.push_back(0);
+  sums.source_strides.insert(sums.source_strides.end(), end, strides.end());
+  for (int64_t size : index) {
+    sums.steps *= size;
+  }
+  return sums;
+}
+
+void add_accumulate(ComputeGraph& graph, const ScatterCall& call,
+                    const std::function<Sums()>& describe) {
+  const AccumulateCall sums{call.op, call.base, call.index, call.values, call.y, call.counts_back};
+  check_accumulate(graph, sums);
+  const auto record = [&graph, sums, describe](Commands& commands) {
+    graph.set_sizes(sums.y, graph.sizes(sums.base));
+    dispatch_accumulate(graph, commands, sums, describe());
+  };
+  graph.add_node(
+      {call.op, {call.base, call.index, call.values}, {call.y}, record, -1, {call.base}});
+}
+
 void index_put(ComputeGraph& graph, const OpArgs& args) {
   const std::vector<ValueId> indices = args.optional_tensors("indices");
   const auto is_tensor = [](ValueId id) { return id >= 0; };
   ETVK_CHECK(std::count_if(indices.begin(), indices.end(), is_tensor) == 1, kNotSupported,
              args.op() << ": one dimension can be indexed by a tensor, got more");
-  ETVK_CHECK(!args.boolean("accumulate"), kNotSupported,
-             args.op() << ": values can be written, not accumulated");
   const auto given = std::find_if(indices.begin(), indices.end(), is_tensor);
   const auto dim = static_cast<size_t>(given - indices.begin());
   ScatterCall call{args.op(), args.tensor("self"), *given, args.tensor("values"), args.output()};
@@ -226,6 +279,13 @@ void index_put(ComputeGraph& graph, const OpArgs& args) {
   ETVK_CHECK(dim < graph.dims(call.base).size(), kInvalidProgram,
              call.op << ": dimension " << dim << " is indexed, self has shape "
                      << shape_text(graph.dims(call.base)));
+  if (args.boolean("accumulate")) {
+    add_accumulate(graph, call, [&graph, call, dim] {
+      return sums_of_put(call, graph.sizes(call.base), dim, graph.sizes(call.index),
+                         graph.sizes(call.values));
+    });
+    return;
+  }
   add_scatter(graph, call, {call.base, call.index, call.values}, graph.dims(call.base)[dim], false,
               0, [&graph, call, dim] {
                 return plan_put(call, graph.sizes(call.base), dim, graph.sizes(call.index),
@@ -282,13 +342,38 @@ int64_t bound_of(const ComputeGraph& graph, ValueId id) {
   return count;
 }
 
-void scatter_tensor(ComputeGraph& graph, const OpArgs& args) {
+ScatterCall read_scatter_of_tensor(ComputeGraph& graph, const OpArgs& args) {
   ScatterCall call = read_scatter(graph, args);
   call.values = args.tensor("src");
   const size_t rank = graph.dims(call.base).size();
   ETVK_CHECK(graph.dims(call.values).size() == rank, kInvalidProgram,
              call.op << ": src must have " << rank << " dimensions, got shape "
                      << shape_text(graph.dims(call.values)));
+  return call;
+}
+
+Sums sums_of_scatter(const ScatterCall& call, const Sizes& sizes, size_t dim, const Sizes& index,
+                     const Sizes& source) {
+  plan_scatter(call, sizes, dim, index, &source);  // checks the sizes
+  Sums sums{index, contiguous_strides(index), contiguous_strides(source), dim, index[dim], 0, 0};
+  sums.index_step = std::exchange(sums.index_strides[dim], 0);
+  sums.source_step = std::exchange(sums.source_strides[dim], 0);
+  sums.bounds[dim] = sizes[dim];
+  return sums;
+}
+
+void scatter_add(ComputeGraph& graph, const OpArgs& args) {
+  const ScatterCall call = read_scatter_of_tensor(graph, args);
+  const size_t dim = wrap_dim(call.op, args.integer("dim"), graph.dims(call.base).size());
+  add_accumulate(graph, call, [&graph, call, dim] {
+    return sums_of_scatter(call, graph.sizes(call.base), dim, graph.sizes(call.index),
+                           graph.sizes(call.values));
+  });
+}
+
+void scatter_tensor(ComputeGraph& graph, const OpArgs& args) {
+  const ScatterCall call = read_scatter_of_tensor(graph, args);
+  const size_t rank = graph.dims(call.base).size();
   const size_t dim = wrap_dim(call.op, args.integer("dim"), rank);
   add_scatter(graph, call, {call.base, call.index, call.values}, bound_of(graph, call.base), false,
               0, [&graph, call, dim] {
@@ -314,6 +399,8 @@ const RegisterOps registered({
     {"aten.index_put.default",
      "self:tensor indices:tensors? values:tensor accumulate:boolean y:out", index_put},
     {"aten.scatter.src", "self:tensor dim:integer index:tensor src:tensor y:out", scatter_tensor},
+    {"aten.scatter_add.default", "self:tensor dim:integer index:tensor src:tensor y:out",
+     scatter_add},
     {"aten.scatter.value", "self:tensor dim:integer index:tensor value:scalar y:out",
      scatter_value},
 });
