@@ -97,6 +97,7 @@ void add_arguments(Builder& b, const Layer& layer, int64_t outputs, int64_t prod
   b.argument(0.0);
   b.argument(int64_t{-128});
   b.argument(int64_t{127});
+  b.argument(Null{});
 }
 
 void make_convolution(Builder& b, const Shape& shape, const Layer& layer) {

@@ -9,8 +9,8 @@ import torch
 
 from .definition import adopt, define
 from .dynamic_linear import DYNAMIC_INPUTS, quantize_rows, row_grids
-from .formulas import dequantize, fl32, quantize
-from .linear import MAC_INPUTS, activate
+from .formulas import INT8_MAX, INT8_MIN, dequantize, fl32, look_up, quantize
+from .linear import MAC_INPUTS, MAC_RANGE, activate
 
 
 def conv2d_q8ta_q8csw(
@@ -82,8 +82,9 @@ def q8ta_conv2d(*args: Any) -> torch.Tensor:
     Returns:
         int8 [batch, OC, *sizes].
     """
-    inputs, grid, layer, bounds = args[:6], args[6:8], args[8:-2], args[-2:]
-    return quantize(conv2d_q8ta_q8csw(*inputs, *layer), *grid, *bounds)
+    inputs, grid, layer, bounds = args[:6], args[6:8], args[8:19], args[19:21]
+    q = quantize(conv2d_q8ta_q8csw(*inputs, *layer), *grid, *bounds)
+    return look_up(q, *args[21:] or (None,))
 
 
 def q8ta_conv2d_residual(*args: Any) -> torch.Tensor:
@@ -94,33 +95,42 @@ def q8ta_conv2d_residual(*args: Any) -> torch.Tensor:
         int8 [batch, OC, *sizes].
     """
     inputs, grid, layer, bounds, is_rounded = args[:6], args[6:8], args[8:19], args[19:21], args[21]
-    residual, output = args[22:25], args[25:]
+    residual, output = args[22:25], args[25:29]
     f = conv2d_q8ta_q8csw(*inputs, *layer)
     if is_rounded:
         f = dequantize(quantize(f, *grid, *bounds), *grid)
-    return quantize(f + dequantize(*residual), *output)
+    return look_up(quantize(f + dequantize(*residual), *output), *args[29:] or (None,))
+
+
+def conv2d_as_bounded(args: Sequence[Any]) -> tuple[Any, ...]:
+    """Arguments of `q8ta_conv2d.bounded` for those of the stock q8ta_conv2d and q8ta_conv2d_pw."""
+    kernel_size, stride, padding, dilation, groups, activation = args[9:]
+    window = (kernel_size, stride, padding, [0] * len(stride), dilation, False, groups)
+    return (*args[:9], *window, activation, 0.0, 0.0, INT8_MIN, INT8_MAX)
+
+
+def conv2d_transposed_as_bounded(args: Sequence[Any]) -> tuple[Any, ...]:
+    """The same for q8ta_conv2d_transposed."""
+    kernel_size, stride, padding, output_padding, dilation, groups, activation = args[9:]
+    window = (kernel_size, stride, padding, output_padding, dilation, True, groups)
+    return (*args[:9], *window, activation, 0.0, 0.0, INT8_MIN, INT8_MAX)
+
+
+def rows_of_taps(weights: torch.Tensor) -> torch.Tensor:
+    """[C, taps] of the weights of the stock q8ta_conv2d_dw, [*kernel_size, C]."""
+    return weights.flatten(0, -2).t()
 
 
 def _stock_conv2d(*args: Any) -> torch.Tensor:
-    """The stock op of arguments P, kernel, stride, padding, dilation, groups, activation."""
-    inputs, grid, bias = args[:6], args[6:8], args[8]
-    kernel_size, stride, padding, dilation, groups, activation = args[9:]
-    layer: tuple[Any, ...] = (bias, kernel_size, stride, padding, [0] * len(stride), dilation)
-    layer += (False, groups, activation)
-    return quantize(conv2d_q8ta_q8csw(*inputs, *layer), *grid)
+    return q8ta_conv2d(*conv2d_as_bounded(args))
 
 
 def _stock_conv2d_dw(*args: Any) -> torch.Tensor:
-    """As `_stock_conv2d`, with weights [*kernel_size, C]."""
-    weights = args[3].flatten(0, -2).t()
-    return _stock_conv2d(*args[:3], weights, *args[4:])
+    return _stock_conv2d(*args[:3], rows_of_taps(args[3]), *args[4:])
 
 
 def _stock_conv2d_transposed(*args: Any) -> torch.Tensor:
-    """As `_stock_conv2d`, with output_padding behind padding."""
-    inputs, grid = args[:6], args[6:8]
-    layer = (*args[8:14], True, *args[14:])
-    return quantize(conv2d_q8ta_q8csw(*inputs, *layer), *grid)
+    return q8ta_conv2d(*conv2d_transposed_as_bounded(args))
 
 
 def _sizes(
@@ -218,7 +228,7 @@ Q8TA_CONV2D_TRANSPOSED = adopt(
 )
 Q8TA_CONV2D_BOUNDED = define(
     "q8ta_conv2d.bounded",
-    f"{MAC_INPUTS}, {_OUTPUT}, {_LAYER}, int quant_min, int quant_max",
+    f"{MAC_INPUTS}, {_OUTPUT}, {_LAYER}, {MAC_RANGE}",
     q8ta_conv2d,
     _meta(torch.int8, 9),
 )
@@ -227,7 +237,7 @@ Q8TA_CONV2D_RESIDUAL = define(
     f"{MAC_INPUTS}, float conv_scale, int conv_zero_point, {_LAYER}, "
     "int conv_quant_min, int conv_quant_max, bool round_conv, "
     "Tensor residual, float residual_scale, int residual_zero_point, "
-    f"{_OUTPUT}, int quant_min, int quant_max",
+    f"{_OUTPUT}, {MAC_RANGE}",
     q8ta_conv2d_residual,
     _meta(torch.int8, 9),
     ("x", "residual"),

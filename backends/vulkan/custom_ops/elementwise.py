@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .definition import define
-from .formulas import dequantize, quantize
+from .formulas import dequantize, look_up, quantize
 
 
 def q8ta_table(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
@@ -17,7 +17,7 @@ def q8ta_table(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     uint8 `x` is taken for the int8 of the same bits, and a table may hold uint8, so that a table
     converts between the two.
     """
-    return table[x.view(torch.int8).to(torch.int64) + 128]
+    return look_up(x.view(torch.int8), table)
 
 
 _BINARY: dict[str, Callable[..., torch.Tensor]] = {

@@ -40,3 +40,8 @@ def quantize(
     """int8 of the shape of float32 `f`."""
     q = torch.round(f * inverse_scale(scale)) + zero_point
     return torch.clamp(q, quant_min, quant_max).to(torch.int8)
+
+
+def look_up(x: torch.Tensor, table: torch.Tensor | None) -> torch.Tensor:
+    """table[x + 128] for int8 `x` of any shape; `table` holds 256 values. Without one, `x`."""
+    return x if table is None else table[x.to(torch.int64) + 128]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from ..runtime.graph.ops.glsl.activations import ACTIVATIONS
 from .definition import adopt, define
-from .formulas import INT8_MAX, INT8_MIN, dequantize, fl32, quantize
+from .formulas import INT8_MAX, INT8_MIN, dequantize, fl32, look_up, quantize
 
 
 def activate(f: torch.Tensor, activation: str, alpha: float, beta: float) -> torch.Tensor:
@@ -87,12 +88,14 @@ def q8ta_linear(
     beta: float = 0.0,
     quant_min: int = INT8_MIN,
     quant_max: int = INT8_MAX,
+    table: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Int8 linear with an int8 result; arguments as in `linear_q8ta_q8csw`.
 
     Args:
         activation, alpha, beta: applied in float32 before the result is quantized.
         quant_min, quant_max: bounds of the result; a clamp that follows the layer narrows them.
+        table: int8 [256], what becomes of each quantized result from -128 on; or None.
 
     Returns:
         int8 [..., N].
@@ -109,7 +112,8 @@ def q8ta_linear(
         alpha,
         beta,
     )
-    return quantize(out, output_scale, output_zero_point, quant_min, quant_max)
+    q = quantize(out, output_scale, output_zero_point, quant_min, quant_max)
+    return look_up(q, table)
 
 
 def q8ta_linear_residual(
@@ -135,6 +139,7 @@ def q8ta_linear_residual(
     output_zero_point: int,
     quant_min: int,
     quant_max: int,
+    table: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Int8 linear, its activation, and the sum with another int8 tensor; the rest as above.
 
@@ -162,7 +167,13 @@ def q8ta_linear_residual(
         q = quantize(f, linear_scale, linear_zero_point, linear_quant_min, linear_quant_max)
         f = dequantize(q, linear_scale, linear_zero_point)
     f = f + dequantize(residual, residual_scale, residual_zero_point)
-    return quantize(f, output_scale, output_zero_point, quant_min, quant_max)
+    q = quantize(f, output_scale, output_zero_point, quant_min, quant_max)
+    return look_up(q, table)
+
+
+def linear_as_bounded(args: Sequence[Any]) -> tuple[Any, ...]:
+    """Arguments of `q8ta_linear.bounded` for those of the stock q8ta_linear and its gemv."""
+    return (*args, 0.0, 0.0, INT8_MIN, INT8_MAX)
 
 
 def _linear_meta(dtype: torch.dtype) -> Any:
@@ -182,6 +193,7 @@ MAC_INPUTS = (  # of convolutions too
     "Tensor x, float input_scale, int input_zero_point, "
     "Tensor weights, Tensor weight_sums, Tensor weight_scales"
 )
+MAC_RANGE = "int quant_min, int quant_max, Tensor? table=None"  # behind it, likewise
 _ACTIVATION = "str activation, float alpha, float beta"
 
 Q8TA_LINEAR = adopt("q8ta_linear", q8ta_linear, _linear_meta(torch.int8))
@@ -189,7 +201,7 @@ Q8TA_LINEAR_GEMV = adopt("q8ta_linear_gemv", q8ta_linear, _linear_meta(torch.int
 Q8TA_LINEAR_BOUNDED = define(
     "q8ta_linear.bounded",
     f"{MAC_INPUTS}, float output_scale, int output_zero_point, Tensor? bias, "
-    f"{_ACTIVATION}, int quant_min, int quant_max",
+    f"{_ACTIVATION}, {MAC_RANGE}",
     q8ta_linear,
     _linear_meta(torch.int8),
 )
@@ -198,7 +210,7 @@ Q8TA_LINEAR_RESIDUAL = define(
     f"{MAC_INPUTS}, float linear_scale, int linear_zero_point, Tensor? bias, "
     f"{_ACTIVATION}, int linear_quant_min, int linear_quant_max, bool round_linear, "
     "Tensor residual, float residual_scale, int residual_zero_point, "
-    "float output_scale, int output_zero_point, int quant_min, int quant_max",
+    f"float output_scale, int output_zero_point, {MAC_RANGE}",
     q8ta_linear_residual,
     _residual_meta,
     ("x", "residual"),

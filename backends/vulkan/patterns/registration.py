@@ -35,6 +35,7 @@ from .passes.converted_operands import match_converted, rewrite_converted
 from .passes.dim_orders import rewrite_dim_orders
 from .passes.early_sizes import match_late_size, rewrite_late_size
 from .passes.extremes import match_extreme, rewrite_extreme
+from .passes.folded_tables import match_table, rewrite_table
 from .passes.joined_indices import join_indices
 from .passes.owned_state import take_states
 from .passes.preserve_rounding import match_requantized, rewrite_requantized
@@ -74,6 +75,7 @@ def register() -> None:
     register_pattern_replacement(WHOLE_GRAPH)(_rewrite_whole_graph)
     _register_ours("etvk_preserve_rounding", match_requantized, rewrite_requantized)
     _register_ours("etvk_permuted_attention", match_permuted_attention, rewrite_permuted_attention)
+    _register_ours("etvk_table", match_table, rewrite_table)
     _register_ours("etvk_split", match_part, rewrite_part)
     _register_ours("etvk_converted", match_converted, rewrite_converted)
     _register_ours("etvk_tensor_clamp", match_tensor_clamp, rewrite_tensor_clamp)

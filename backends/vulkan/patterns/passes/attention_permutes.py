@@ -13,7 +13,7 @@ from torch.fx import GraphModule, Node
 
 from ...custom_ops import ATTENTION, Q8TA_ATTENTION
 from ..vocabulary.edge_ops import PERMUTE, TRANSPOSE, node_argument, permutation_of
-from ..vocabulary.graph_edits import call_after, standing_for
+from ..vocabulary.graph_edits import call_after, is_live, standing_for
 from ..vocabulary.node_match import NodeMatch
 
 # Where y_dims stands among the arguments.
@@ -35,23 +35,11 @@ def match_permuted_attention(node: Node) -> PermutedMatch | None:
     attention = node_argument(node, 0)
     if attention.target not in _Y_DIMS:
         return None
-    if any(_is_live(user) for user in attention.users if user is not node):
+    if any(is_live(user) for user in attention.users if user is not node):
         return None
     own: Any = attention.args[_Y_DIMS[attention.target]]
     y_dims = tuple(int(own[dim]) for dim in permutation_of(node))
     return PermutedMatch(node, attention, y_dims) if y_dims[-1] == len(y_dims) - 1 else None
-
-
-def _is_live(node: Node) -> bool:
-    """Whether results depend on it; float ops that steps have replaced are still in the graph."""
-    seen, queue = {node}, [node]
-    while queue:
-        one = queue.pop()
-        if one.op == "output":
-            return True
-        queue += [user for user in one.users if user not in seen]
-        seen.update(one.users)
-    return False
 
 
 def rewrite_permuted_attention(

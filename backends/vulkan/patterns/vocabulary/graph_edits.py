@@ -32,6 +32,18 @@ def is_ours(node: Node) -> bool:
     return bool(node.meta.get(_OURS, False))
 
 
+def is_live(node: Node) -> bool:
+    """Whether results depend on it; float ops that steps have replaced are still in the graph."""
+    seen, queue = {node}, [node]
+    while queue:
+        one = queue.pop()
+        if one.op == "output":
+            return True
+        queue += [user for user in one.users if user not in seen]
+        seen.update(one.users)
+    return False
+
+
 @contextmanager
 def standing_for(nodes: Iterable[Node]) -> Iterator[None]:
     """Nodes that are made meanwhile stand for `nodes`, for profiles."""

@@ -99,8 +99,9 @@ int8_t quantized_output(const LinearCase& linear, float f, float inv_output_scal
   }
   const float scaled = f * inv_output_scale;
   const float q = std::nearbyint(scaled) + static_cast<float>(linear.output_zero_point);
-  return static_cast<int8_t>(std::min(std::max(q, static_cast<float>(linear.quant_min)),
-                                      static_cast<float>(linear.quant_max)));
+  const auto y = static_cast<int8_t>(std::min(std::max(q, static_cast<float>(linear.quant_min)),
+                                              static_cast<float>(linear.quant_max)));
+  return linear.table.empty() ? y : linear.table[static_cast<size_t>(y + 128)];
 }
 
 void write_output(const LinearCase& linear, float f, float inv_output_scale, int64_t at,
@@ -167,6 +168,9 @@ void check_case(const LinearCase& linear) {
   check_size("weights", linear.weights.size(), N * K);
   check_size("weight_scales", linear.weight_scales.size(), N);
   check_size("bias", linear.bias.size(), linear.bias.empty() ? 0 : N);
+  check_size("table", linear.table.size(), linear.table.empty() ? 0 : 256);
+  ETVK_CHECK(linear.table.empty() || linear.quantized_output, kInvalidArgument,
+             "linear case: a table is for an int8 output");
   int64_t rows = 1;
   for (int64_t size : linear.leading) {
     rows *= size;
@@ -180,6 +184,7 @@ struct Constants {
   ValueId weight_sums;
   ValueId weight_scales;
   ValueId bias;
+  ValueId table;
 };
 
 // Arguments in schema order; see QuantizedLinear.cpp.
@@ -209,7 +214,7 @@ OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId w
   add(add_value(def, int64_t{linear.output_zero_point}));
   add(constants.bias);
   add(add_value(def, std::string(linear.activation == Activation::kRelu ? "relu" : "none")));
-  if (linear.quant_min == -128 && linear.quant_max == 127) {
+  if (linear.quant_min == -128 && linear.quant_max == 127 && linear.table.empty()) {
     call.name = "et_vk.q8ta_linear.default";
   } else {
     call.name = "et_vk.q8ta_linear.bounded";
@@ -217,6 +222,7 @@ OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId w
     add(add_value(def, 0.0));
     add(add_value(def, int64_t{linear.quant_min}));
     add(add_value(def, int64_t{linear.quant_max}));
+    add(constants.table);
   }
   add(y);
   return call;
@@ -283,6 +289,9 @@ LinearProgram linear_program(const LinearCase& linear, size_t dispatches, bool d
   constants.bias = linear.bias.empty()
                        ? add_value(def, Null{})
                        : add_constant(def, DType::kFloat32, {N}, linear.bias.data(), channel_bytes);
+  constants.table = linear.table.empty() ? add_value(def, Null{})
+                                         : add_constant(def, DType::kInt8, {256},
+                                                        linear.table.data(), linear.table.size());
 
   ValueId weights = -1;
   for (size_t i = 0; i < dispatches; ++i) {

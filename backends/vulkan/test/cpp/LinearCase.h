@@ -35,6 +35,7 @@ struct LinearCase {
   std::vector<int8_t> weights;       // [N, K]
   std::vector<float> weight_scales;  // [N]
   std::vector<float> bias;           // [N], or empty
+  std::vector<int8_t> table;         // [256], what becomes of each int8 result, or empty
 
   size_t output_bytes() const { return static_cast<size_t>(M * N) * (quantized_output ? 1 : 4); }
 };

@@ -221,6 +221,7 @@ bool draw_bounded(Draft& draft) {
   const ConvolutionShape& shape = draft.block().convolution_shape(draft.random());
   give_activation(draft, shape.activation);
   give_output(draft, true);
+  give_table(draft);
   return !draw_operands(draft, shape, false)[0].empty();
 }
 
@@ -228,6 +229,7 @@ bool draw_residual(Draft& draft) {
   const ConvolutionShape& shape = draft.block().convolution_shape(draft.random());
   give_activation(draft, shape.activation);
   give_output(draft, true);
+  give_table(draft);
   const ByExecution<Sizes> sizes = draw_operands(draft, shape, false);
   return !sizes[0].empty() && give_residual(draft, "conv", sizes);
 }

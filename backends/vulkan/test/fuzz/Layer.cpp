@@ -44,6 +44,22 @@ void store_quantized(Tensor& y, size_t at, float f, const Int8Grid& grid) {
   y.bytes[at] = static_cast<uint8_t>(quantize(f, grid));
 }
 
+// y through the op's table, if it has one.
+Tensor looked_up(const Arguments& arguments, Tensor y) {
+  const Tensor* table = arguments.has("table") ? arguments.optional_constant("table") : nullptr;
+  if (table == nullptr) {
+    return y;
+  }
+  if (table->dtype != DType::kInt8 || table->sizes != Sizes{256}) {
+    throw Meaningless("a table of another type or size");
+  }
+  for (size_t i = 0; i < y.count(); ++i) {
+    y.bytes[i] = table->bytes[static_cast<size_t>(y.int8_at(i) + 128)];
+  }
+  y.accuracy = computed_of(y.accuracy);
+  return y;
+}
+
 }  // namespace
 
 // ---- References.
@@ -146,8 +162,8 @@ void LayerEnd::set(Tensor& y, size_t at, int64_t acc, size_t channel, const Fini
 Result quantized_layer(const Arguments& arguments, Layer layer) {
   const Int8Grid grid = arguments.has("quant_min") ? read_grid(arguments, "output_", "")
                                                    : read_grid(arguments, "output_");
-  return layer(arguments, DType::kInt8,
-               [&](Tensor& y, size_t at, float f) { store_quantized(y, at, f, grid); });
+  const Finish finish = [&](Tensor& y, size_t at, float f) { store_quantized(y, at, f, grid); };
+  return looked_up(arguments, layer(arguments, DType::kInt8, finish));
 }
 
 Result residual_layer(const Arguments& arguments, Layer layer, const std::string& own_name) {
@@ -183,7 +199,7 @@ Result residual_layer(const Arguments& arguments, Layer layer, const std::string
   if (residual.accuracy != Accuracy::kExact || (y.accuracy == Accuracy::kClose && !is_one_step)) {
     y.accuracy = Accuracy::kUnknown;
   }
-  return y;
+  return looked_up(arguments, y);
 }
 
 Result float_layer(const Arguments& arguments, Layer layer) {
@@ -229,6 +245,14 @@ void give_output(Draft& draft, bool has_range) {
   draft.give_grid("output_", draft.some_scale());
   if (has_range) {
     draft.give_range("");
+  }
+}
+
+void give_table(Draft& draft) {
+  if (draft.random().chance(40)) {
+    draft.give_constant("table", DType::kInt8, {256});
+  } else {
+    draft.give_none("table");
   }
 }
 

@@ -61,6 +61,7 @@ void give_channels(Draft& draft, int64_t channels);
 void give_row_grids(Draft& draft, bool per_row);
 void give_activation(Draft& draft, const char* activation);
 void give_output(Draft& draft, bool has_range);
+void give_table(Draft& draft);  // or None
 // A residual for results of these sizes. False where there is none.
 bool give_residual(Draft& draft, const std::string& own, const ByExecution<Sizes>& sizes);
 

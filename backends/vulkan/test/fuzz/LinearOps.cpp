@@ -141,6 +141,7 @@ bool draw_linear_bounded(Draft& draft) {
   const LinearShape& shape = draft.block().linear_shape(draft.random());
   give_activation(draft, shape.activation);
   give_output(draft, true);
+  give_table(draft);
   return !draw_operands(draft, shape)[0].empty();
 }
 
@@ -149,6 +150,7 @@ bool draw_linear_residual(Draft& draft) {
   const ByExecution<Sizes> sizes = draw_operands(draft, shape);
   give_activation(draft, shape.activation);
   give_output(draft, true);
+  give_table(draft);
   return !sizes[0].empty() && give_residual(draft, "linear", sizes);
 }
 

@@ -100,7 +100,7 @@ class TestOptions:
         assert chains(lower(module, 4, 8, partitioner=blocked)[0]) == [CHAIN, CHAIN]
         assert "aten.gelu.default is in operator_blocklist" in reasons(blocked)
         program, _ = lower(module, 4, 8)
-        assert [chain.count("et_vk.q8ta_table.default") for chain in chains(program)] == [1]
+        assert [chain.count("et_vk.q8ta_linear.bounded") for chain in chains(program)] == [1]
 
     def test_layouts_are_chosen_only_for_what_the_stock_runtime_can_run(self) -> None:
         def keys(shape: tuple[int, ...]) -> list[str]:

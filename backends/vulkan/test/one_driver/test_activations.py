@@ -116,7 +116,7 @@ def test_int8_layer(name: str, parameters: tuple[float, ...], zero_point: int) -
             *(linear.x, linear.input_scale, 0, Constant(linear.weights)),
             Constant(linear.weights.sum(1, dtype=np.int32)),
             *(Constant(linear.weight_scales), scale, zero_point, Constant(linear.bias)),
-            *(name, *alpha_beta(parameters), -120, 125),
+            *(name, *alpha_beta(parameters), -120, 125, None),
         ]
         actual = run_op("et_vk.q8ta_linear.bounded", arguments, Output(np.int8, (m, n)))
         if name in EXACT:

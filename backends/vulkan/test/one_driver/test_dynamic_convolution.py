@@ -37,7 +37,7 @@ def quantized(conv: cases.Convolution, x: np.ndarray, grids: Any) -> cases.Convo
 
 def arguments(conv: cases.Convolution, x: Any, grids: Any) -> list[Any]:
     weights = cases.operands(conv)[3:]
-    return [x, *grids, *weights, cases.bias(conv), *cases.window(conv), *conv.activation]
+    return [x, *grids, *weights, cases.optional(conv.bias), *cases.window(conv), *conv.activation]
 
 
 def check(conv: cases.Convolution, x: np.ndarray, grids: Any = AFFINE) -> None:

@@ -17,7 +17,7 @@ from torch.export import Dim
 
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
-from model_cases import DEQUANTIZE, LINEAR, QUANTIZE, TABLE, quantized_module
+from model_cases import BOUNDED, DEQUANTIZE, LINEAR, QUANTIZE, quantized_module
 from on_cpu import on_cpu
 from operand_quantizer import OperandQuantizer, quantized_by
 from programs import run
@@ -116,7 +116,7 @@ class TwoLayers(nn.Module):
 
 
 # OperandQuantizer rounds in front of the relu, and again behind it, on another grid.
-TWO_LAYERS = (QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE)
+TWO_LAYERS = (QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE)
 
 
 def conv1d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -288,7 +288,7 @@ class TestWeightsStoredByInputs:
         module = quantized_by(OperandQuantizer(), Tied(), inputs_of(6, 16))
         program = check(module, "2d", TWO_LAYERS)
         [delegate] = read_delegates(program)
-        first, second = (op for op in delegate.chain if op.name == LINEAR)
+        first, second = (op for op in delegate.chain if op.name in (BOUNDED, LINEAR))
         assert first.args[3].id == second.args[3].id
         weight = next(one for one in module.state_dict().values() if one.dtype == torch.int8)
         assert first.args[3].data == weight.t().contiguous().numpy().tobytes()
@@ -399,7 +399,7 @@ class TestQuantizesThatAreNotFolded:
         assert sum(".quantize_per" in str(node.target) for node in module.graph.nodes) == 8
         program = lower(module, inputs_of(*sizes), dims)
         names = chain(program)
-        assert (names.count(QUANTIZE), names.count(LINEAR)) == (1, 2)
+        assert [names.count(name) for name in (QUANTIZE, BOUNDED, LINEAR)] == [1, 1, 1]
         check_values(program, module, [inputs_of(*sizes, seed=5)])
 
     @pytest.mark.parametrize("combine", [torch.add, torch.mul])

@@ -27,6 +27,7 @@ class Residual:
     linear_zero_point: int
     linear_bounds: tuple[int, int] = (-128, 127)
     activation: tuple[str, float, float] = ("none", 0.0, 0.0)
+    table: np.ndarray | None = None  # int8 [256]
 
 
 def random_case(
@@ -67,9 +68,10 @@ def expected(linear: Linear, residual: Residual) -> np.ndarray:
             reference.quantize(f, *quantization, *residual.linear_bounds), *quantization
         )
     g = f + reference.dequantize(residual.tensor, residual.scale, residual.zero_point)
-    return reference.quantize(
+    q = reference.quantize(
         g, linear.output_scale, linear.output_zero_point, linear.quant_min, linear.quant_max
     )
+    return reference.look_up(q, residual.table)
 
 
 def arguments(linear: Linear, residual: Residual) -> list[Any]:
@@ -81,6 +83,7 @@ def arguments(linear: Linear, residual: Residual) -> list[Any]:
         *(*residual.activation, *residual.linear_bounds, residual.round_linear),
         *(residual.tensor, residual.scale, residual.zero_point),
         *(linear.output_scale, linear.output_zero_point, linear.quant_min, linear.quant_max),
+        None if residual.table is None else Constant(residual.table),
     ]
 
 

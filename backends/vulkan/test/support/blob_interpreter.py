@@ -28,6 +28,12 @@ _DTYPES = {
     "FLOAT32": torch.float32,
 }
 
+
+def _of_integers(op: Callable[..., Any]) -> Callable[..., Any]:
+    """`op` of a tensor and integers. A blob has one value for 0 and 0.0, if it has both."""
+    return lambda x, *numbers: op(x, *(int(n) if isinstance(n, float) else n for n in numbers))
+
+
 # Argument lists as in the blob, without the result.
 _OPS: dict[str, Callable[..., Any]] = {
     **{op.__name__: reference for op, reference in custom_ops.REFERENCES.items()},
@@ -43,9 +49,9 @@ _OPS: dict[str, Callable[..., Any]] = {
     "aten.addmm.default": lambda c, a, b, beta, alpha: torch.addmm(c, a, b, beta=beta, alpha=alpha),
     "aten.linear.default": torch.nn.functional.linear,
     "aten.permute_copy.default": torch.permute,
-    "aten.transpose_copy.int": torch.transpose,
-    "aten.slice_copy.Tensor": torch.ops.aten.slice_copy.Tensor,
-    "aten.select_copy.int": torch.select,
+    "aten.transpose_copy.int": _of_integers(torch.transpose),
+    "aten.slice_copy.Tensor": _of_integers(torch.ops.aten.slice_copy.Tensor),
+    "aten.select_copy.int": _of_integers(torch.select),
     "aten.expand_copy.default": lambda x, size, implicit=False: x.expand(size),
     "aten.cat.default": torch.cat,
     "aten.embedding.default": torch.ops.aten.embedding,
@@ -58,7 +64,7 @@ _OPS: dict[str, Callable[..., Any]] = {
     "aten.upsample_bilinear2d.vec": torch.ops.aten.upsample_bilinear2d.vec,
     "aten.view_copy.default": lambda x, sizes: x.reshape(sizes),
     "aten.squeeze_copy.dims": lambda x, dims: torch.squeeze(x, dims),
-    "aten.unsqueeze_copy.default": torch.unsqueeze,
+    "aten.unsqueeze_copy.default": _of_integers(torch.unsqueeze),
     "aten.max_pool2d_with_indices.default": torch.ops.aten.max_pool2d_with_indices,
     "aten.adaptive_max_pool2d.default": torch.ops.aten.adaptive_max_pool2d,
     "aten.avg_pool2d.default": torch.ops.aten.avg_pool2d,

@@ -38,6 +38,7 @@ class Convolution:
     output_zero_point: int = 0
     bounds: tuple[int, int] = (-128, 127)
     activation: tuple[str, float, float] = ("none", 0.0, 0.0)
+    table: np.ndarray | None = None  # int8 [256]
 
     @property
     def kernel(self) -> Sizes:
@@ -126,7 +127,8 @@ def expected(conv: Convolution, residual: Residual | None = None) -> np.ndarray:
         if residual.own is not None:
             f = reference.dequantize(reference.quantize(f, *residual.own), *residual.own)
         f = f + reference.dequantize(residual.tensor, residual.scale, residual.zero_point)
-    return reference.quantize(f, conv.output_scale, conv.output_zero_point, *conv.bounds)
+    q = reference.quantize(f, conv.output_scale, conv.output_zero_point, *conv.bounds)
+    return reference.look_up(q, conv.table)
 
 
 # ---- Calls.
@@ -147,8 +149,8 @@ def operands(conv: Convolution, x: Any = None, weights: np.ndarray | None = None
     ]
 
 
-def bias(conv: Convolution) -> Any:
-    return None if conv.bias is None else Constant(conv.bias)
+def optional(array: np.ndarray | None) -> Any:
+    return None if array is None else Constant(array)
 
 
 def window(conv: Convolution) -> list[Any]:
@@ -162,18 +164,18 @@ def window(conv: Convolution) -> list[Any]:
 def bounded_arguments(conv: Convolution, x: Any = None) -> list[Any]:
     return [
         *operands(conv, x),
-        *(conv.output_scale, conv.output_zero_point, bias(conv), *window(conv)),
-        *(*conv.activation, *conv.bounds),
+        *(conv.output_scale, conv.output_zero_point, optional(conv.bias), *window(conv)),
+        *(*conv.activation, *conv.bounds, optional(conv.table)),
     ]
 
 
 def residual_arguments(conv: Convolution, residual: Residual, x: Any = None) -> list[Any]:
     own_scale, own_zero_point = residual.own or (1.0, 0)
     return [
-        *(*operands(conv, x), own_scale, own_zero_point, bias(conv), *window(conv)),
+        *(*operands(conv, x), own_scale, own_zero_point, optional(conv.bias), *window(conv)),
         *(*conv.activation, -128, 127, residual.own is not None, residual.tensor),
         *(residual.scale, residual.zero_point, conv.output_scale, conv.output_zero_point),
-        *conv.bounds,
+        *(*conv.bounds, optional(conv.table)),
     ]
 
 
@@ -192,7 +194,7 @@ def check_residual(conv: Convolution, residual: Residual) -> None:
 
 def check_floats(conv: Convolution) -> None:
     y = expected_floats(conv)
-    arguments = [*operands(conv), bias(conv), *window(conv), *conv.activation]
+    arguments = [*operands(conv), optional(conv.bias), *window(conv), *conv.activation]
     result = run_op("et_vk.conv2d_q8ta_q8csw.int8", arguments, Output(np.float32, y.shape))
     assert_same_bytes(result, y, str(conv))
 

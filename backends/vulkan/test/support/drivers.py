@@ -35,7 +35,9 @@ DEFAULT = "default"  # the driver that this process has
 # part share a process, so that Python starts and most pipelines are compiled once for all of them;
 # parts take about as long.
 OP_TESTS = {
-    "matrices": ("linear_exact", "dynamic_linear", "activations", "residual", "matmul"),
+    "matrices": (
+        *("linear_exact", "dynamic_linear", "activations", "residual", "layer_tables", "matmul"),
+    ),
     "convolutions": (
         *("convolution", "dynamic_convolution", "float_convolution", "pool", "upsample"),
     ),

@@ -626,7 +626,7 @@ def _cases() -> Iterator[ModelCase]:
         "clamp_on_another_grid",
         partial(_Clamped, -0.2, 0.1),
         ((4, 24),),
-        ((QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE),),
+        ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),),
     )
     yield ModelCase(
         "clamp_before_quantize",
@@ -710,13 +710,13 @@ def _activation_cases() -> Iterator[ModelCase]:
         return lambda: _sequential(nn.Linear(24, 40), activation(), nn.Linear(40, 7))
 
     for name, activation in _ACTIVATIONS.items():
-        # The quantizer puts a pair between the layer and the activation; others do not.
-        tables = ((QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE),)
-        folded = ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),)
+        # The quantizer puts a pair between the layer and the activation, which is then the layer's
+        # table; others do not.
+        ops = ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),)
         build = model(activation)
-        yield ModelCase(f"{name}_between", build, ((6, 24),), tables)
+        yield ModelCase(f"{name}_between", build, ((6, 24),), ops)
         yield ModelCase(
-            f"{name}_folded", build, ((2, 3, 24),), folded, transform=_drop_all_inner_pairs
+            f"{name}_folded", build, ((2, 3, 24),), ops, transform=_drop_all_inner_pairs
         )
         yield ModelCase(
             f"{name}_float_output",
@@ -736,7 +736,7 @@ def _activation_cases() -> Iterator[ModelCase]:
                 lambda f: _sequential(nn.Linear(24, 20), _Apply(f), nn.Linear(20, 7)), function
             ),
             ((6, 24),),
-            ((QUANTIZE, LINEAR, TABLE, LINEAR, DEQUANTIZE),),
+            ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),),
         )
     yield ModelCase(
         # The quantizer puts a pair behind each mul and sub.
@@ -764,8 +764,8 @@ def _move_cases() -> Iterator[ModelCase]:
         "transpose_batch": (lambda x: x.transpose(0, 1).reshape(5, -1), 72, (PERMUTE, VIEW)),
         "slice": (lambda x: x[:, 1:4, ::2], 12, (SLICE, SLICE)),
         # The quantizer calibrates select, expand and what it cuts in pieces apart from its input.
-        "select": (lambda x: x[:, -1], 24, (SELECT, TABLE)),
-        "expand": (lambda x: x[:, :1].expand(-1, 4, -1), 24, (SLICE, EXPAND, TABLE)),
+        "select": (lambda x: x[:, -1], 24, (SELECT,)),
+        "expand": (lambda x: x[:, :1].expand(-1, 4, -1), 24, (SLICE, EXPAND)),
         "cat": (lambda x: torch.cat([x, x[:, :2]], 1), 24, (SLICE, CAT)),
         "stack": (lambda x: torch.stack([x, x], 1), 24, (CAT, VIEW)),
         "unbind": (
@@ -791,13 +791,15 @@ def _move_cases() -> Iterator[ModelCase]:
         "unsqueeze": (lambda x: x.unsqueeze(2).transpose(1, 3), 5, (UNSQUEEZE, PERMUTE)),
     }
     for name, (function, k, ops) in functions.items():
+        first = BOUNDED if name in ("select", "expand") else LINEAR
+        second = GEMV if name == "unsqueeze" else LINEAR
         yield ModelCase(
             f"move_{name}",
             partial(
                 lambda f, k: _sequential(nn.Linear(16, 24), _Apply(f), nn.Linear(k, 8)), function, k
             ),
             ((3, 5, 16),),
-            ((QUANTIZE, LINEAR, *ops, GEMV if name == "unsqueeze" else LINEAR, DEQUANTIZE),),
+            ((QUANTIZE, first, *ops, second, DEQUANTIZE),),
         )
 
 
@@ -821,8 +823,8 @@ def _arithmetic_cases() -> Iterator[ModelCase]:
         "scalar",
         lambda: _sequential(nn.Linear(16, 24), _Apply(lambda x: 0.5 * x + 1), nn.Linear(24, 8)),
         ((6, 16),),
-        # A pair stands between the mul and the add.
-        ((QUANTIZE, LINEAR, TABLE, TABLE, LINEAR, DEQUANTIZE),),
+        # A pair stands between the mul and the add: the layer's table is of both.
+        ((QUANTIZE, BOUNDED, LINEAR, DEQUANTIZE),),
     )
     yield ModelCase(
         "mean",
@@ -936,7 +938,7 @@ def _convolution_cases() -> Iterator[ModelCase]:
         "conv_silu",
         lambda: _sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Conv2d(8, 4, 3)),
         ((2, 3, 7, 9),),
-        ((QUANTIZE, CONV, TABLE, CONV, DEQUANTIZE),),
+        ((QUANTIZE, CONV_BOUNDED, CONV, DEQUANTIZE),),
     )
     yield case(
         "dynamic_batch",

@@ -38,6 +38,11 @@ def dequantize(q: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     return (q.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
 
 
+def look_up(q: np.ndarray, table: np.ndarray | None) -> np.ndarray:
+    """table[q + 128] for int8 `q`; `q` where there is no table."""
+    return q if table is None else table[q.astype(int) + 128]
+
+
 def q8ta_linear(
     f: np.ndarray,
     relu: bool,

@@ -677,18 +677,18 @@ LAVAPIPE_XE2 = replace(INTEL_XE2, subgroup_size=8)
 LAVAPIPE_SMALL = Matrix(8, 8, 16, subgroup_size=8, half_n=8, half_k=8)
 
 LINEAR_OPS = (
-    Op("q8ta_linear", binding_count=7, push_constant_bytes=72),
+    Op("q8ta_linear", binding_count=8, push_constant_bytes=72),
     Op("linear_q8ta_q8csw", 7, 72, macros=(("OUTPUT_FLOAT", 1),)),
 )
 
 
 WINDOW = ("CONVOLUTION", 1)
 CONVOLUTION_OPS = (
-    Op("q8ta_conv2d", 7, 124, macros=(WINDOW,)),
+    Op("q8ta_conv2d", 8, 124, macros=(WINDOW,)),
     Op("conv2d_q8ta_q8csw", 7, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
 )
 DEPTHWISE_OPS = (
-    Op("q8ta_conv2d_dw", 7, 124, macros=(WINDOW,)),
+    Op("q8ta_conv2d_dw", 8, 124, macros=(WINDOW,)),
     Op("conv2d_dw_q8ta_q8csw", 7, 124, macros=(WINDOW, ("OUTPUT_FLOAT", 1))),
     Op("conv2d_dw", 4, 80, macros=(WINDOW, ("FLOAT_ELEMENTS", 1))),
 )

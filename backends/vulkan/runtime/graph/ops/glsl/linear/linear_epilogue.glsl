@@ -1,6 +1,6 @@
 // From int32 sums to stored outputs, the order of float operations that every kernel shares:
 //   f = float(acc - input_zero_point * weight_sum[n]) * scale[n];  f = f + bias[n];
-//   f = activation(f);  f = f + residual;  q = quantize(f)
+//   f = activation(f);  f = f + residual;  q = quantize(f);  q = table[q + 128]
 // With a grid that is found at run time, the zero point is its own, and the scale is its own times
 // scale[n].
 // For an int8 y, relu and clamp arrive as quant_min and quant_max (exact: quantize is monotonic).
@@ -118,6 +118,15 @@ vec4 add_residual(vec4 f, uint residual) {
   return sum;
 }
 
+// table[q + 128] of each byte q of a word. The table is two lines of a GPU's cache.
+uint look_up(uint word) {
+  const uvec4 index = (uvec4(word ^ 0x80808080u) >> uvec4(0, 8, 16, 24)) & 0xffu;
+  const uvec4 at = index >> 2;
+  const uvec4 entries =
+      uvec4(table_words[at.x], table_words[at.y], table_words[at.z], table_words[at.w]);
+  return pack_bytes(ivec4(entries >> ((index & 3) * 8)));
+}
+
 // Stores columns n .. n + 3 of row m; columns beyond N are left out. m < M, n < N, n % 4 == 0.
 void store_columns(uint m, uint n, ivec4 acc, Columns c, RowInputs row) {
   const uint byte_at = m * y_channels() + first_channel() + n;
@@ -125,8 +134,11 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c, RowInputs row) {
   if (RESIDUAL != 0) {
     f = add_residual(f, row.residual);
   }
-  const uint word = quantize_to_word(
+  uint word = quantize_to_word(
       f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, true);
+  if (HAS_TABLE != 0) {
+    word = look_up(word);
+  }
   const uint at = byte_at >> 2;
   if (N_ALIGNED != 0) {
     y_out[at] = word;

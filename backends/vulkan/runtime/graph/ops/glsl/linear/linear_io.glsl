@@ -27,6 +27,8 @@ layout(set = 0, binding = 5) readonly buffer Bias4 { vec4 bias4[]; };
 #ifndef OUTPUT_FLOAT
 // int8 of the shape of y; with RESIDUAL 0 any buffer.
 layout(set = 0, binding = 6) readonly buffer Residual { uint residual_words[]; };
+// int8 [256]; with HAS_TABLE 0 any buffer.
+layout(set = 0, binding = 7) readonly buffer Table { uint table_words[]; };
 #endif
 
 layout(push_constant) uniform MacParams {
@@ -99,6 +101,11 @@ layout(set = 0, binding = 6) readonly buffer Grids { uvec2 grids[]; };
 const uint X_GRID = STATIC_GRID;
 #endif
 uvec2 grid_of(uint m);
+
+#ifndef OUTPUT_FLOAT
+// 1 when each int8 result is the index of its value in a table.
+layout(constant_id = 7) const uint HAS_TABLE = 0;
+#endif
 
 #ifdef CONVOLUTION
 #include "convolution/window.glsl"

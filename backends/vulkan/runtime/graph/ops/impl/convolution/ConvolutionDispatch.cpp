@@ -32,15 +32,10 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
 
 // Specialization constants that all kernels of windows have.
 std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_alignment) {
-  const MacArgs& mac = convolution.mac;
-  return {x_alignment,
-          convolution.push.N % 4 == 0 ? 1u : 0u,
-          static_cast<uint32_t>(mac.activation),
-          static_cast<uint32_t>(mac.residual.mode),
-          0,  // no whole tiles
-          0,  // no constant K
-          static_cast<uint32_t>(mac.input_grid),
-          window_kind(convolution.window, convolution.has_whole_rows())};
+  std::vector<uint32_t> constants =
+      mac_specialization(convolution.mac, convolution.push.N, {x_alignment});
+  constants.push_back(window_kind(convolution.window, convolution.has_whole_rows()));
+  return constants;
 }
 
 void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convolution& convolution,

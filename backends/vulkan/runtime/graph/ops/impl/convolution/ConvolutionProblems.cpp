@@ -13,6 +13,7 @@ namespace etvk::ops {
 namespace {
 
 constexpr uint32_t kGridStride = 2;  // workgroups of a depthwise kernel
+constexpr size_t kWindow = 8;        // id of a constant
 
 bool is_depthwise(const KernelRow& row) {
   return std::string(row.op).find("_dw") != std::string::npos;
@@ -33,7 +34,7 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
         if (!exists) {
           continue;
         }
-        forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, window});
+        forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, 0, window});
         if (gives_float(row)) {
           forms.push_back(forms.back());
           forms.back().at(6) = static_cast<uint32_t>(InputGrid::kOfAllRows);
@@ -86,7 +87,7 @@ uint32_t drawn_channels(uint32_t alignment, Random& random) {
 
 Problem make_windows(const KernelRow& row, const SpecializationConstants& values, Random& random) {
   const MacSpecialization constants(values);
-  const uint32_t window = values.at(7);
+  const uint32_t window = values.at(kWindow);
   const uint32_t groups = window == kWindowRows ? 1 : 2;
   const uint32_t channels = drawn_channels(constants.x_alignment, random);
   const uint32_t aligned = (drawn_edge(row.tile_n, random) + 3) / 4 * 4;
@@ -168,7 +169,7 @@ Problem make_depthwise(const KernelRow& row, const SpecializationConstants& valu
   const uint32_t N = x_channels * multiplier;
   // Words of channels times strips of pixels fill both workgroups and some of a second pass.
   const uint32_t strips = 5 * kGridStride * row.workgroup_size / (2 * ((N + 3) / 4));
-  const DrawnWindow geometry(values.at(7), strips * row.tile_m, random);
+  const DrawnWindow geometry(values.at(kWindow), strips * row.tile_m, random);
   MacProblem layer(row, constants, geometry.pixels(), N, geometry.taps(), random);
 
   WindowPush push = window_push(geometry, x_channels, N);

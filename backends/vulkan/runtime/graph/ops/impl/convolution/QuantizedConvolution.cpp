@@ -188,6 +188,7 @@ void q8ta_conv2d_bounded(ComputeGraph& graph, const OpArgs& args) {
   Convolution convolution = read_own(graph, args, read_operands(args));
   read_output(args, convolution.mac);
   read_range(args, convolution.mac);
+  read_table(args, convolution.mac);
   add_convolution(graph, convolution, {});
 }
 
@@ -196,6 +197,7 @@ void q8ta_conv2d_residual(ComputeGraph& graph, const OpArgs& args) {
   read_residual(args, convolution.mac, "conv");
   read_output(args, convolution.mac);
   read_range(args, convolution.mac);
+  read_table(args, convolution.mac);
   add_convolution(graph, convolution, {});
 }
 
@@ -231,14 +233,15 @@ const RegisterOps registered({
                             "activation:string " ETVK_Y,
      q8ta_conv2d_transposed},
     {"et_vk.q8ta_conv2d.bounded",
-     ETVK_X ETVK_MAC_OUTPUT "bias:constant? " ETVK_WINDOW ETVK_MAC_ACTIVATION ETVK_MAC_RANGE ETVK_Y,
+     ETVK_X ETVK_MAC_OUTPUT
+     "bias:constant? " ETVK_WINDOW ETVK_MAC_ACTIVATION ETVK_MAC_RANGE ETVK_MAC_TABLE ETVK_Y,
      q8ta_conv2d_bounded},
     {"et_vk.q8ta_conv2d.residual",
      ETVK_X
      "conv_scale:number conv_zero_point:integer bias:constant? " ETVK_WINDOW ETVK_MAC_ACTIVATION
      "conv_quant_min:integer conv_quant_max:integer round_conv:boolean "
      "residual:tensor@channels_last residual_scale:number "
-     "residual_zero_point:integer " ETVK_MAC_OUTPUT ETVK_MAC_RANGE ETVK_Y,
+     "residual_zero_point:integer " ETVK_MAC_OUTPUT ETVK_MAC_RANGE ETVK_MAC_TABLE ETVK_Y,
      q8ta_conv2d_residual},
     {"et_vk.conv2d_q8ta_q8csw.int8",
      ETVK_X "bias:constant? " ETVK_WINDOW ETVK_MAC_ACTIVATION ETVK_Y, conv2d_q8ta_q8csw_int8},

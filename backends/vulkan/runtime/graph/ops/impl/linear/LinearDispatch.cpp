@@ -32,21 +32,15 @@ void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& arg
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
   const KernelRow& row =
       choose_linear_kernel(graph.caps(), family, {push.M, push.N, push.K, 1, has_residual(args)});
-  // Specialization constants of the linear shaders: alignment of x rows in bytes, whole words in
-  // y, activation, residual, whole tiles, quads of a row of w or 0, grid of x.
-  const uint32_t k_quads = is_worth_a_pipeline(row, push.K) ? push.w_stride_words / 4 : 0;
-  const uint32_t x_alignment = push.K % 16 == 0 ? 16 : push.K % 4 == 0 ? 4 : 1;
-  const std::vector<uint32_t> constants_of_row{x_alignment,
-                                               push.N % 4 == 0 ? 1u : 0u,
-                                               static_cast<uint32_t>(args.activation),
-                                               static_cast<uint32_t>(args.residual.mode),
-                                               has_whole_tiles(row, push) ? 1u : 0u,
-                                               k_quads,
-                                               static_cast<uint32_t>(args.input_grid)};
+  const LoadForm loads{push.K % 16 == 0  ? 16u
+                       : push.K % 4 == 0 ? 4u
+                                         : 1u,
+                       has_whole_tiles(row, push),
+                       is_worth_a_pipeline(row, push.K) ? push.w_stride_words / 4 : 0};
   // Rows of x and w beyond M and N repeat the last one, columns likewise (linear_io.glsl,
-  // linear_epilogue.glsl); without a residual its binding is not touched.
+  // linear_epilogue.glsl); without a residual or a table its binding is not touched.
   const uint64_t x_elements = uint64_t{push.M} * push.K;
-  commands.dispatch(graph.context().pipelines.get(row, constants_of_row),
+  commands.dispatch(graph.context().pipelines.get(row, mac_specialization(args, push.N, loads)),
                     mac_bindings(graph, args, constants, push.M, push.N, x_elements), push,
                     linear_grid(row, push.M, push.N));
   commands.count_operations(2 * uint64_t{push.M} * push.N * push.K);

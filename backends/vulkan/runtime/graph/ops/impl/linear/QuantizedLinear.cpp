@@ -5,6 +5,7 @@
 //   q8ta_linear:           y = quantize(f, output)                                         int8
 //   q8ta_linear.residual:  y = quantize(g + (residual - zero_point) * fl32(scale), output) int8
 //       g = f, or with round_linear dequantize(quantize(f, linear), linear)
+//       and with a table, y = table[y + 128]
 //   linear_q8ta_q8csw:     y = f                                                           float32
 //   linear_dq8ca_q8csw:    y = f of a float32 x, which is quantized here, each row on a grid of its
 //       own or all on one: these are input_zero_point and input_scale (mac/QuantizedRows.h)
@@ -97,6 +98,7 @@ void q8ta_linear_bounded(ComputeGraph& graph, const OpArgs& args) {
   read_output(args, mac);
   read_activation(args, mac, true);
   read_range(args, mac);
+  read_table(args, mac);
   add_linear(graph, mac);
 }
 
@@ -106,6 +108,7 @@ void q8ta_linear_residual(ComputeGraph& graph, const OpArgs& args) {
   read_residual(args, mac, "linear");
   read_output(args, mac);
   read_range(args, mac);
+  read_table(args, mac);
   add_linear(graph, mac);
 }
 
@@ -134,13 +137,14 @@ const RegisterOps registered({
     {"et_vk.q8ta_linear_gemv.default", kLinear, q8ta_linear},  // the kernel is chosen from M here
     {"et_vk.q8ta_linear.bounded",
      "x:tensor " ETVK_MAC_OPERANDS ETVK_MAC_OUTPUT
-     "bias:constant? " ETVK_MAC_ACTIVATION ETVK_MAC_RANGE "y:out",
+     "bias:constant? " ETVK_MAC_ACTIVATION ETVK_MAC_RANGE ETVK_MAC_TABLE "y:out",
      q8ta_linear_bounded},
     {"et_vk.q8ta_linear.residual",
      "x:tensor " ETVK_MAC_OPERANDS
      "linear_scale:number linear_zero_point:integer bias:constant? " ETVK_MAC_ACTIVATION
      "linear_quant_min:integer linear_quant_max:integer round_linear:boolean residual:tensor "
-     "residual_scale:number residual_zero_point:integer " ETVK_MAC_OUTPUT ETVK_MAC_RANGE "y:out",
+     "residual_scale:number residual_zero_point:integer " ETVK_MAC_OUTPUT
+         ETVK_MAC_RANGE ETVK_MAC_TABLE "y:out",
      q8ta_linear_residual},
     {"et_vk.linear_q8ta_q8csw.default", "x:tensor " ETVK_MAC_OPERANDS "bias:constant? y:out",
      linear_q8ta_q8csw},

@@ -101,6 +101,8 @@ void read_residual(const OpArgs& args, MacArgs& mac, const std::string& own) {
   residual.zero_point = args.integer("residual_zero_point");
 }
 
+void read_table(const OpArgs& args, MacArgs& mac) { mac.table = args.optional_constant("table"); }
+
 void fold_relu(MacArgs& mac) {
   const bool relu = mac.activation == Activation::clamp && mac.alpha == 0.0 &&
                     mac.beta == std::numeric_limits<double>::infinity();

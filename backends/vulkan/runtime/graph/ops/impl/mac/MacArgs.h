@@ -16,6 +16,8 @@ enum class ResidualMode : uint32_t { kNone, kDirect, kRounded };  // RESIDUAL in
 
 enum class InputGrid : uint32_t { kStatic, kOfEachRow, kOfAllRows };  // X_GRID in linear_io.glsl
 
+constexpr int64_t kTableSize = 256;  // entries, one for each int8 value from -128 on
+
 // The tensor that is added to the layer's result, and how that is rounded before.
 struct ResidualArgs {
   ResidualMode mode = ResidualMode::kNone;
@@ -44,6 +46,7 @@ struct MacArgs {
   int64_t quant_min = -128;
   int64_t quant_max = 127;
   ResidualArgs residual;
+  ValueId table = -1;  // int8 [kTableSize], y for each quantized result, or none
   ValueId y = -1;
 };
 
@@ -59,6 +62,7 @@ void read_range(const OpArgs& args, MacArgs& mac);
 void read_activation(const OpArgs& args, MacArgs& mac, bool has_parameters);
 // The schema calls the layer's own quantization by the layer: `own` is "linear" for linear_scale.
 void read_residual(const OpArgs& args, MacArgs& mac, const std::string& own);
+void read_table(const OpArgs& args, MacArgs& mac);
 
 // A relu right before the quantize moves into quant_min: quantizing is monotone.
 void fold_relu(MacArgs& mac);

@@ -45,6 +45,15 @@ void check_residual(const ComputeGraph& graph, const MacArgs& args) {
   }
 }
 
+void check_table(const ComputeGraph& graph, const MacArgs& args) {
+  ETVK_CHECK(args.table < 0 || (graph.dtype(args.table) == DType::kInt8 &&
+                                graph.dims(args.table) == std::vector<int64_t>{kTableSize}),
+             kInvalidProgram,
+             args.op << ": the table must be int8 [256], got "
+                     << dtype_name(graph.dtype(args.table)) << " "
+                     << shape_text(graph.dims(args.table)));
+}
+
 }  // namespace
 
 void check_result(const ComputeGraph& graph, const MacArgs& args, int64_t scale_count,
@@ -66,6 +75,7 @@ void check_numbers(const ComputeGraph& graph, const MacArgs& args) {
   check_int8_range(args.op, args.input_zero_point, -128, 127);
   check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
   check_residual(graph, args);
+  check_table(graph, args);
 }
 
 void check_accumulator(const MacArgs& args, const MacWeights& weights) {

@@ -12,7 +12,7 @@ namespace etvk::ops {
 void check_result(const ComputeGraph& graph, const MacArgs& args, int64_t scale_count,
                   int64_t bias_count);
 
-// Zero points and ranges, and that a residual is a tensor like y.
+// Zero points and ranges, and that a residual is a tensor like y and a table int8 [256].
 void check_numbers(const ComputeGraph& graph, const MacArgs& args);
 
 // That no sum of products overflows 32 bits.

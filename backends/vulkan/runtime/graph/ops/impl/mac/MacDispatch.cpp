@@ -30,6 +30,18 @@ MacPush mac_push(const MacArgs& args, const MacConstants& constants) {
   return push;
 }
 
+std::vector<uint32_t> mac_specialization(const MacArgs& args, uint32_t channels,
+                                         const LoadForm& loads) {
+  return {loads.x_alignment,
+          channels % 4 == 0 ? 1u : 0u,
+          static_cast<uint32_t>(args.activation),
+          static_cast<uint32_t>(args.residual.mode),
+          loads.whole_tiles ? 1u : 0u,
+          loads.k_quads,
+          static_cast<uint32_t>(args.input_grid),
+          args.table >= 0 ? 1u : 0u};
+}
+
 std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args,
                                   const MacConstants& constants, uint64_t rows, uint64_t channels,
                                   uint64_t x_elements) {
@@ -46,6 +58,8 @@ std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args
     const bool has_residual = args.residual.mode != ResidualMode::kNone;
     bindings.push_back(has_residual ? bind_elements(graph, args.residual.tensor, outputs)
                                     : bind_elements(graph, args.x, 0));
+    bindings.push_back(args.table >= 0 ? bind_elements(graph, args.table, kTableSize)
+                                       : bind_elements(graph, args.x, 0));
   } else {
     const bool is_static = args.input_grid == InputGrid::kStatic;
     const int64_t grids = args.input_grid == InputGrid::kOfEachRow ? static_cast<int64_t>(rows) : 1;
@@ -59,6 +73,9 @@ std::vector<ValueId> node_inputs(const MacArgs& args, ValueId x) {
   std::vector<ValueId> inputs{x, args.x};
   if (args.residual.mode != ResidualMode::kNone) {
     inputs.push_back(args.residual.tensor);
+  }
+  if (args.table >= 0) {
+    inputs.push_back(args.table);
   }
   return inputs;
 }

@@ -25,6 +25,18 @@ struct MacPush {  // MacParams in linear_io.glsl
 // All but the sizes. Throws kNotSupported for a scale whose inverse no float32 holds.
 MacPush mac_push(const MacArgs& args, const MacConstants& constants);
 
+// What a kernel's loads are compiled for; alignment in bytes.
+struct LoadForm {
+  uint32_t x_alignment;
+  bool whole_tiles = false;
+  uint32_t k_quads = 0;  // of a row of w, or 0: any
+};
+
+// The specialization constants that all kernels of layers begin with (linear_io.glsl); `channels`
+// are those of a group of y.
+std::vector<uint32_t> mac_specialization(const MacArgs& args, uint32_t channels,
+                                         const LoadForm& loads);
+
 // What kernels bind: `channels` of the layer, of which each of `rows` rows of y has one element;
 // and x up to its element `x_elements` - 1. `args.x` is int8.
 std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args,

@@ -1,6 +1,8 @@
 #include "graph/ops/impl/mac/MacProblem.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <iterator>
 #include <string>
 
@@ -17,6 +19,7 @@ constexpr auto kRounded = static_cast<uint32_t>(ResidualMode::kRounded);
 constexpr uint32_t kResiduals = kRounded + 1;
 constexpr size_t kActivation = 2;  // ids of constants
 constexpr size_t kResidual = 3;
+constexpr size_t kTable = 7;
 
 // Where a transcendental has a part, a result below zero shows it.
 bool is_exact(uint32_t activation) {
@@ -49,7 +52,8 @@ MacSpecialization::MacSpecialization(const SpecializationConstants& values)
       residual(values.at(3)),
       whole_tiles(values.at(4)),
       k_quads(values.at(5)),
-      x_grid(static_cast<InputGrid>(values.at(6))) {}
+      x_grid(static_cast<InputGrid>(values.at(6))),
+      has_table(values.at(kTable) != 0) {}
 
 bool gives_float(const KernelRow& row) {
   const std::string op = row.op;
@@ -59,13 +63,15 @@ bool gives_float(const KernelRow& row) {
 std::vector<SpecializationConstants> with_epilogues(
     const KernelRow& row, const std::vector<SpecializationConstants>& forms) {
   const uint32_t residuals = gives_float(row) ? 1 : kResiduals;
+  const uint32_t tables = gives_float(row) ? 1 : 2;
   std::vector<SpecializationConstants> all;
   for (const SpecializationConstants& form : forms) {
     for (uint32_t activation = 0; activation < std::size(kActivationNames); ++activation) {
-      for (uint32_t residual = 0; residual < residuals; ++residual) {
+      for (uint32_t tail = 0; tail < residuals * tables; ++tail) {
         all.push_back(form);
         all.back().at(kActivation) = activation;
-        all.back().at(kResidual) = residual;
+        all.back().at(kResidual) = tail % residuals;
+        all.back().at(kTable) = tail / residuals;
         all.back().push_back(is_exact(activation) ? 1 : 0);  // as if it were a constant
       }
     }
@@ -99,7 +105,9 @@ MacProblem::MacProblem(const KernelRow& row, const MacSpecialization& constants,
       activation_(kActivationNames[constants.activation]),
       channels_(channels),
       push_(drawn_push(activation_, random)),
-      residual_(size_t{rows} * channels) {
+      residual_(size_t{rows} * channels),
+      has_table_(constants.has_table),
+      table_(kTableSize) {
   // Results of some ones.
   const float spread = 74.0f * 74.0f * std::sqrt(static_cast<float>(products));
   for (uint32_t n = 0; n < channels; ++n) {
@@ -107,6 +115,7 @@ MacProblem::MacProblem(const KernelRow& row, const MacSpecialization& constants,
     bias_.push_back(random.uniform(-1.0f, 1.0f));
   }
   random.fill(residual_);
+  random.fill(table_);
 }
 
 float MacProblem::with_residual(float f, int8_t residual) const {
@@ -131,10 +140,29 @@ void MacProblem::add(int32_t sum, float x_scale) {
     return;
   }
   const float f = residual_mode_ == 0 ? result.value : with_residual(result.value, residual_[at]);
-  y_.push_back(quantized(f, push_.inv_output_scale, push_.output_zero_point, push_.quant_min,
-                         push_.quant_max));
+  const int8_t q = quantized(f, push_.inv_output_scale, push_.output_zero_point, push_.quant_min,
+                             push_.quant_max);
   // A step of the layer's own result is up to 40 / 32 of a step of the output.
-  limits_.push_back(result.is_exact ? 0.0f : residual_mode_ == kRounded ? 2.0f : 1.0f);
+  const int32_t limit = result.is_exact ? 0 : residual_mode_ == kRounded ? 2 : 1;
+  if (has_table_) {
+    add_looked_up(q, limit);
+  } else {
+    y_.push_back(q);
+    limits_.push_back(static_cast<float>(limit));
+  }
+}
+
+// Entries of what the kernel may find in place of q are as right.
+void MacProblem::add_looked_up(int8_t q, int32_t limit) {
+  const auto entry = [this](int32_t value) {
+    return int32_t{table_.at(static_cast<size_t>(std::clamp(value, -128, 127) + 128))};
+  };
+  int32_t furthest = 0;
+  for (int32_t value = q - limit; value <= q + limit; ++value) {
+    furthest = std::max(furthest, std::abs(entry(value) - entry(q)));
+  }
+  y_.push_back(static_cast<int8_t>(entry(q)));
+  limits_.push_back(static_cast<float>(furthest));
 }
 
 void MacProblem::bind_to(Problem& problem, const std::vector<int8_t>& x,
@@ -157,6 +185,7 @@ void MacProblem::bind_to(Problem& problem, const std::vector<int8_t>& x,
     with_grids.insert(with_grids.end(), bytes, bytes + grids.size() * sizeof(RowGrid));
   } else {
     problem.bind(residual_);
+    problem.bind(table_);
   }
   problem.limits = limits_;
 }

@@ -19,14 +19,15 @@ struct MacSpecialization {
 
   uint32_t x_alignment, n_aligned, activation, residual, whole_tiles, k_quads;
   InputGrid x_grid;
+  bool has_table;
 };
 
 bool gives_float(const KernelRow& row);  // else int8
 
-// Of pipelines of `forms`, which have no activation and no residual, those to check: with each
-// activation, each residual that the row takes, and each pair of values of what loads and stores
-// read, which is all but the activation. Each of these values is there with an exact activation,
-// too: behind another one, a fault of one step is within the limit.
+// Of pipelines of `forms`, which have no activation, residual and table, those to check: with each
+// activation, each residual and table that the row takes, and each pair of values of what loads and
+// stores read, which is all but the activation. Each of these values is there with an exact
+// activation, too: behind another one, a fault of one step is within the limit.
 std::vector<SpecializationConstants> with_epilogues(
     const KernelRow& row, const std::vector<SpecializationConstants>& forms);
 
@@ -58,6 +59,7 @@ class MacProblem {
 
  private:
   float with_residual(float f, int8_t residual) const;
+  void add_looked_up(int8_t q, int32_t limit);
 
   bool gives_float_;
   uint32_t residual_mode_;
@@ -67,6 +69,8 @@ class MacProblem {
   std::vector<float> scales_;
   std::vector<float> bias_;
   std::vector<int8_t> residual_;
+  bool has_table_;
+  std::vector<int8_t> table_;
   std::vector<float> real_;  // y, if it is float32
   std::vector<int8_t> y_;    // else
   std::vector<float> limits_;

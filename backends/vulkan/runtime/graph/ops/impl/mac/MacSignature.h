@@ -9,4 +9,5 @@
   "eps:number " ETVK_MAC_WEIGHTS
 #define ETVK_MAC_OUTPUT "output_scale:number output_zero_point:integer "
 #define ETVK_MAC_RANGE "quant_min:integer quant_max:integer "
+#define ETVK_MAC_TABLE "table:constant? "
 #define ETVK_MAC_ACTIVATION "activation:string alpha:number beta:number "
