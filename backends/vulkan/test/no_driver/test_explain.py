@@ -232,10 +232,11 @@ def test_products_that_are_no_int8_layers_run_in_float(name: str) -> None:
 
 
 FLOAT_REASONS: dict[str, tuple[Callable[[torch.Tensor], Any], str, str]] = {
-    "product": (
-        lambda x: (x > 0) * (x > 1),
-        "aten.mul.Tensor",
-        "aten_gt_scalar is bool, and this op runs here on float32; convert it before",
+    "of uint8": (
+        lambda x: torch.relu(x.to(torch.uint8)),
+        "aten.relu.default",
+        "dim_order_ops__to_dim_order_copy_default is uint8, and this op runs here on float32; "
+        "convert it before",
     ),
     "function": (
         torch.erfinv,
