@@ -99,7 +99,7 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
   Measurement result;
   result.kernel = once->kernels().at(0);
   result.mismatch = compare(*once);
-  const bool is_other = options.kernel == "all" && result.kernel != kernel;
+  const bool is_other = options.kernel == "all" && !kernel.empty() && result.kernel != kernel;
   if (!result.mismatch.empty() || is_other) {
     return result;
   }

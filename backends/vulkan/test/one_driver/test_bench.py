@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_every_kernel_that_fits(tmp_path: Path) -> None:
     assert ran == {
         name for name, row in kernels().items() if row.op == "linear_q8ta_q8csw" and not row.refusal
     }
+
+
+def test_every_kernel_of_an_op(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    arguments = ("--op", "layer_norm", "--shape", "33x128", "--kernel", "all")
+    run = bench(*arguments, "--target-ms", "0", "--warmup-ms", "0", "--json", str(path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = json.loads(path.read_text())
+    assert 0 < report["copy_gb_per_s"] < math.inf
+    ran = {kernels()[result["kernel"]].op for result in report["results"]}
+    assert ran == {"normalize", "normalize_rows"}
 
 
 def test_memory_bound_ops(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from model_cases import CASES
 from programs import pte_bytes, run
 
 
-def etvk_run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def etvk_run(*arguments: object, events: str = "") -> subprocess.CompletedProcess[str]:
     command = [built("bin/etvk_run"), *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    environment = os.environ | {"ETVK_EVENTS": events}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,27 @@ def test_events(model: Path, tmp_path: Path) -> None:
     assert {"copy in", "submit and wait", "copy out"} <= {row.name for row in profile.rows}
 
 
+def test_events_of_all_ops_together(model: Path, tmp_path: Path) -> None:
+    """One row without the first op, and no events of the executions that warm up."""
+    path = tmp_path / "mlp.etdump"
+    timed = ("--warm-up-ms", 100, "--repeat", 3, "--etdump", path)
+    result = etvk_run(model, *timed, events="together")
+    assert result.returncode == 0, result.stdout + result.stderr
+    profile = read_profile(path)
+    assert len(profile.method_us) == 3
+    [row] = [row for row in profile.rows if row.place == "gpu"]
+    assert row.name == "ops together, but the first"
+    assert len(row.times_us) == 3 and len(row.kernels) > 3
+    assert 0 < row.us < profile.us
+
+
+def test_unknown_events(model: Path, tmp_path: Path) -> None:
+    result = etvk_run(model, "--etdump", tmp_path / "events", events="all")
+    assert result.returncode == 1
+    assert "ETVK_EVENTS=all: expected ops or together" in result.stderr
+    assert etvk_run(model, events="all").returncode == 0, "nobody is told of events"
+
+
 def test_failures(model: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.bin"
     np.zeros(3, np.uint8).tofile(short)
@@ -85,6 +108,7 @@ def test_failures(model: Path, tmp_path: Path) -> None:
         ((model, "--repeat", "0"), 2, "--repeat '0'"),
         ((model, "--method"), 2, "--method needs a value"),
         ((model, "--etdump"), 2, "--etdump needs a value"),
+        ((model, "--warm-up-ms", "-1"), 2, "--warm-up-ms '-1'"),
         ((model, "--etdump", tmp_path), 1, f"--etdump '{tmp_path}' cannot be written"),
         ((tmp_path / "none.pte",), 1, "Error::AccessFailed"),
         ((cut,), 1, "Error::InvalidProgram"),
