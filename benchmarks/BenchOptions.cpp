@@ -69,6 +69,13 @@ testing::LinearCase linear_case(const BenchOptions& options, const Shape& shape)
   testing::LinearCase linear =
       testing::random_case(shape.M, shape.N, shape.K, options.operands, options.seed);
   linear.quantized_output = !options.float_output;
+  if (options.residual) {
+    // Bytes as good as any: those of a tensor as large, on the grid of the result.
+    linear.residual =
+        testing::random_case(shape.M, 1, shape.N, options.operands, options.seed + 1).x;
+    linear.residual_scale = linear.output_scale;
+    linear.residual_zero_point = 3;
+  }
   for (int32_t i = 0; options.table && i < 256; ++i) {
     linear.table.push_back(static_cast<int8_t>(i * 91 + 17));  // a permutation
   }
@@ -96,6 +103,8 @@ BenchOptions parse_options(int argc, char** argv) {
       options.float_output = true;
     } else if (argument == "--table") {
       options.table = true;
+    } else if (argument == "--residual") {
+      options.residual = true;
     } else if (argument == "--distinct-weights") {
       options.distinct_weights = true;
     } else if (argument == "--operands") {
@@ -129,8 +138,8 @@ BenchOptions parse_options(int argc, char** argv) {
       options.op_shapes.push_back(parse_op_shape(shape));
     }
   }
-  ETVK_CHECK(!options.table || !options.float_output, kInvalidArgument,
-             "--table is for int8 results; leave --float-output out");
+  ETVK_CHECK(!(options.table || options.residual) || !options.float_output, kInvalidArgument,
+             "--table and --residual are for int8 results; leave --float-output out");
   ETVK_CHECK(!options.tune || options.ops.empty(), kInvalidArgument,
              "--tune is for linear kernels; leave --op out");
   ETVK_CHECK(!options.tune || options.kernel.empty(), kInvalidArgument,
@@ -157,6 +166,7 @@ is 1.
   --all                the whole default list, on a CPU device too
   --kernel NAME|all    run this kernel, or every one that fits, instead of the one that is chosen
   --float-output       linear_q8ta_q8csw (float32 output) instead of q8ta_linear
+  --residual           added to the result, which is rounded before, as q8ta_linear.residual has it
   --table              with an activation that is a table, as q8ta_linear.bounded has it
   --distinct-weights   each dispatch reads its own copy of the weights, so that they come from
                        memory and not from a cache; as in a model, where each layer has its own

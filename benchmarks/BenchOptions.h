@@ -27,6 +27,7 @@ struct BenchOptions {
   bool all = false;                             // on a CPU too
   std::string kernel;         // a row's name, "all", or empty: the one that would be chosen
   bool float_output = false;  // linear_q8ta_q8csw instead of q8ta_linear
+  bool residual = false;      // an int8 tensor is added
   bool table = false;         // each int8 result goes through a table
   bool distinct_weights = false;
   testing::Operands operands = testing::Operands::kUniform;

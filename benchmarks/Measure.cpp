@@ -66,6 +66,9 @@ std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase&
   auto graph =
       std::make_unique<ComputeGraph>(context, std::move(program.def), has_timestamps(context));
   std::memcpy(graph->input_data(0), linear.x.data(), linear.x.size());
+  if (!linear.residual.empty()) {
+    std::memcpy(graph->input_data(1), linear.residual.data(), linear.residual.size());
+  }
   return graph;
 }
 

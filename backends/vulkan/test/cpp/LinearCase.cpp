@@ -93,21 +93,34 @@ float real_output(const LinearCase& linear, int64_t products, const Channel& cha
   return linear.bias.empty() ? f : f + channel.bias;
 }
 
-int8_t quantized_output(const LinearCase& linear, float f, float inv_output_scale) {
+int8_t on_output_grid(const LinearCase& linear, float f, float inv_output_scale) {
+  const float scaled = f * inv_output_scale;
+  const float q = std::nearbyint(scaled) + static_cast<float>(linear.output_zero_point);
+  return static_cast<int8_t>(std::min(std::max(q, static_cast<float>(linear.quant_min)),
+                                      static_cast<float>(linear.quant_max)));
+}
+
+// `at`: of the element in y.
+int8_t quantized_output(const LinearCase& linear, float f, float inv_output_scale, int64_t at) {
   if (linear.activation == Activation::kRelu) {
     f = std::max(f, 0.0f);
   }
-  const float scaled = f * inv_output_scale;
-  const float q = std::nearbyint(scaled) + static_cast<float>(linear.output_zero_point);
-  const auto y = static_cast<int8_t>(std::min(std::max(q, static_cast<float>(linear.quant_min)),
-                                              static_cast<float>(linear.quant_max)));
+  int8_t y = on_output_grid(linear, f, inv_output_scale);
+  if (!linear.residual.empty()) {
+    const auto own =
+        static_cast<float>(y - linear.output_zero_point) * static_cast<float>(linear.output_scale);
+    const auto addend =
+        static_cast<float>(linear.residual[static_cast<size_t>(at)] - linear.residual_zero_point) *
+        static_cast<float>(linear.residual_scale);
+    y = on_output_grid(linear, own + addend, inv_output_scale);
+  }
   return linear.table.empty() ? y : linear.table[static_cast<size_t>(y + 128)];
 }
 
 void write_output(const LinearCase& linear, float f, float inv_output_scale, int64_t at,
                   uint8_t* y) {
   if (linear.quantized_output) {
-    const int8_t q = quantized_output(linear, f, inv_output_scale);
+    const int8_t q = quantized_output(linear, f, inv_output_scale, at);
     std::memcpy(y + at, &q, 1);
   } else {
     std::memcpy(y + 4 * at, &f, 4);
@@ -169,8 +182,9 @@ void check_case(const LinearCase& linear) {
   check_size("weight_scales", linear.weight_scales.size(), N);
   check_size("bias", linear.bias.size(), linear.bias.empty() ? 0 : N);
   check_size("table", linear.table.size(), linear.table.empty() ? 0 : 256);
-  ETVK_CHECK(linear.table.empty() || linear.quantized_output, kInvalidArgument,
-             "linear case: a table is for an int8 output");
+  check_size("residual", linear.residual.size(), linear.residual.empty() ? 0 : M * N);
+  ETVK_CHECK((linear.table.empty() && linear.residual.empty()) || linear.quantized_output,
+             kInvalidArgument, "linear case: tables and residuals are for an int8 output");
   int64_t rows = 1;
   for (int64_t size : linear.leading) {
     rows *= size;
@@ -179,8 +193,10 @@ void check_case(const LinearCase& linear) {
              "linear case: the leading dimensions multiply to " << rows << ", M is " << M);
 }
 
-// The value ids of one op call's constant operands, beside the weights.
-struct Constants {
+// The value ids of one op call's operands that all calls share.
+struct SharedOperands {
+  ValueId x;
+  ValueId residual;  // -1 without
   ValueId weight_sums;
   ValueId weight_scales;
   ValueId bias;
@@ -188,20 +204,28 @@ struct Constants {
 };
 
 // Arguments in schema order; see QuantizedLinear.cpp.
-OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId weights,
-                   const Constants& constants, ValueId y) {
+OpCall linear_call(GraphDef& def, const LinearCase& linear, const SharedOperands& shared,
+                   ValueId weights, ValueId y) {
   OpCall call;
-  call.args = {x,
+  call.args = {shared.x,
                add_value(def, linear.input_scale),
                add_value(def, int64_t{linear.input_zero_point}),
                weights,
-               constants.weight_sums,
-               constants.weight_scales};
+               shared.weight_sums,
+               shared.weight_scales};
   const auto add = [&](ValueId id) { call.args.push_back(id); };
+  const auto add_grid = [&](double scale, int64_t zero_point) {
+    add(add_value(def, scale));
+    add(add_value(def, zero_point));
+  };
+  const auto add_range = [&] {
+    add(add_value(def, int64_t{linear.quant_min}));
+    add(add_value(def, int64_t{linear.quant_max}));
+  };
   if (!linear.quantized_output) {
     call.name =
         linear.float_x.empty() ? "et_vk.linear_q8ta_q8csw.int8" : "et_vk.linear_q8ta_q8csw.default";
-    add(constants.bias);
+    add(shared.bias);
     if (linear.float_x.empty()) {
       add(add_value(def, std::string("none")));
       add(add_value(def, 0.0));
@@ -210,20 +234,28 @@ OpCall linear_call(GraphDef& def, const LinearCase& linear, ValueId x, ValueId w
     add(y);
     return call;
   }
-  add(add_value(def, linear.output_scale));
-  add(add_value(def, int64_t{linear.output_zero_point}));
-  add(constants.bias);
+  add_grid(linear.output_scale, linear.output_zero_point);
+  add(shared.bias);
   add(add_value(def, std::string(linear.activation == Activation::kRelu ? "relu" : "none")));
-  if (linear.quant_min == -128 && linear.quant_max == 127 && linear.table.empty()) {
+  const bool is_bounded = linear.quant_min != -128 || linear.quant_max != 127;
+  if (linear.residual.empty() && linear.table.empty() && !is_bounded) {
     call.name = "et_vk.q8ta_linear.default";
-  } else {
-    call.name = "et_vk.q8ta_linear.bounded";
-    add(add_value(def, 0.0));
-    add(add_value(def, 0.0));
-    add(add_value(def, int64_t{linear.quant_min}));
-    add(add_value(def, int64_t{linear.quant_max}));
-    add(constants.table);
+    add(y);
+    return call;
   }
+  call.name = "et_vk.q8ta_linear.bounded";
+  add(add_value(def, 0.0));
+  add(add_value(def, 0.0));
+  add_range();
+  if (!linear.residual.empty()) {
+    call.name = "et_vk.q8ta_linear.residual";
+    add(add_value(def, true));
+    add(shared.residual);
+    add_grid(linear.residual_scale, linear.residual_zero_point);
+    add_grid(linear.output_scale, linear.output_zero_point);
+    add_range();
+  }
+  add(shared.table);
   add(y);
   return call;
 }
@@ -281,17 +313,23 @@ LinearProgram linear_program(const LinearCase& linear, size_t dispatches, bool d
   const int64_t N = linear.N;
   const auto channel_bytes = static_cast<size_t>(N) * 4;
   program.weight_sums = sum_weights(linear);
-  Constants constants{};
-  constants.weight_sums =
+  SharedOperands shared{};
+  shared.x = program.x;
+  shared.residual = -1;
+  if (!linear.residual.empty()) {
+    shared.residual = add_value(def, TensorDef{DType::kInt8, shape(N), -1});
+    def.inputs.push_back(shared.residual);
+  }
+  shared.weight_sums =
       add_constant(def, DType::kInt32, {N}, program.weight_sums.data(), channel_bytes);
-  constants.weight_scales =
+  shared.weight_scales =
       add_constant(def, DType::kFloat32, {N}, linear.weight_scales.data(), channel_bytes);
-  constants.bias = linear.bias.empty()
-                       ? add_value(def, Null{})
-                       : add_constant(def, DType::kFloat32, {N}, linear.bias.data(), channel_bytes);
-  constants.table = linear.table.empty() ? add_value(def, Null{})
-                                         : add_constant(def, DType::kInt8, {256},
-                                                        linear.table.data(), linear.table.size());
+  shared.bias = linear.bias.empty()
+                    ? add_value(def, Null{})
+                    : add_constant(def, DType::kFloat32, {N}, linear.bias.data(), channel_bytes);
+  shared.table = linear.table.empty() ? add_value(def, Null{})
+                                      : add_constant(def, DType::kInt8, {256}, linear.table.data(),
+                                                     linear.table.size());
 
   ValueId weights = -1;
   for (size_t i = 0; i < dispatches; ++i) {
@@ -307,7 +345,7 @@ LinearProgram linear_program(const LinearCase& linear, size_t dispatches, bool d
     }
     const DType dtype = linear.quantized_output ? DType::kInt8 : DType::kFloat32;
     program.y = add_value(def, TensorDef{dtype, shape(N), -1});
-    def.chain.push_back(linear_call(def, linear, program.x, weights, constants, program.y));
+    def.chain.push_back(linear_call(def, linear, shared, weights, program.y));
   }
   def.outputs = {program.y};
   return program;

@@ -36,6 +36,11 @@ struct LinearCase {
   std::vector<float> weight_scales;  // [N]
   std::vector<float> bias;           // [N], or empty
   std::vector<int8_t> table;         // [256], what becomes of each int8 result, or empty
+  // [M, N], added to y, which is rounded to the output's grid before and after; or empty. The
+  // program's second input.
+  std::vector<int8_t> residual;
+  double residual_scale = 1.0;
+  int32_t residual_zero_point = 0;
 
   size_t output_bytes() const { return static_cast<size_t>(M * N) * (quantized_output ? 1 : 4); }
 };

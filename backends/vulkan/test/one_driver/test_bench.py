@@ -7,6 +7,8 @@ import math
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from linear_fixture import built, device_name, kernels
 
 # Ops that are compared within 1e-5; the others are exact.
@@ -51,6 +53,17 @@ def test_every_kernel_that_fits(tmp_path: Path) -> None:
     assert ran == {
         name for name, row in kernels().items() if row.op == "linear_q8ta_q8csw" and not row.refusal
     }
+
+
+@pytest.mark.parametrize("options", [("--table",), ("--residual",), ("--residual", "--table")])
+def test_what_a_layer_does_besides(tmp_path: Path, options: tuple[str, ...]) -> None:
+    path = tmp_path / "bench.json"
+    arguments = ("--shape", "33x40x20", "--target-ms", "0", "--warmup-ms", "0", *options)
+    run = bench(*arguments, "--json", str(path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    [result] = json.loads(path.read_text())["results"]
+    assert result["exact"] is True
+    assert bench(*arguments, "--float-output").returncode != 0
 
 
 def test_every_kernel_of_an_op(tmp_path: Path) -> None:
