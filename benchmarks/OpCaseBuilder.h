@@ -120,6 +120,9 @@ class Builder {
       const uint64_t next = random_();
       std::memcpy(&bytes[i], &next, std::min<size_t>(8, bytes.size() - i));
     }
+    if (dtype == DType::kBool) {
+      std::for_each(bytes.begin(), bytes.end(), [](uint8_t& one) { one &= 1; });
+    }
     return bytes;
   }
 

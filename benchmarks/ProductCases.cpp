@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "vk/Error.h"
 
@@ -9,7 +10,6 @@ namespace etvk::bench {
 
 namespace {
 
-constexpr int64_t kVector = 64;     // of an attention head
 constexpr int64_t kLongSum = 1000;  // from which the contract is 1e-4
 
 // x[M, K] * w[K, K]^T; the shape is [M, K].
@@ -35,31 +35,42 @@ void make_linear(Builder& b, const Shape& shape) {
   }
 }
 
-// One row of y: of position `row` of a head whose vectors begin at `first`.
-void set_attention_row(const Bytes& q, const Bytes& k, const Bytes& v, Bytes& y, int64_t rows,
-                       int64_t first, int64_t row) {
+// What an attention is of, beside its shape.
+struct Heads {
+  int64_t vector;  // elements
+  bool is_int8;    // from int8 to int8, else float32
+  bool is_masked;  // by which positions count, as for padded sentences
+};
+
+// One row of y: of position `row` of a head whose vectors begin at `first`. `counts`: by position;
+// empty: all do.
+void set_attention_row(const Bytes& q, const Bytes& k, const Bytes& v, const Bytes& counts,
+                       Bytes& y, int64_t vector, int64_t rows, int64_t first, int64_t row) {
   std::vector<double> weights(static_cast<size_t>(rows));
   double most = -1e30;
   for (int64_t s = 0; s < rows; ++s) {
     double score = 0.0;
-    for (int64_t d = 0; d < kVector; ++d) {
-      score += double{float_at(q, first + row * kVector + d)} *
-               float_at(k, first + s * kVector + d) / std::sqrt(double{kVector});
+    for (int64_t d = 0; d < vector; ++d) {
+      score += double{float_at(q, first + row * vector + d)} * float_at(k, first + s * vector + d) /
+               std::sqrt(static_cast<double>(vector));
+    }
+    if (!counts.empty() && counts[static_cast<size_t>(s)] == 0) {
+      score = -1e30;
     }
     weights[static_cast<size_t>(s)] = score;
     most = std::max(most, score);
   }
   double total = 0.0;
-  std::vector<double> sums(kVector, 0.0);
+  std::vector<double> sums(static_cast<size_t>(vector), 0.0);
   for (int64_t s = 0; s < rows; ++s) {
     const double weight = std::exp(weights[static_cast<size_t>(s)] - most);
     total += weight;
-    for (int64_t d = 0; d < kVector; ++d) {
-      sums[static_cast<size_t>(d)] += weight * float_at(v, first + s * kVector + d);
+    for (int64_t d = 0; d < vector; ++d) {
+      sums[static_cast<size_t>(d)] += weight * float_at(v, first + s * vector + d);
     }
   }
-  for (int64_t d = 0; d < kVector; ++d) {
-    set_float(y, first + row * kVector + d,
+  for (int64_t d = 0; d < vector; ++d) {
+    set_float(y, first + row * vector + d,
               static_cast<float>(sums[static_cast<size_t>(d)] / total));
   }
 }
@@ -74,14 +85,14 @@ Bytes dequantized(const Bytes& bytes, double scale, int zero_point) {
   return values;
 }
 
-// Self-attention of heads of kVector, in float32 or from int8 to int8; the shape is
-// [positions, heads * kVector].
-void make_attention(Builder& b, const Shape& shape, bool is_int8) {
+// Self-attention; the shape is [positions, heads * vector].
+void make_attention(Builder& b, const Shape& shape, const Heads& kind) {
+  const bool is_int8 = kind.is_int8;
   const int64_t rows = shape[0];
-  ETVK_CHECK(shape[1] % kVector == 0, kInvalidArgument,
-             "attention: " << shape[1] << " columns, expected a multiple of " << kVector);
-  const int64_t heads = shape[1] / kVector;
-  const Shape sizes = {1, heads, rows, kVector};
+  ETVK_CHECK(shape[1] % kind.vector == 0, kInvalidArgument,
+             "attention: " << shape[1] << " columns, expected a multiple of " << kind.vector);
+  const int64_t heads = shape[1] / kind.vector;
+  const Shape sizes = {1, heads, rows, kind.vector};
   const DType dtype = is_int8 ? DType::kInt8 : DType::kFloat32;
   b.op(is_int8 ? "et_vk.q8ta_attention.default" : "et_vk.attention.default");
   const auto operand = [&](double scale, int zero_point) {
@@ -96,10 +107,15 @@ void make_attention(Builder& b, const Shape& shape, bool is_int8) {
   const Bytes q = operand(kScaleA, kZeroA);
   const Bytes k = operand(kScaleB, kZeroB);
   const Bytes v = operand(kScaleA, kZeroA);
-  b.argument(Null{});
-  b.argument(std::string("none"));
-  b.argument(1.0 / std::sqrt(double{kVector}));
-  b.argument(0.0);
+  Bytes counts;
+  if (kind.is_masked) {
+    counts = b.input(DType::kBool, {1, 1, 1, rows});
+  } else {
+    b.argument(Null{});
+  }
+  b.argument(std::string(kind.is_masked ? "fill_false" : "none"));
+  b.argument(1.0 / std::sqrt(static_cast<double>(kind.vector)));
+  b.argument(-std::numeric_limits<double>::infinity());
   b.argument(false);
   b.argument(false);
   for (int i = 0; i < 4; ++i) {
@@ -115,7 +131,7 @@ void make_attention(Builder& b, const Shape& shape, bool is_int8) {
   b.made().is_exact = false;
   for (int64_t head = 0; head < heads; ++head) {
     for (int64_t row = 0; row < rows; ++row) {
-      set_attention_row(q, k, v, values, rows, head * rows * kVector, row);
+      set_attention_row(q, k, v, counts, values, kind.vector, rows, head * rows * kind.vector, row);
     }
   }
   Bytes& y = b.output(dtype, sizes);
@@ -128,13 +144,20 @@ void make_attention(Builder& b, const Shape& shape, bool is_int8) {
 }  // namespace
 
 std::vector<Maker> product_makers() {
-  const std::vector<Shape> shapes = {{1, 384}, {128, 384}, {128, 768}, {128, 24576}};
+  const auto attention = [](const char* name, const Heads& kind) {
+    return Maker{name,
+                 !kind.is_int8,
+                 [kind](Builder& b, const Shape& shape) { make_attention(b, shape, kind); },
+                 "product",
+                 {{1, 384}, {128, 384}, {128, 768}, {128, 24576}}};
+  };
   return {
       {"linear_float", true, make_linear, "product", {{1, 384}, {128, 384}, {128, 768}}},
-      {"attention_float", true, [](Builder& b, const Shape& s) { make_attention(b, s, false); },
-       "product", shapes},
-      {"attention", false, [](Builder& b, const Shape& s) { make_attention(b, s, true); },
-       "product", shapes},
+      attention("attention_float", {64, false, false}),
+      attention("attention_float_masked", {64, false, true}),
+      attention("attention", {64, true, false}),
+      attention("attention_masked", {64, true, true}),
+      attention("attention_masked_32", {32, true, true}),
   };
 }
 
