@@ -19,14 +19,16 @@ ivec4 quantize(vec4 f, float inv_scale, int zero_point, int quant_min, int quant
   return mix(q, ivec4(0), greaterThan(magnitude, uvec4(0x7f800000u)));
 }
 
-// float(quantize(...) - zero_point), exact.
+// float(quantize(...) - zero_point), exact. What rounding has added is taken off with 2^21 more, which the
+// bits get: SwiftShader's optimizer takes (x + c) - c for x in copies of a loop's body.
 vec4 quantized_distances(
     vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
   precise vec4 scaled = f * inv_scale;
   const vec4 low = vec4(quant_min - zero_point);
   const vec4 high = vec4(quant_max - zero_point);
   precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
-  precise vec4 distances = rounded - vec4(12582912.0);
+  const vec4 raised = uintBitsToFloat(floatBitsToUint(rounded) + 0x200000u);
+  precise vec4 distances = raised - vec4(12582912.0 + 2097152.0);
   const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
   return mix(distances, vec4(-zero_point), greaterThan(magnitude, uvec4(0x7f800000u)));
 }
