@@ -15,6 +15,7 @@ from linear_fixture import built, device_name, kernels
 CLOSE = (
     *("relu_float", "exp_float", "tanh_float", "sin_float"),
     *("sum_", "cumsum_", "softmax_", "layer_norm", "rms_norm"),
+    *("rotary", "accumulate"),
 )
 
 
