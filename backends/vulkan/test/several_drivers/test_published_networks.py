@@ -70,10 +70,7 @@ def test_is_one_delegate_and_as_eager(name: str) -> None:
         step = float(wanted.unique().diff().min())
         apart.append(((result - wanted) / step).abs().round().flatten())
         other = _without_onednn(module, inputs)
-        # What one rounding that flips does to all behind it, as an input that moves a little shows.
-        moved = module(*(x * (1 + 1e-6) for x in inputs))
-        own = torch.maximum((other - wanted).abs(), (moved - wanted).abs())
-        apart_in_eager.append((own / step).round().flatten())
+        apart_in_eager.append(((other - wanted) / step).abs().round().flatten())
     steps, limits = torch.cat(apart), torch.cat(apart_in_eager)
     assert float(steps.mean()) <= 1.5 * float(limits.mean()) + 0.005
     assert int(steps.max()) <= 1.5 * int(limits.max()) + 1
