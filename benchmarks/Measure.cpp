@@ -24,10 +24,6 @@ double elapsed_us(Clock::time_point since) {
 
 }  // namespace
 
-bool has_timestamps(const Context& context) {
-  return context.device.caps().timestamp_period_ns > 0.0f;
-}
-
 TimeStats stats_of(std::vector<double> times_us) {
   TimeStats stats;
   stats.samples = times_us.size();
@@ -56,15 +52,15 @@ TimedRun run_once(const Context& context, ComputeGraph& graph) {
   const auto start = Clock::now();
   graph.run();
   run.wall_us = elapsed_us(start);
-  run.gpu_us = has_timestamps(context) ? graph.gpu_time_us() : 0.0;
+  run.gpu_us = context.device.caps().has_timestamps() ? graph.gpu_time_us() : 0.0;
   return run;
 }
 
 std::unique_ptr<ComputeGraph> build(Context& context, const testing::LinearCase& linear,
                                     size_t dispatches, bool distinct_weights) {
   testing::LinearProgram program = testing::linear_program(linear, dispatches, distinct_weights);
-  auto graph =
-      std::make_unique<ComputeGraph>(context, std::move(program.def), has_timestamps(context));
+  auto graph = std::make_unique<ComputeGraph>(context, std::move(program.def),
+                                              context.device.caps().has_timestamps());
   std::memcpy(graph->input_data(0), linear.x.data(), linear.x.size());
   if (!linear.residual.empty()) {
     std::memcpy(graph->input_data(1), linear.residual.data(), linear.residual.size());

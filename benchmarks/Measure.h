@@ -49,7 +49,6 @@ using Compare = std::function<std::string(ComputeGraph&)>;
 Measurement measure_chain(const Context& context, const BuildChain& build, const Compare& compare,
                           size_t max_dispatches, const MeasureOptions& options);
 
-bool has_timestamps(const Context& context);
 TimeStats stats_of(std::vector<double> times_us);
 
 // Both run `kernel`, or what selection chooses if it is empty, and compare the result with

@@ -39,7 +39,7 @@ struct OpResult {
 double driver_copy_gb_per_s(Context& context, uint64_t bytes) {
   constexpr size_t kCopies = 20;
   constexpr size_t kRuns = 20;
-  if (!has_timestamps(context)) {
+  if (!context.device.caps().has_timestamps()) {
     return 0.0;
   }
   const Buffer from(context.device, bytes, MemoryUse::kDevice);
@@ -86,8 +86,8 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
                      const std::string& kernel, double warmup) {
   const testing::ForcedKernel forced(kernel);
   const auto build = [&](size_t calls) {
-    auto graph =
-        std::make_unique<ComputeGraph>(context, made.program(calls), has_timestamps(context));
+    auto graph = std::make_unique<ComputeGraph>(context, made.program(calls),
+                                                context.device.caps().has_timestamps());
     for (size_t i = 0; i < made.inputs.size(); ++i) {
       std::memcpy(graph->input_data(i), made.inputs[i].data(), made.inputs[i].size());
     }

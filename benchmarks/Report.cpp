@@ -56,9 +56,8 @@ std::string result_json(const Result& result) {
 }
 
 const char* timing_text(const DeviceCaps& caps) {
-  return caps.timestamp_period_ns > 0.0f
-             ? "GPU timestamps around a chain of dispatches, per dispatch"
-             : "host clock (the device has no timestamps)";
+  return caps.has_timestamps() ? "GPU timestamps around a chain of dispatches, per dispatch"
+                               : "host clock (the device has no timestamps)";
 }
 
 }  // namespace

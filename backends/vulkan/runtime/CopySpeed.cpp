@@ -42,7 +42,7 @@ GraphDef make_copies(int64_t row_bytes) {
 
 double copy_gb_per_s(Context& context) {
   const DeviceCaps& caps = context.device.caps();
-  if (caps.timestamp_period_ns == 0.0f) {
+  if (!caps.has_timestamps()) {
     return 0.0;
   }
   const int64_t bytes = int64_t{1} << (caps.type == DeviceType::kCpu ? 20 : 26);

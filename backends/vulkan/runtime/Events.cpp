@@ -104,8 +104,8 @@ void Events::run(const ComputeGraph& graph) {
     return;
   }
   const et_timestamp_t now = er::pal_current_ticks();
-  const bool is_timed = graph.caps().timestamp_period_ns > 0.0f;
-  const std::vector<OpTime> times = is_timed ? times_of(graph) : std::vector<OpTime>();
+  const std::vector<OpTime> times =
+      graph.caps().has_timestamps() ? times_of(graph) : std::vector<OpTime>();
   const std::string problem =
       timing_problem(graph.caps(), times, static_cast<double>(now - last_) * us_per_tick());
   if (!problem.empty()) {

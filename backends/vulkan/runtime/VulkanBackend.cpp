@@ -202,8 +202,6 @@ void copy_out(etvk::ComputeGraph& graph, size_t index, er::EValue& value) {
   }
 }
 
-bool has_timestamps(const etvk::DeviceCaps& caps) { return caps.timestamp_period_ns > 0.0f; }
-
 void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args, er::EventTracer* tracer) {
   ETVK_CHECK(args.size() == graph.input_count() + graph.output_count(), kInvalidArgument,
              "expected " << graph.input_count() << " inputs and " << graph.output_count()
@@ -215,7 +213,7 @@ void execute_graph(etvk::ComputeGraph& graph, er::Span<er::EValue*> args, er::Ev
   }
   events.step("copy in");
   // Before anything runs, for that may change state.
-  const bool timed_ops = events.wanted() && !graph.is_timed() && has_timestamps(graph.caps());
+  const bool timed_ops = events.wanted() && !graph.is_timed() && graph.caps().has_timestamps();
   graph.prepare(timed_ops);
   for (size_t i = 0; i < graph.output_count(); ++i) {
     prepare_out(graph, i, *args[graph.input_count() + i]);
@@ -285,7 +283,7 @@ class VulkanBackend final : public er::BackendInterface {
       etvk::GraphDef def = etvk::read_blob(static_cast<const uint8_t*>(processed->data()),
                                            processed->size(), named_data);
       events.step("load: read");
-      const bool timed = events.wants_ops_together() && has_timestamps(device->device.caps());
+      const bool timed = events.wants_ops_together() && device->device.caps().has_timestamps();
       program = std::make_unique<Program>(device, std::move(def), timed);
       events.load(program->graph);
     });

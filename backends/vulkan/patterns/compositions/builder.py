@@ -10,7 +10,7 @@ import torch
 from torch._guards import detect_fake_mode
 from torch.fx import Node
 
-from ..vocabulary.edge_ops import sizes_of, tensor_of
+from ..vocabulary.edge_ops import is_float32, sizes_of
 from ..vocabulary.graph_edits import call_before
 
 # Of a Builder and what the op is given, by the names in its schema: the result, for an op of
@@ -47,8 +47,7 @@ def reads(place: Node, index: int) -> bool:
 
 def are_float32(*values: Any) -> bool:
     """True where those that are tensors are float32."""
-    tensors = [tensor_of(one) for one in values if isinstance(one, Node)]
-    return all(one is not None and one.dtype == torch.float32 for one in tensors)
+    return all(is_float32(one) for one in values if isinstance(one, Node))
 
 
 def is_static(*tensors: Node) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from ..vocabulary.edge_ops import INDEX_DTYPES, tensor_of
+from ..vocabulary.edge_ops import INDEX_DTYPES, dtype_of
 from .builder import Builder, Composition, are_float32
 
 _aten = torch.ops.aten
@@ -59,8 +59,7 @@ def _fmin(new: Builder, self: Node, other: Node) -> Node | None:
 def _without_nan(new: Builder, a: Node, b: Node, extreme: Any) -> Node | None:
     """Of integers as well."""
     if not are_float32(a, b):
-        tensors = [tensor_of(one) for one in (a, b)]
-        are_integers = all(one is not None and one.dtype in INDEX_DTYPES for one in tensors)
+        are_integers = all(dtype_of(one) in INDEX_DTYPES for one in (a, b))
         return new(extreme, a, b) if are_integers else None
     y = new(_aten.where.self, new(_aten.isnan.default, b), a, new(extreme, a, b))
     return new(_aten.where.self, new(_aten.isnan.default, a), b, y)

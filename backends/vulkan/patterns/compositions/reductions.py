@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from ..vocabulary.edge_ops import INDEX_DTYPES, sizes_of, tensor_of
+from ..vocabulary.edge_ops import INDEX_DTYPES, dtype_of, sizes_of
 from .builder import Builder, Composition, are_float32, is_static, reads
 
 _aten = torch.ops.aten
@@ -20,8 +20,7 @@ _aten = torch.ops.aten
 
 
 def _is_bool(x: Node) -> bool:
-    tensor = tensor_of(x)
-    return tensor is not None and tensor.dtype == torch.bool
+    return dtype_of(x) == torch.bool
 
 
 def _amax(new: Builder, self: Node, dim: Sequence[int], keepdim: bool) -> Node | None:
@@ -73,8 +72,7 @@ def _std_mean(new: Builder, **arguments: Any) -> list[Node] | None:
 
 
 def _kthvalue(new: Builder, self: Node, k: int, dim: int, keepdim: bool) -> list[Node] | None:
-    tensor = tensor_of(self)
-    if tensor is None or tensor.dtype not in (torch.float32, *INDEX_DTYPES):
+    if dtype_of(self) not in (torch.float32, *INDEX_DTYPES):
         return None
     if not sizes_of(self) or not isinstance(sizes_of(self)[dim], int):
         return None

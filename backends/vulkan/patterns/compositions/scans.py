@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from ..vocabulary.edge_ops import INDEX_DTYPES, sizes_of, tensor_of
+from ..vocabulary.edge_ops import INDEX_DTYPES, dtype_of, sizes_of
 from .builder import Builder, Composition, are_float32, reads
 
 _aten = torch.ops.aten
@@ -32,8 +32,7 @@ def _scanned(new: Builder, x: Node, dim: int, combine: Callable[[Node, Node], No
 
 
 def _is_taken(x: Node, dim: int) -> bool:
-    tensor = tensor_of(x)
-    is_number = tensor is not None and tensor.dtype in (torch.float32, *INDEX_DTYPES)
+    is_number = dtype_of(x) in (torch.float32, *INDEX_DTYPES)
     return is_number and bool(sizes_of(x)) and isinstance(sizes_of(x)[dim], int)
 
 
@@ -41,13 +40,8 @@ def _cumprod(new: Builder, self: Node, dim: int, dtype: Any) -> Node | None:
     result = new.result().dtype
     if not sizes_of(self) or result not in (torch.float32, *INDEX_DTYPES):
         return None
-    x = new(_aten.to.dtype, self, result) if new.result().dtype != _dtype(self) else self
+    x = new(_aten.to.dtype, self, result) if result != dtype_of(self) else self
     return _scanned(new, x, dim, partial(new, _aten.mul.Tensor)) if _is_taken(x, dim) else None
-
-
-def _dtype(x: Node) -> Any:
-    tensor = tensor_of(x)
-    return None if tensor is None else tensor.dtype
 
 
 def _logcumsumexp(new: Builder, self: Node, dim: int) -> Node | None:

@@ -35,7 +35,7 @@ from ...custom_ops import (
     rows_of_taps,
 )
 from ..vocabulary.constants import Constants
-from ..vocabulary.edge_ops import CAT, is_part, node_argument, tensor_of
+from ..vocabulary.edge_ops import CAT, dtype_of, is_part, node_argument
 from ..vocabulary.graph_edits import call_after, is_live, standing_for
 from ..vocabulary.moves import moves_elements
 from ..vocabulary.node_match import NodeMatch
@@ -73,7 +73,7 @@ class TableMatch(NodeMatch):
 
 def match_table(node: Node) -> TableMatch | None:
     """`node` as a match where it is a table from int8 to int8 behind such a layer."""
-    if node.target != Q8TA_TABLE or _dtype(node) != torch.int8 or not is_live(node):
+    if node.target != Q8TA_TABLE or dtype_of(node) != torch.int8 or not is_live(node):
         return None
     reader, source = node, node_argument(node, 0)
     while not any(is_live(user) for user in source.users if user is not reader):
@@ -83,11 +83,6 @@ def match_table(node: Node) -> TableMatch | None:
             return None
         reader, source = source, node_argument(source, 0)
     return None
-
-
-def _dtype(node: Node) -> torch.dtype | None:
-    tensor = tensor_of(node)
-    return None if tensor is None else tensor.dtype
 
 
 def rewrite_table(program: ExportedProgram, graph_module: GraphModule, match: TableMatch) -> None:

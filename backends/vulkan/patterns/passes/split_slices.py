@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
-from ..vocabulary.edge_ops import (
-    is_part,
-)
+from ..vocabulary.edge_ops import is_part
 from ..vocabulary.graph_edits import redo_on
 from ..vocabulary.moves import moved_inputs
 from ..vocabulary.node_match import NodeMatch

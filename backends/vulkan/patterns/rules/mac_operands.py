@@ -16,6 +16,7 @@ from ..vocabulary.edge_ops import (
     CAT,
     QuantParams,
     activation_dequantize_params,
+    dtype_of,
     is_alias,
     is_contiguous,
     is_dequantize,
@@ -26,7 +27,6 @@ from ..vocabulary.edge_ops import (
     op_name,
     same_sizes,
     sizes_of,
-    tensor_of,
 )
 from ..vocabulary.moves import moved_inputs, moves_elements
 from ..vocabulary.quantized_constant import QuantizedConstant, read_quantized_constant
@@ -143,9 +143,9 @@ def read_input(dequantize: Node, moves: list[Node]) -> Int8Input:
     if problem := params.int8_problem():
         raise NotInt8Error(f"activation {problem}")
     x = node_argument(dequantize, 0)
-    if _dtype_of(x) != torch.int8:
+    if dtype_of(x) != torch.int8:
         raise NotInt8Error(
-            f"activation dtype is {_dtype_of(x)}, not torch.int8; quantize it to int8"
+            f"activation dtype is {dtype_of(x)}, not torch.int8; quantize it to int8"
         )
     if not is_contiguous(x):
         raise NotInt8Error("activation is not contiguous; call contiguous() before the layer")
@@ -162,10 +162,10 @@ def read_weight(
     for what, node in constant.constants.items():
         if not is_constant(node, constants):
             raise NotInt8Error(not_constant(f"weight{what}", node))
-    dtype = _dtype_of(constant.integers)
+    dtype = dtype_of(constant.integers)
     if dtype != torch.int8:
         raise NotInt8Error(f"weight dtype is {dtype}, not torch.int8; quantize it to int8")
-    dtype = _dtype_of(constant.scales) if isinstance(constant.scales, Node) else torch.float64
+    dtype = dtype_of(constant.scales) if isinstance(constant.scales, Node) else torch.float64
     # float64 scales count as the float32 that is nearest, which is what the op uses.
     if dtype not in (torch.float32, torch.float64):
         raise NotInt8Error(
@@ -244,7 +244,7 @@ def bias_problem(bias: Node, n: int, constants: Constants | None, dim: int = -1)
     is_row = same_sizes(others, [1] * len(others))
     if not is_row or not any(same_sizes([channels], [length]) for length in lengths):
         return f"bias has the shape {sizes_of(bias)}; give it one value for each of {n} channels"
-    dtype = _dtype_of(bias)
+    dtype = dtype_of(bias)
     if dtype != torch.float32:
         return f"bias dtype is {dtype}, not torch.float32; convert it with float()"
     return None
@@ -278,8 +278,3 @@ def not_constant(what: str, node: Node) -> str:
             "with convert_pt2e(..., fold_quantize=True)"
         )
     return f"{what} is not a constant; make it a parameter, or a buffer that nothing writes"
-
-
-def _dtype_of(node: Node) -> torch.dtype | None:
-    tensor = tensor_of(node)
-    return None if tensor is None else tensor.dtype

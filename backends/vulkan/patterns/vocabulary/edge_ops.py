@@ -308,9 +308,14 @@ def is_part(node: Node) -> bool:
     return part_as_slice(node) is not None
 
 
-def is_float32(node: Node) -> bool:
+def dtype_of(node: Node) -> torch.dtype | None:
+    """None where the value is no tensor."""
     tensor = tensor_of(node)
-    return tensor is not None and tensor.dtype == torch.float32
+    return None if tensor is None else tensor.dtype
+
+
+def is_float32(node: Node) -> bool:
+    return dtype_of(node) == torch.float32
 
 
 def is_symint(node: Node) -> bool:

@@ -60,7 +60,7 @@ std::string timing_problem(const DeviceCaps& caps, const std::vector<OpTime>& ti
                            double host_us) {
   std::ostringstream problem;
   const double all_us = times.empty() ? 0.0 : times.back().end_us;
-  if (caps.timestamp_period_ns == 0.0f) {
+  if (!caps.has_timestamps()) {
     problem << "the device's compute queue has no timestamps";
   } else if (host_us >= timestamp_round_us(caps)) {
     problem << "the run took " << host_us << " us, and the device's timestamps start over after "

@@ -50,6 +50,7 @@ struct DeviceCaps {
   uint32_t min_storage_offset_alignment = 256;
   float timestamp_period_ns = 0.0f;  // of an opened device 0: its queue has no timestamps
   uint32_t timestamp_bits = 64;      // that count; they start over from zero
+  bool has_timestamps() const { return timestamp_period_ns > 0.0f; }
 
   bool dot4 = false;              // packed 4x8 signed integer dot product (SPIR-V OpSDot)
   bool int8_storage = false;      // 8-bit loads and stores in storage buffers

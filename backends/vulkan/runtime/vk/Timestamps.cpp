@@ -17,7 +17,7 @@ double timestamp_round_us(const DeviceCaps& caps) {
 }
 
 Timestamps::Timestamps(const Device& device, uint32_t count) : device_(device), count_(count) {
-  ETVK_CHECK(device.caps().timestamp_period_ns > 0.0f, kNotSupported,
+  ETVK_CHECK(device.caps().has_timestamps(), kNotSupported,
              device.caps().name << " has no GPU timestamps on its compute queue");
   VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;

@@ -2,35 +2,41 @@
 #ifndef QUANTIZE_AND_PACK_GLSL
 #define QUANTIZE_AND_PACK_GLSL
 
-// clamp(round_half_even(f * inv_scale) + zero_point, quant_min, quant_max) of four values, float32
-// steps, never fused. NaN gives 0, as PyTorch's quantize gives on CPU; the bit test survives
-// fast-math drivers.
+// 1.5 * 2^23 + clamp(round_half_even(f * inv_scale), quant_min - zero_point, quant_max - zero_point),
+// float32 steps, never fused.
 //
 // No branch and no conversion, which are slow on GPUs: clamping to integers before rounding is the
 // same as after it, and adding 1.5 * 2^23 to a small float32 rounds it half to even into the low
 // bits of its mantissa.
-ivec4 quantize(vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
+vec4 round_to_mantissa(vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
   precise vec4 scaled = f * inv_scale;
   const vec4 low = vec4(quant_min - zero_point);
   const vec4 high = vec4(quant_max - zero_point);
   precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
+  return rounded;
+}
+
+// is_nan() of float_values.glsl, the rest of which would be in the way of kernels of layers.
+bvec4 is_not_a_number(vec4 f) {
+  return greaterThan(floatBitsToUint(f) & 0x7fffffffu, uvec4(0x7f800000u));
+}
+
+// clamp(round_half_even(f * inv_scale) + zero_point, quant_min, quant_max) of four values. NaN gives
+// 0, as PyTorch's quantize gives on CPU.
+ivec4 quantize(vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
+  const vec4 rounded = round_to_mantissa(f, inv_scale, zero_point, quant_min, quant_max);
   const ivec4 q = floatBitsToInt(rounded) - (0x4b400000 - zero_point);
-  const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
-  return mix(q, ivec4(0), greaterThan(magnitude, uvec4(0x7f800000u)));
+  return mix(q, ivec4(0), is_not_a_number(f));
 }
 
 // float(quantize(...) - zero_point), exact. What rounding has added is taken off with 2^21 more, which the
 // bits get: SwiftShader's optimizer takes (x + c) - c for x in copies of a loop's body.
 vec4 quantized_distances(
     vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max) {
-  precise vec4 scaled = f * inv_scale;
-  const vec4 low = vec4(quant_min - zero_point);
-  const vec4 high = vec4(quant_max - zero_point);
-  precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
+  const vec4 rounded = round_to_mantissa(f, inv_scale, zero_point, quant_min, quant_max);
   const vec4 raised = uintBitsToFloat(floatBitsToUint(rounded) + 0x200000u);
   precise vec4 distances = raised - vec4(12582912.0 + 2097152.0);
-  const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
-  return mix(distances, vec4(-zero_point), greaterThan(magnitude, uvec4(0x7f800000u)));
+  return mix(distances, vec4(-zero_point), is_not_a_number(f));
 }
 
 uint pack_bytes(ivec4 q) {
@@ -43,15 +49,11 @@ uint pack_bytes(ivec4 q) {
 // constant false, no value of f is NaN.
 uint quantize_to_word(vec4 f, float inv_scale, int zero_point, int quant_min, int quant_max,
                       bool may_be_nan) {
-  precise vec4 scaled = f * inv_scale;
-  const vec4 low = vec4(quant_min - zero_point);
-  const vec4 high = vec4(quant_max - zero_point);
-  precise vec4 rounded = clamp(scaled, low, high) + vec4(12582912.0);
+  const vec4 rounded = round_to_mantissa(f, inv_scale, zero_point, quant_min, quant_max);
   const uint zero = 0x4b400000u - uint(zero_point);  // of the value 0
   uvec4 bits = floatBitsToUint(rounded);
   if (may_be_nan) {
-    const uvec4 magnitude = floatBitsToUint(f) & 0x7fffffffu;
-    bits = mix(bits, uvec4(zero), greaterThan(magnitude, uvec4(0x7f800000u)));
+    bits = mix(bits, uvec4(zero), is_not_a_number(f));
   }
   const uint sum = bits.x + (bits.y << 8) + (bits.z << 16) + (bits.w << 24);
   return (sum - (zero - 128u) * 0x01010101u) ^ 0x80808080u;

@@ -142,17 +142,9 @@ void index_select(ComputeGraph& graph, const OpArgs& args) {
 }
 
 void index(ComputeGraph& graph, const OpArgs& args) {
-  const std::vector<ValueId> indices = args.optional_tensors("indices");
-  const auto is_tensor = [](ValueId id) { return id >= 0; };
-  ETVK_CHECK(std::count_if(indices.begin(), indices.end(), is_tensor) == 1, kNotSupported,
-             args.op() << ": one dimension can be indexed by a tensor, got more");
-  const auto given = std::find_if(indices.begin(), indices.end(), is_tensor);
-  const auto dim = static_cast<size_t>(given - indices.begin());
-  const GatherCall call{args.op(), args.tensor("self"), *given, args.output(), true};
-  ETVK_CHECK(dim < graph.dims(call.x).size(), kInvalidProgram,
-             call.op << ": dimension " << dim << " is indexed, self has shape "
-                     << shape_text(graph.dims(call.x)));
-  add_replaced_dim(graph, call, dim);
+  const IndexedDim given = indexed_dim(graph, args);
+  add_replaced_dim(graph, {args.op(), args.tensor("self"), given.index, args.output(), true},
+                   given.dim);
 }
 
 void gather(ComputeGraph& graph, const OpArgs& args) {
@@ -189,5 +181,19 @@ const RegisterOps registered({
 });
 
 }  // namespace
+
+IndexedDim indexed_dim(const ComputeGraph& graph, const OpArgs& args) {
+  const std::vector<ValueId> indices = args.optional_tensors("indices");
+  const auto is_tensor = [](ValueId id) { return id >= 0; };
+  ETVK_CHECK(std::count_if(indices.begin(), indices.end(), is_tensor) == 1, kNotSupported,
+             args.op() << ": one dimension can be indexed by a tensor, got more");
+  const auto given = std::find_if(indices.begin(), indices.end(), is_tensor);
+  const auto dim = static_cast<size_t>(given - indices.begin());
+  const Sizes& self = graph.dims(args.tensor("self"));
+  ETVK_CHECK(
+      dim < self.size(), kInvalidProgram,
+      args.op() << ": dimension " << dim << " is indexed, self has shape " << shape_text(self));
+  return {*given, dim};
+}
 
 }  // namespace etvk::ops

@@ -41,6 +41,14 @@ struct GatherCall {
   ValueId base = -1;  // y where the index is negative; without it, all places are in x
 };
 
+// Of the operands `indices` of index and index_put: the tensor, and the dimension of `self` that it
+// is of. Throws kNotSupported for several, kInvalidProgram where self has no such dimension.
+struct IndexedDim {
+  ValueId index;
+  size_t dim;
+};
+IndexedDim indexed_dim(const ComputeGraph& graph, const OpArgs& args);
+
 // Makes y, whose sizes are set, in loops nested as y is in memory.
 void dispatch_gather(ComputeGraph& graph, Commands& commands, const GatherCall& call,
                      const Places& places);

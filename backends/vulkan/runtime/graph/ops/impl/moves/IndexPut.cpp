@@ -136,17 +136,11 @@ Sums sums_of_put(const IndexedWrite& call, const Sizes& sizes, size_t dim, const
 }
 
 void index_put(ComputeGraph& graph, const OpArgs& args) {
-  const std::vector<ValueId> indices = args.optional_tensors("indices");
-  const auto is_tensor = [](ValueId id) { return id >= 0; };
-  ETVK_CHECK(std::count_if(indices.begin(), indices.end(), is_tensor) == 1, kNotSupported,
-             args.op() << ": one dimension can be indexed by a tensor, got more");
-  const auto given = std::find_if(indices.begin(), indices.end(), is_tensor);
-  const auto dim = static_cast<size_t>(given - indices.begin());
-  IndexedWrite call{args.op(), args.tensor("self"), *given, args.tensor("values"), args.output()};
+  const IndexedDim given = indexed_dim(graph, args);
+  const size_t dim = given.dim;
+  IndexedWrite call{args.op(), args.tensor("self"), given.index, args.tensor("values"),
+                    args.output()};
   call.counts_back = true;
-  ETVK_CHECK(dim < graph.dims(call.base).size(), kInvalidProgram,
-             call.op << ": dimension " << dim << " is indexed, self has shape "
-                     << shape_text(graph.dims(call.base)));
   if (args.boolean("accumulate")) {
     add_sum_of_writes(graph, call, [&graph, call, dim] {
       return sums_of_put(call, graph.sizes(call.base), dim, graph.sizes(call.index),
