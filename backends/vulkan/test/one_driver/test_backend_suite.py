@@ -40,6 +40,17 @@ NOT_WHOLE = {
 }
 
 
+class AsTuple(torch.nn.Module):
+    """A model whose result is a tuple: ExecuTorch emits no program that returns torch.return_types."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.model(*inputs))
+
+
 def lower() -> Any:
     return vulkan.ToEdgeTransformAndLower([VulkanPartitioner()])
 
@@ -69,6 +80,8 @@ class SuiteRunner:
         generate_random_test_inputs: bool = True,
         dynamic_shapes: Any = None,
     ) -> None:
+        if type(model(*inputs)) in torch.return_types.all_return_types:
+            model = AsTuple(model)
         tester = self._flow.tester_factory(model, inputs)
         export = stages.StageType.EXPORT
         tester.export(tester._get_default_stage(export, dynamic_shapes=dynamic_shapes))
