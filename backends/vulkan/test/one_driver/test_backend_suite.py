@@ -41,7 +41,7 @@ NOT_WHOLE = {
 
 
 class AsTuple(torch.nn.Module):
-    """A model whose result is a tuple: ExecuTorch emits no program that returns torch.return_types."""
+    """A model as a tuple: ExecuTorch emits no program that returns torch.return_types."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
