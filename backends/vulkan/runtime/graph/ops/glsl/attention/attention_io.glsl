@@ -58,9 +58,8 @@ layout(push_constant) uniform Params {
   uint q[4], k[4], v[4], y[4], mask[4];
   float scale, fill;
   float v_scale;
-  float inv_output_scale;
-  uint zero_points;  // bytes: of q, k, v and y
-  uint range;        // bytes: quant_min, quant_max
+  uint zero_points;  // bytes: of q, k and v
+  PackedGrid output_grid;
 } p;
 
 #include "merge_word.glsl"
@@ -137,9 +136,7 @@ float masked(float score, uint mask, uint l, uint s) {
 
 // Four of a vector, or what is left of it, from element `d` on.
 void store_bytes(uint at, uint d, vec4 y) {
-  const ivec4 range = unpack_bytes(p.range);
-  const uint word = quantize_to_word(
-      y, p.inv_output_scale, unpack_bytes(p.zero_points).w, range.x, range.y, true);
+  const uint word = quantize_to_word(y, unpack(p.output_grid), true);
   if (GROUPS != 0) {
     y_out[at >> 2] = word;
     return;

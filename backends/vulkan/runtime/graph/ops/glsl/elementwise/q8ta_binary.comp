@@ -1,7 +1,7 @@
 // add, sub or mul of two int8 tensors, with broadcasting.
 //
 //   g = (a - a_zero_point) * a_scale OP (b - b_zero_point) * b_scale        float32, never fused
-//   y = clamp(round_half_even(g * inv_output_scale) + output_zero_point, quant_min, quant_max)
+//   y = quantize(g)
 //
 // Bindings: 0 y int8 in words, 1 a, 2 b likewise.
 // The loops of strided_bytes.glsl are the dimensions of y; a stride of 0 repeats an operand. One
@@ -54,12 +54,9 @@ layout(push_constant) uniform Params {
   uint count;
   float a_scale;
   float b_scale;
-  float inv_output_scale;
   int a_zero_point;
   int b_zero_point;
-  int output_zero_point;
-  int quant_min;
-  int quant_max;
+  Grid output_grid;
   uint sizes[7];
   uint a_strides[8];
   uint b_strides[8];
@@ -106,13 +103,7 @@ vec4 combine(uint a, uint b) {
 }
 
 uint result(uint a, uint b) {
-  return quantize_to_word(
-      combine(a, b),
-      p.inv_output_scale,
-      p.output_zero_point,
-      p.quant_min,
-      p.quant_max,
-      MAY_BE_NAN != 0);
+  return quantize_to_word(combine(a, b), p.output_grid, MAY_BE_NAN != 0);
 }
 
 void store_word(uint at, uint word) {

@@ -18,15 +18,11 @@ layout(set = 0, binding = 0) buffer OutputY { uint y_words[]; };
 layout(set = 0, binding = 1) readonly buffer InputX { vec4 x_groups[]; };
 layout(push_constant) uniform Params {
   uint count;
-  float inv_scale;
-  int zero_point;
-  int quant_min;
-  int quant_max;
+  Grid grid;
 } p;
 
 void store(uint at, vec4 f) {
-  const uint word =
-      quantize_to_word(f, p.inv_scale, p.zero_point, p.quant_min, p.quant_max, true);
+  const uint word = quantize_to_word(f, p.grid, true);
   const uint mask = byte_mask(p.count - at * 4);
   y_words[at] = mask == 0xffffffffu ? word : (word & mask) | (y_words[at] & ~mask);
 }

@@ -109,9 +109,7 @@ RowInputs load_row_inputs(uint m, uint n) {
 vec4 add_residual(vec4 f, uint residual) {
   precise vec4 sum = f;
   if (RESIDUAL == 2) {
-    sum = quantized_distances(
-        f, p.inv_own_scale, p.own_zero_point, p.own_quant_min, p.own_quant_max);
-    sum = sum * p.own_scale;
+    sum = quantized_distances(f, p.own_grid) * p.own_scale;
   }
   precise vec4 addend = distances(residual, p.residual_zero_point) * p.residual_scale;
   sum = sum + addend;
@@ -134,8 +132,7 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c, RowInputs row) {
   if (RESIDUAL != 0) {
     f = add_residual(f, row.residual);
   }
-  uint word = quantize_to_word(
-      f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, true);
+  uint word = quantize_to_word(f, p.output_grid, true);
   if (HAS_TABLE != 0) {
     word = look_up(word);
   }

@@ -9,6 +9,8 @@
 #ifndef LINEAR_IO_GLSL
 #define LINEAR_IO_GLSL
 
+#include "quantize_and_pack.glsl"
+
 #ifdef OUTPUT_FLOAT
 layout(set = 0, binding = 0) writeonly buffer OutputY { float y_out[]; };
 layout(set = 0, binding = 0) writeonly buffer OutputY4 { vec4 y_out4[]; };
@@ -37,20 +39,14 @@ layout(push_constant) uniform MacParams {
   uint K;
   uint w_stride_words;
   int input_zero_point;
-  int output_zero_point;
-  int quant_min;
-  int quant_max;
-  float inv_output_scale;
+  Grid output_grid;
   float alpha;  // parameters of the activation
   float beta;
-  // With RESIDUAL only; own_*: how the layer's own result is quantized in between.
+  // With RESIDUAL only; own: how the layer's own result is quantized in between.
   float residual_scale;
   int residual_zero_point;
   float own_scale;
-  float inv_own_scale;
-  int own_zero_point;
-  int own_quant_min;
-  int own_quant_max;
+  Grid own_grid;
 #ifdef CONVOLUTION
   // How many pixels x and y have, and how many channels each pixel.
   uint x_height;

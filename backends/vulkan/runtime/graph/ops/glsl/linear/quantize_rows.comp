@@ -58,7 +58,7 @@ layout(push_constant) uniform Params {
 const uint INFINITY_BITS = 0x7f800000u;
 const uint NAN_BITS = 0x7fc00000u;
 
-struct Grid {
+struct RowGrid {
   uint scale_bits;  // of NaN where there is none
   float scale;
   float inverse;
@@ -167,16 +167,16 @@ int xnnpack_zero_point(float low, float high, float scale) {
   return int(roundEven(error > 0.0 ? of_low : of_high));
 }
 
-Grid grid_of(uvec2 range) {
+RowGrid grid_of(uvec2 range) {
   const float low = uintBitsToFloat(range.x), high = uintBitsToFloat(range.y);  // magnitudes
   precise float half_width = 0.5 * low + 0.5 * high;
   const bool overflows = RULE != SYMMETRIC && half_width >= 1.7014118346046923e38;  // 2^127
   if (max(range.x, range.y) >= INFINITY_BITS || overflows) {
-    return Grid(NAN_BITS, 0.0, 0.0, 0);
+    return RowGrid(NAN_BITS, 0.0, 0.0, 0);
   }
   precise float width = low + high;
   const float steps = float(p.quant_max - p.quant_min);
-  Grid grid;
+  RowGrid grid;
   grid.scale = max(RULE == SYMMETRIC ? divide_exactly(max(low, high), 0.5 * steps)
                                      : divide_exactly(width, steps),
                    p.eps);
@@ -193,7 +193,7 @@ Grid grid_of(uvec2 range) {
 
 // round(x / scale + zero_point) as of real numbers. The estimate is off where x / scale is close to
 // the middle between two integers; on which side of it x is, 2 * x - odd * scale says exactly.
-ivec4 quantize_once(vec4 x, Grid grid) {
+ivec4 quantize_once(vec4 x, RowGrid grid) {
   precise vec4 scaled = x * grid.inverse;
   const vec4 nearest = roundEven(scaled);
   precise vec4 away = scaled - nearest;
@@ -212,16 +212,17 @@ ivec4 quantize_once(vec4 x, Grid grid) {
   return clamp(rounded, ivec4(p.quant_min), ivec4(p.quant_max));
 }
 
-void store_row(uint m, Grid grid) {
+void store_row(uint m, RowGrid grid) {
   const uint row_words = (p.K / 16 + (p.K % 16 != 0 ? 1 : 0)) * 4;
   const bool has_grid = grid.scale_bits != NAN_BITS;
   for (uint at = first_group(); at < row_words; at += group_step()) {
     uint word = 0;
     if (has_grid && at < groups_of_row()) {
       const vec4 x = uintBitsToFloat(load_group(m, at));
-      word = pack_bytes(RULE == XNNPACK ? quantize_once(x, grid)
-                                        : quantize(x, grid.inverse, grid.zero_point, p.quant_min,
-                                                   p.quant_max));
+      word = RULE == XNNPACK
+          ? pack_bytes(quantize_once(x, grid))
+          : quantize_to_word(
+                x, Grid(grid.inverse, grid.zero_point, p.quant_min, p.quant_max), false);
       word &= byte_mask(p.K - at * 4);
     }
     y_words[m * row_words + at] = word;

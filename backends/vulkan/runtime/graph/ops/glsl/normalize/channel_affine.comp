@@ -1,8 +1,7 @@
 // Shifts and scales each channel of a tensor [A, C, B], in either order: channels-last has B = 1.
 //
 //   f = (x[a, c, b] - centers[c]) * scales[c] + shifts[c]                     float32, never fused
-//   y = f, or of int8 x
-//       clamp(round_half_even(f * inv_output_scale) + output_zero_point, quant_min, quant_max)
+//   y = f, or of int8 x quantize(f)
 //
 // Bindings: 0 y, 1 x, float32 or with INT8 int8 in words; 2 centers, 3 scales, 4 shifts, float32.
 // One thread makes the units of flat_steps.glsl (four elements each); it alone touches them, and
@@ -32,10 +31,7 @@ layout(push_constant) uniform Params {
   uint count;
   uint channels;
   uint inner;  // B
-  float inv_output_scale;
-  int output_zero_point;
-  int quant_min;
-  int quant_max;
+  Grid output_grid;
 } p;
 
 #ifdef INT8
@@ -50,8 +46,7 @@ vec4 values(UNIT unit) {
 }
 
 void store(uint at, vec4 f) {
-  const uint word = quantize_to_word(
-      f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, true);
+  const uint word = quantize_to_word(f, p.output_grid, true);
   const uint mask = byte_mask(p.count - at * 4);
   y_words[at] = mask == 0xffffffffu ? word : (word & mask) | (y_words[at] & ~mask);
 }

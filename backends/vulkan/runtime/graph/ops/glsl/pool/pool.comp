@@ -59,10 +59,7 @@ layout(push_constant) uniform Params {
   int dilation[2];
 #ifndef FLOAT_ELEMENTS
   int input_zero_point;
-  float inv_output_scale;
-  int output_zero_point;
-  int quant_min;
-  int quant_max;
+  Grid output_grid;
 #endif
 } p;
 
@@ -252,9 +249,10 @@ void make(uint unit) {
     without[i] = is_empty;
   }
 #endif
-  ivec4 q = quantize(f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max);
-  q = mix(q, ivec4(p.quant_min), bvec4(MEAN == 0 && without.x, MEAN == 0 && without.y,
-                                       MEAN == 0 && without.z, MEAN == 0 && without.w));
+  ivec4 q = quantize(f, p.output_grid);
+  if (MEAN == 0) {
+    q = mix(q, ivec4(p.output_grid.quant_min), without);
+  }
   const uint mask = byte_mask(p.count - unit * 4);
   y_words[unit] = mask == 0xffffffffu ? pack_bytes(q)
                                       : (pack_bytes(q) & mask) | (y_words[unit] & ~mask);

@@ -4,8 +4,9 @@
 // normalize_rows.comp.
 //
 // Bindings: 0 y, 1 x, float32 or int8 in words; 2 weight, 3 bias, float32. Loops as in
-// reduced_loops.glsl; the kept ones go from row to row, and y lies as x does. A team of LANES threads has a row, or four neighbouring ones, and
-// reads it once for each statistic and once more for y: the second time from a cache.
+// reduced_loops.glsl; the kept ones go from row to row, and y lies as x does. A team of LANES
+// threads has a row, or four neighbouring ones, and reads it once for each statistic and once more
+// for y: the second time from a cache.
 //
 //   ALONG_ROWS 1, the innermost reduced loop has stride 1: neighbouring threads are the lanes of a
 //                 team, and a step is four neighbours of one row, or what is left of it
@@ -50,8 +51,7 @@ layout(push_constant) uniform Params {
   float number;    // epsilon, or the variance's divisor
   float input_scale;
   int input_zero_point;
-  float inv_output_scale;
-  uint output_grid;  // bytes: its zero point, quant_min, quant_max
+  PackedGrid output_grid;
   uint sizes[8];
   uvec2 strides[8];  // of x and y, of weight and bias
 } p;
@@ -211,8 +211,7 @@ void store_bytes(Four four, uint word) {
 
 void store(Four four, vec4 y) {
   if (INT8_Y != 0) {
-    const ivec4 grid = unpack_bytes(p.output_grid);
-    store_bytes(four, quantize_to_word(y, p.inv_output_scale, grid.x, grid.y, grid.z, true));
+    store_bytes(four, quantize_to_word(y, unpack(p.output_grid), true));
     return;
   }
   if (WHOLE_GROUPS != 0) {

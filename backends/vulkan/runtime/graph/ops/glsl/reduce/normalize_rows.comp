@@ -53,8 +53,7 @@ layout(push_constant) uniform Params {
   float number;            // epsilon, or the variance's divisor
   float input_scale;
   int input_zero_point;
-  float inv_output_scale;
-  uint output_grid;  // bytes: its zero point, quant_min, quant_max
+  PackedGrid output_grid;
 } p;
 
 #include "reduce/normalization.glsl"
@@ -115,8 +114,7 @@ vec4 load(uint at) {
 
 void store(uint at, vec4 y) {
   if (INT8_Y != 0) {
-    const ivec4 grid = unpack_bytes(p.output_grid);
-    y_words[at] = quantize_to_word(y, p.inv_output_scale, grid.x, grid.y, grid.z, true);
+    y_words[at] = quantize_to_word(y, unpack(p.output_grid), true);
   } else {
     y_groups[at] = y;
   }

@@ -1,8 +1,7 @@
 // Mean of an int8 tensor over some of its dimensions.
 //
 //   acc = sum(x) - reduced * input_zero_point                              int32, exact
-//   y   = clamp(round_half_even(float(acc) * scale * inv_output_scale) + output_zero_point,
-//               quant_min, quant_max)                                      float32, never fused
+//   y   = quantize(float(acc) * scale)                                     float32, never fused
 //
 // Bindings: 0 y int8 in words, 1 x int8 in words.
 // The first KEPT of the loops in p.sizes and p.strides are the dimensions of y, outermost first,
@@ -37,10 +36,7 @@ layout(push_constant) uniform Params {
   uint steps;  // of the summed loops; with ALONG_ROWS the innermost one goes four at a time
   float scale;
   int correction;  // reduced * input_zero_point
-  float inv_output_scale;
-  int output_zero_point;
-  int quant_min;
-  int quant_max;
+  Grid output_grid;
   uint last_word;  // of x
   uint sizes[8];
   uint strides[8];
@@ -130,8 +126,7 @@ ivec4 sum_columns(uvec4 base, uint lane) {
 
 void store(uint word, ivec4 sum) {
   precise vec4 f = vec4(sum - p.correction) * p.scale;
-  const uint bytes = quantize_to_word(
-      f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, false);
+  const uint bytes = quantize_to_word(f, p.output_grid, false);
   const uint mask = byte_mask(p.count - word * 4);
   y_words[word] = mask == 0xffffffffu ? bytes : (bytes & mask) | (y_words[word] & ~mask);
 }

@@ -8,9 +8,7 @@
 //                 + (x[high, low] * (1 - t_w) + x[high, high] * t_w) * t_h
 //
 // low and high are at most the last row and column. Steps are float32, never fused. Of int8 x, in
-// a linear resize, x is (x - x_zero_point) * x_scale, and y is quantized:
-//
-//   clamp(round_half_even(y * inv_output_scale) + output_zero_point, quant_min, quant_max)
+// a linear resize, x is (x - x_zero_point) * x_scale, and y is quantized.
 //
 // Bindings: 0 y, 1 x, elements of ELEMENT_BYTES (1: int8, 4: float32) in words. One thread makes the
 // units of flat_steps.glsl (four elements each); it alone touches them, and keeps the bytes of the
@@ -51,10 +49,7 @@ layout(push_constant) uniform Params {
   uint step_width;
   float x_scale;
   int x_zero_point;
-  float inv_output_scale;
-  int output_zero_point;
-  int quant_min;
-  int quant_max;
+  Grid output_grid;
 } p;
 
 #if ELEMENT_BYTES == 4
@@ -117,8 +112,7 @@ vec4 values(UNIT unit) {
 }
 
 UNIT result(vec4 f) {
-  return quantize_to_word(
-      f, p.inv_output_scale, p.output_zero_point, p.quant_min, p.quant_max, true);
+  return quantize_to_word(f, p.output_grid, true);
 }
 
 void store(uint at, UNIT y) {

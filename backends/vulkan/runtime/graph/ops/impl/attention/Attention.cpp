@@ -15,7 +15,6 @@
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -25,12 +24,6 @@ namespace {
 constexpr size_t kRank = 4;
 
 using Dims = std::vector<size_t>;
-
-// A tensor without a scale is float32.
-struct Grid {
-  std::optional<double> scale;
-  int64_t zero_point = 0;
-};
 
 struct AttentionArgs {
   std::string op;
@@ -45,9 +38,7 @@ struct AttentionArgs {
   bool is_causal = false;
   bool zero_rows = false;
   Dims q_dims, k_dims, v_dims, y_dims;
-  Grid q_grid, k_grid, v_grid, y_grid;
-  int64_t quant_min = -128;
-  int64_t quant_max = 127;
+  std::optional<Grid> q_grid, k_grid, v_grid, y_grid;  // a tensor without one is float32
 };
 
 // A tensor as [batch, heads, rows, vector]; strides of dimensions that it lacks are 0.
@@ -168,16 +159,15 @@ void set_strides(uint32_t (&to)[kRank], const Heads& from) {
 // The scale of products is rounded once.
 void fill_grids(AttentionPush& push, const AttentionArgs& args) {
   const double score = args.scale.value_or(1.0 / std::sqrt(static_cast<double>(push.D)));
-  const double q_and_k = args.q_grid.scale.value_or(1.0) * args.k_grid.scale.value_or(1.0);
-  push.scale = static_cast<float>(score * q_and_k);
-  push.v_scale = static_cast<float>(args.v_grid.scale.value_or(1.0));
-  push.inv_output_scale = inverse_scale(args.op, args.y_grid.scale.value_or(1.0));
-  push.q_zero_point = static_cast<int8_t>(args.q_grid.zero_point);
-  push.k_zero_point = static_cast<int8_t>(args.k_grid.zero_point);
-  push.v_zero_point = static_cast<int8_t>(args.v_grid.zero_point);
-  push.y_zero_point = static_cast<int8_t>(args.y_grid.zero_point);
-  push.quant_min = static_cast<int8_t>(args.quant_min);
-  push.quant_max = static_cast<int8_t>(args.quant_max);
+  const Grid q = args.q_grid.value_or(Grid{});
+  const Grid k = args.k_grid.value_or(Grid{});
+  const Grid v = args.v_grid.value_or(Grid{});
+  push.scale = static_cast<float>(score * (q.scale * k.scale));
+  push.v_scale = static_cast<float>(v.scale);
+  push.q_zero_point = static_cast<int8_t>(q.zero_point);
+  push.k_zero_point = static_cast<int8_t>(k.zero_point);
+  push.v_zero_point = static_cast<int8_t>(v.zero_point);
+  push.output_grid = packed_grid_push(args.op, args.y_grid);
 }
 
 void record_attention(ComputeGraph& graph, Commands& commands, const AttentionArgs& args) {
@@ -209,7 +199,7 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
   const auto products = static_cast<uint64_t>(q.sizes[0] * q.sizes[1]);
   const KernelRow& row = choose_attention_kernel(
       graph.caps(),
-      {push.L, std::max<uint32_t>(push.D, push.DV), products, args.q_grid.scale.has_value()});
+      {push.L, std::max<uint32_t>(push.D, push.DV), products, args.q_grid.has_value()});
   push.tiles = static_cast<uint32_t>(products) * ((push.L - 1) / row.tile_m + 1);
   set_strides(push.q, q);
   set_strides(push.k, k);
@@ -223,9 +213,8 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
 
   commands.dispatch(
       graph.context().pipelines.get(
-          row,
-          {groups_of({q, k, v, y}), static_cast<uint32_t>(args.form), args.is_causal ? 1u : 0u,
-           args.zero_rows ? 1u : 0u, args.q_grid.scale ? 1u : 0u, args.y_grid.scale ? 1u : 0u}),
+          row, {groups_of({q, k, v, y}), static_cast<uint32_t>(args.form), args.is_causal ? 1u : 0u,
+                args.zero_rows ? 1u : 0u, args.q_grid ? 1u : 0u, args.y_grid ? 1u : 0u}),
       {bind_elements(graph, args.y, count), bind_elements(graph, args.q, q.end()),
        bind_elements(graph, args.k, k.end()), bind_elements(graph, args.v, v.end()),
        args.mask >= 0 ? bind_elements(graph, args.mask, mask.end()) : graph.bind(args.q, 0)},
@@ -235,8 +224,8 @@ void record_attention(ComputeGraph& graph, Commands& commands, const AttentionAr
 
 // Of q, k and v, or of y.
 void check_tensor(const ComputeGraph& graph, const AttentionArgs& args, ValueId id,
-                  const Grid& grid) {
-  const DType wanted = grid.scale ? DType::kInt8 : DType::kFloat32;
+                  const std::optional<Grid>& grid) {
+  const DType wanted = grid ? DType::kInt8 : DType::kFloat32;
   const char* names = id == args.y ? "the result" : "q, k, v";
   ETVK_CHECK(graph.dtype(id) == wanted, kInvalidProgram,
              args.op << ": " << names << " must be " << dtype_name(wanted) << ", got "
@@ -245,15 +234,12 @@ void check_tensor(const ComputeGraph& graph, const AttentionArgs& args, ValueId 
   ETVK_CHECK(rank >= 2 && rank <= kRank, kInvalidProgram,
              args.op << ": q, k, v and the result have 2 to 4 dimensions, got "
                      << shape_text(graph.dims(id)));
-  inverse_scale(args.op, grid.scale.value_or(1.0));
-  const bool is_output = id == args.y;
-  check_int8_range(args.op, grid.zero_point, is_output ? args.quant_min : -128,
-                   is_output ? args.quant_max : 127);
+  check_grid(args.op, grid.value_or(Grid{}));
 }
 
 void check(const ComputeGraph& graph, const AttentionArgs& args) {
-  const bool is_int8 = args.q_grid.scale.has_value();
-  ETVK_CHECK(args.k_grid.scale.has_value() == is_int8 && args.v_grid.scale.has_value() == is_int8,
+  const bool is_int8 = args.q_grid.has_value();
+  ETVK_CHECK(args.k_grid.has_value() == is_int8 && args.v_grid.has_value() == is_int8,
              kInvalidProgram, args.op << ": q, k and v all have a scale, or none has");
   check_tensor(graph, args, args.q, args.q_grid);
   check_tensor(graph, args, args.k, args.k_grid);
@@ -340,12 +326,10 @@ void attention(ComputeGraph& graph, const OpArgs& call) {
 
 void q8ta_attention(ComputeGraph& graph, const OpArgs& call) {
   AttentionArgs args = read_attention(graph, call);
-  args.q_grid = {call.optional_scalar("q_scale"), call.integer("q_zero_point")};
-  args.k_grid = {call.optional_scalar("k_scale"), call.integer("k_zero_point")};
-  args.v_grid = {call.optional_scalar("v_scale"), call.integer("v_zero_point")};
-  args.y_grid = {call.optional_scalar("output_scale"), call.integer("output_zero_point")};
-  args.quant_min = call.integer("quant_min");
-  args.quant_max = call.integer("quant_max");
+  args.q_grid = read_optional_grid(call, "q");
+  args.k_grid = read_optional_grid(call, "k");
+  args.v_grid = read_optional_grid(call, "v");
+  args.y_grid = read_optional_ranged_grid(call, "output", "quant");
   add_attention(graph, args);
 }
 

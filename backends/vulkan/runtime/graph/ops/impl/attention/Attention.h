@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "graph/ops/impl/Grid.h"
+
 namespace etvk::ops {
 
 constexpr int64_t kMaxHeadSize = 256;
@@ -14,9 +16,9 @@ struct AttentionPush {
   uint32_t tiles;
   uint32_t q[4], k[4], v[4], y[4], mask[4];
   float scale, fill;
-  float v_scale, inv_output_scale;
-  int8_t q_zero_point, k_zero_point, v_zero_point, y_zero_point;
-  int8_t quant_min, quant_max, unused[2];
+  float v_scale;
+  int8_t q_zero_point, k_zero_point, v_zero_point, unused;
+  PackedGridPush output_grid;
 };
 
 // MASK of the shader.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "graph/ops/impl/attention/Attention.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/References.h"
 
@@ -138,12 +139,10 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
   push.mask[3] = 1;
   push.scale = random.uniform(0.3f, 0.6f);
   push.fill = -kInfinity;
-  for (int8_t* one :
-       {&push.q_zero_point, &push.k_zero_point, &push.v_zero_point, &push.y_zero_point}) {
+  for (int8_t* one : {&push.q_zero_point, &push.k_zero_point, &push.v_zero_point}) {
     *one = static_cast<int8_t>(random.integer(-128, 127));
   }
-  push.quant_min = static_cast<int8_t>(random.integer(-128, -100));
-  push.quant_max = static_cast<int8_t>(random.integer(100, 127));
+  draw_grid(push.output_grid, 40.0f, 40.0f, random, 127);
   const size_t q_count = size_t{kBatch} * push.q[0];
   const size_t k_count = size_t{kBatch} * push.k[0];
   const size_t v_count = size_t{kBatch} * push.v[0];
@@ -158,7 +157,6 @@ Operands drawn_operands(const KernelRow& row, const SpecializationConstants& con
     own.v = drawn(v_count, 2.0f, random);
   }
   push.v_scale = 0.02f;
-  push.inv_output_scale = 40.0f;
   const size_t mask_count = size_t{kBatch} * push.mask[0];
   own.added = drawn(mask_count, 1.0f, random);
   own.is_true.resize(mask_count);
@@ -196,8 +194,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   if (own.int8_out) {
     std::vector<int8_t> steps;
     for (float one : y) {
-      steps.push_back(
-          quantized(one, push.inv_output_scale, push.y_zero_point, push.quant_min, push.quant_max));
+      steps.push_back(quantized(one, push.output_grid));
     }
     problem.limits.assign(y.size(), 1.0f);
     problem.bind_output(steps);

@@ -186,8 +186,7 @@ void q8ta_conv2d_transposed(ComputeGraph& graph, const OpArgs& args) {
 
 void q8ta_conv2d_bounded(ComputeGraph& graph, const OpArgs& args) {
   Convolution convolution = read_own(graph, args, read_operands(args));
-  read_output(args, convolution.mac);
-  read_range(args, convolution.mac);
+  read_ranged_output(args, convolution.mac);
   read_table(args, convolution.mac);
   add_convolution(graph, convolution, {});
 }
@@ -195,8 +194,7 @@ void q8ta_conv2d_bounded(ComputeGraph& graph, const OpArgs& args) {
 void q8ta_conv2d_residual(ComputeGraph& graph, const OpArgs& args) {
   Convolution convolution = read_own(graph, args, read_operands(args));
   read_residual(args, convolution.mac, "conv");
-  read_output(args, convolution.mac);
-  read_range(args, convolution.mac);
+  read_ranged_output(args, convolution.mac);
   read_table(args, convolution.mac);
   add_convolution(graph, convolution, {});
 }

@@ -3,9 +3,9 @@
 #include <limits>
 
 #include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+#include "graph/selfcheck/DrawnGrid.h"
 #include "graph/selfcheck/DrawnLoops.h"
 #include "graph/selfcheck/Problem.h"
-#include "graph/selfcheck/References.h"
 
 namespace etvk::ops {
 
@@ -14,23 +14,20 @@ namespace {
 Problem quantize_problem(const KernelRow& row, const SpecializationConstants&, Random& random) {
   QuantizePush push{};
   push.count = flat_count(row, random);
-  push.inv_scale = random.uniform(5.0f, 40.0f);
-  push.zero_point = random.integer(-128, 127);
-  push.quant_min = random.integer(-128, -100);
-  push.quant_max = random.integer(100, 127);
+  draw_grid(push.grid, 5.0f, 40.0f, random, 127);
   std::vector<float> x(push.count);
   std::vector<int8_t> y;
   for (float& value : x) {
     // Halves of a step too, which are rounded to even.
     value = random.chance(20)
-                ? (static_cast<float>(random.integer(-200, 200)) + 0.5f) / push.inv_scale
+                ? (static_cast<float>(random.integer(-200, 200)) + 0.5f) / push.grid.inv_scale
                 : random.uniform(-12.0f, 12.0f);
   }
   x[0] = std::numeric_limits<float>::infinity();
   x[1] = -x[0];
   x[2] = std::numeric_limits<float>::quiet_NaN();
   for (float value : x) {
-    y.push_back(quantized(value, push.inv_scale, push.zero_point, push.quant_min, push.quant_max));
+    y.push_back(quantized(value, push.grid));
   }
   Problem problem;
   problem.text = std::to_string(push.count) + " elements";

@@ -10,7 +10,6 @@
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/elementwise/Broadcast.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -40,15 +39,12 @@ struct BinaryArgs {
   QuantizedBinaryPush push{};
 };
 
-// Scale and zero point of an operand.
-void read_quantization(const OpArgs& args, const char* scale_name, const char* zero_point_name,
-                       float& scale, int32_t& zero_point) {
-  const double value = args.number(scale_name);
-  const int64_t point = args.integer(zero_point_name);
-  check_int8_range(args.op(), point, -128, 127);
-  inverse_scale(args.op(), value);
-  scale = static_cast<float>(value);
-  zero_point = static_cast<int32_t>(point);
+// Of an operand.
+void read_operand_grid(const OpArgs& args, const char* name, float& scale, int32_t& zero_point) {
+  const Grid grid = read_grid(args, name);
+  check_grid(args.op(), grid);
+  scale = static_cast<float>(grid.scale);
+  zero_point = static_cast<int32_t>(grid.zero_point);
 }
 
 BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
@@ -56,15 +52,11 @@ BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   QuantizedBinaryPush& push = binary.push;
   binary.op = args.op();
   binary.a = args.tensor("a");
-  read_quantization(args, "a_scale", "a_zero_point", push.a_scale, push.a_zero_point);
+  read_operand_grid(args, "a", push.a_scale, push.a_zero_point);
   binary.b = args.tensor("b");
-  read_quantization(args, "b_scale", "b_zero_point", push.b_scale, push.b_zero_point);
+  read_operand_grid(args, "b", push.b_scale, push.b_zero_point);
   binary.operation = operation_of(args.op(), args.string("op"));
-  push.inv_output_scale = inverse_scale(args.op(), args.number("output_scale"));
-  push.output_zero_point = static_cast<int32_t>(args.integer("output_zero_point"));
-  push.quant_min = static_cast<int32_t>(args.integer("quant_min"));
-  push.quant_max = static_cast<int32_t>(args.integer("quant_max"));
-  check_int8_range(args.op(), push.output_zero_point, push.quant_min, push.quant_max);
+  push.output_grid = grid_push(args.op(), read_ranged_grid(args, "output", "quant"));
   binary.y = args.output();
   for (ValueId id : {binary.a, binary.b, binary.y}) {
     ETVK_CHECK(

@@ -86,7 +86,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.count = constants.rank == 1 ? count : steps_of(sizes) * unit;
   push.a_scale = a.scale;
   push.b_scale = b.scale;
-  draw_output_grid(push, 5.0f, 20.0f, random, 127);
+  draw_grid(push.output_grid, 5.0f, 20.0f, random, 127);
   push.a_zero_point = a.zero_point;
   push.b_zero_point = b.zero_point;
   std::copy(sizes.begin() + 1, sizes.end(), push.sizes);
@@ -100,8 +100,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
     const float g = constants.operation == 0   ? left + right
                     : constants.operation == 1 ? left - right
                                                : left * right;
-    y.push_back(quantized(g, push.inv_output_scale, push.output_zero_point, push.quant_min,
-                          push.quant_max));
+    y.push_back(quantized(g, push.output_grid));
   }
   Problem problem;
   problem.text = std::to_string(push.count) + " elements in loops of " + sizes_text(sizes);

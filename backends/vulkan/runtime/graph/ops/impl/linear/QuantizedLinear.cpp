@@ -95,9 +95,8 @@ void q8ta_linear(ComputeGraph& graph, const OpArgs& args) {
 
 void q8ta_linear_bounded(ComputeGraph& graph, const OpArgs& args) {
   MacArgs mac = read_operands(args);
-  read_output(args, mac);
   read_activation(args, mac, true);
-  read_range(args, mac);
+  read_ranged_output(args, mac);
   read_table(args, mac);
   add_linear(graph, mac);
 }
@@ -106,8 +105,7 @@ void q8ta_linear_residual(ComputeGraph& graph, const OpArgs& args) {
   MacArgs mac = read_operands(args);
   read_activation(args, mac, true);
   read_residual(args, mac, "linear");
-  read_output(args, mac);
-  read_range(args, mac);
+  read_ranged_output(args, mac);
   read_table(args, mac);
   add_linear(graph, mac);
 }

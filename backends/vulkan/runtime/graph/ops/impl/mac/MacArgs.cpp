@@ -41,8 +41,7 @@ MacArgs read_layer(const OpArgs& args) {
 
 MacArgs read_operands(const OpArgs& args) {
   MacArgs mac = read_layer(args);
-  mac.input_scale = args.number("input_scale");
-  mac.input_zero_point = args.integer("input_zero_point");
+  mac.input = read_grid(args, "input");
   return mac;
 }
 
@@ -55,13 +54,12 @@ MacArgs read_dynamic_operands(const OpArgs& args) {
 
 void read_output(const OpArgs& args, MacArgs& mac) {
   mac.quantized_output = true;
-  mac.output_scale = args.number("output_scale");
-  mac.output_zero_point = args.integer("output_zero_point");
+  mac.output = read_grid(args, "output");
 }
 
-void read_range(const OpArgs& args, MacArgs& mac) {
-  mac.quant_min = args.integer("quant_min");
-  mac.quant_max = args.integer("quant_max");
+void read_ranged_output(const OpArgs& args, MacArgs& mac) {
+  mac.quantized_output = true;
+  mac.output = read_ranged_grid(args, "output", "quant");
 }
 
 void read_activation(const OpArgs& args, MacArgs& mac, bool has_parameters) {
@@ -86,19 +84,12 @@ void read_activation(const OpArgs& args, MacArgs& mac, bool has_parameters) {
 }
 
 void read_residual(const OpArgs& args, MacArgs& mac, const std::string& own) {
-  const auto own_integer = [&](const char* name) {
-    return static_cast<int32_t>(args.integer((own + name).c_str()));
-  };
   ResidualArgs& residual = mac.residual;
-  residual.own.scale = args.number((own + "_scale").c_str());
-  residual.own.zero_point = own_integer("_zero_point");
-  residual.own.quant_min = own_integer("_quant_min");
-  residual.own.quant_max = own_integer("_quant_max");
+  residual.own = read_ranged_grid(args, own, own + "_quant");
   residual.mode =
       args.boolean(("round_" + own).c_str()) ? ResidualMode::kRounded : ResidualMode::kDirect;
   residual.tensor = args.tensor("residual");
-  residual.scale = args.number("residual_scale");
-  residual.zero_point = args.integer("residual_zero_point");
+  residual.grid = read_grid(args, "residual");
 }
 
 void read_table(const OpArgs& args, MacArgs& mac) { mac.table = args.optional_constant("table"); }
@@ -108,7 +99,8 @@ void fold_relu(MacArgs& mac) {
                     mac.beta == std::numeric_limits<double>::infinity();
   if (relu && mac.quantized_output && mac.residual.mode == ResidualMode::kNone) {
     mac.activation = Activation::none;
-    mac.quant_min = std::min(std::max(mac.quant_min, mac.output_zero_point), mac.quant_max);
+    Grid& output = mac.output;
+    output.quant_min = std::min(std::max(output.quant_min, output.zero_point), output.quant_max);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -13,7 +14,7 @@ constexpr uint64_t kSafeK = 65536;  // 65,536 * 255 * 128 < 2^31
 
 // Largest |acc|: each channel's sum of |w| times the largest |x - zero_point|.
 uint64_t accumulator_bound(const MacArgs& args, const MacWeights& weights) {
-  const int64_t zero_point = args.input_grid == InputGrid::kStatic ? args.input_zero_point : 127;
+  const int64_t zero_point = args.input_grid == InputGrid::kStatic ? args.input.zero_point : 127;
   const auto largest_x = static_cast<uint64_t>(std::max(zero_point + 128, 127 - zero_point));
   uint64_t largest_sum = 0;
   for (uint64_t n = 0; n < weights.N; ++n) {
@@ -37,11 +38,9 @@ void check_residual(const ComputeGraph& graph, const MacArgs& args) {
              args.op << ": the residual must be int8 of the shape of y, got "
                      << dtype_name(graph.dtype(residual.tensor)) << " of rank "
                      << graph.dims(residual.tensor).size());
-  check_int8_range(args.op, residual.zero_point, -128, 127);
-  inverse_scale(args.op, residual.scale);
+  check_grid(args.op, residual.grid);
   if (residual.mode == ResidualMode::kRounded) {
-    const QuantizeParams& own = residual.own;
-    check_int8_range(args.op, own.zero_point, own.quant_min, own.quant_max);
+    check_grid(args.op, residual.own);
   }
 }
 
@@ -72,8 +71,8 @@ void check_result(const ComputeGraph& graph, const MacArgs& args, int64_t scale_
 }
 
 void check_numbers(const ComputeGraph& graph, const MacArgs& args) {
-  check_int8_range(args.op, args.input_zero_point, -128, 127);
-  check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
+  check_grid(args.op, args.input);
+  check_grid(args.op, args.output);
   check_residual(graph, args);
   check_table(graph, args);
 }
@@ -95,10 +94,7 @@ void add_int8_input(ComputeGraph& graph, MacArgs& args) {
   }
   if (graph.dtype(args.x) == DType::kFloat32) {
     const ValueId quantized = graph.add_scratch(DType::kInt8, graph.dims(args.x));
-    QuantizeParams params;
-    params.scale = args.input_scale;
-    params.zero_point = static_cast<int32_t>(args.input_zero_point);
-    add_quantize_node(graph, args.op, args.x, quantized, params);
+    add_quantize_node(graph, args.op, args.x, quantized, args.input);
     args.x = quantized;
     return;
   }

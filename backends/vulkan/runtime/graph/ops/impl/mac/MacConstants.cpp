@@ -26,10 +26,10 @@ std::string shape_key(const MacWeights& weights) {
 
 void check_scales(const MacArgs& args, const float* w_scales, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    const float scale = static_cast<float>(args.input_scale) * w_scales[i];
+    const float scale = static_cast<float>(args.input.scale) * w_scales[i];
     // A GPU may flush subnormal numbers to zero.
     ETVK_CHECK(scale == 0.0f ? w_scales[i] == 0.0f : std::isnormal(scale), kNotSupported,
-               args.op << ": input_scale " << args.input_scale << " times weight scale "
+               args.op << ": input_scale " << args.input.scale << " times weight scale "
                        << w_scales[i] << " of channel " << i << " is not a normal float32");
   }
 }
@@ -115,7 +115,7 @@ MacConstants add_mac_constants(ComputeGraph& graph, const MacArgs& args, const M
                             return sum;
                           })});
 
-  const auto input_scale = static_cast<float>(args.input_scale);
+  const auto input_scale = static_cast<float>(args.input.scale);
   const uint64_t count = weights.scale_count;
   std::vector<float> w_scales(count);
   std::memcpy(w_scales.data(), scales, count * 4);

@@ -8,24 +8,17 @@ namespace etvk::ops {
 MacPush mac_push(const MacArgs& args, const MacConstants& constants) {
   MacPush push{};
   push.w_stride_words = constants.stride_words;
-  push.input_zero_point = static_cast<int32_t>(args.input_zero_point);
-  push.output_zero_point = static_cast<int32_t>(args.output_zero_point);
-  push.quant_min = static_cast<int32_t>(args.quant_min);
-  push.quant_max = static_cast<int32_t>(args.quant_max);
-  push.inv_output_scale = inverse_scale(args.op, args.output_scale);
+  push.input_zero_point = static_cast<int32_t>(args.input.zero_point);
+  push.output_grid = grid_push(args.op, args.output);
   push.alpha = static_cast<float>(args.alpha);
   push.beta = static_cast<float>(args.beta);
   if (args.residual.mode != ResidualMode::kNone) {
-    push.residual_scale = static_cast<float>(args.residual.scale);
-    push.residual_zero_point = static_cast<int32_t>(args.residual.zero_point);
+    push.residual_scale = static_cast<float>(args.residual.grid.scale);
+    push.residual_zero_point = static_cast<int32_t>(args.residual.grid.zero_point);
   }
   if (args.residual.mode == ResidualMode::kRounded) {
-    const QuantizeParams& own = args.residual.own;
-    push.own_scale = static_cast<float>(own.scale);
-    push.inv_own_scale = inverse_scale(args.op, own.scale);
-    push.own_zero_point = own.zero_point;
-    push.own_quant_min = own.quant_min;
-    push.own_quant_max = own.quant_max;
+    push.own_scale = static_cast<float>(args.residual.own.scale);
+    push.own_grid = grid_push(args.op, args.residual.own);
   }
   return push;
 }

@@ -13,13 +13,13 @@ namespace etvk::ops {
 
 struct MacPush {  // MacParams in linear_io.glsl
   uint32_t M, N, K, w_stride_words;
-  int32_t input_zero_point, output_zero_point, quant_min, quant_max;
-  float inv_output_scale;
+  int32_t input_zero_point;
+  GridPush output_grid;
   float alpha, beta;
   float residual_scale;
   int32_t residual_zero_point;
-  float own_scale, inv_own_scale;
-  int32_t own_zero_point, own_quant_min, own_quant_max;
+  float own_scale;
+  GridPush own_grid;
 };
 
 // All but the sizes. Throws kNotSupported for a scale whose inverse no float32 holds.

@@ -29,17 +29,14 @@ bool is_exact(uint32_t activation) {
 MacPush drawn_push(const std::string& activation, Random& random) {
   MacPush push{};
   push.input_zero_point = random.integer(-128, 127);
-  draw_output_grid(push, 20.0f, 40.0f, random, 127);
+  draw_grid(push.output_grid, 20.0f, 40.0f, random, 127);
   const bool is_clamp = activation == "clamp";
   push.alpha = is_clamp ? -0.75f : 0.3f;
   push.beta = is_clamp ? 1.5f : 0.0f;
   push.residual_scale = random.uniform(0.01f, 0.05f);
   push.residual_zero_point = random.integer(-128, 127);
   push.own_scale = 1.0f / 32.0f;
-  push.inv_own_scale = 32.0f;
-  push.own_zero_point = random.integer(-30, 30);
-  push.own_quant_min = -120;
-  push.own_quant_max = 121;
+  push.own_grid = {32.0f, random.integer(-30, 30), -120, 121};
   return push;
 }
 
@@ -120,9 +117,8 @@ MacProblem::MacProblem(const KernelRow& row, const MacSpecialization& constants,
 
 float MacProblem::with_residual(float f, int8_t residual) const {
   if (residual_mode_ == kRounded) {
-    const int8_t q = quantized(f, push_.inv_own_scale, push_.own_zero_point, push_.own_quant_min,
-                               push_.own_quant_max);
-    f = static_cast<float>(q - push_.own_zero_point) * push_.own_scale;
+    const int8_t q = quantized(f, push_.own_grid);
+    f = static_cast<float>(q - push_.own_grid.zero_point) * push_.own_scale;
   }
   const float addend =
       static_cast<float>(residual - push_.residual_zero_point) * push_.residual_scale;
@@ -140,8 +136,7 @@ void MacProblem::add(int32_t sum, float x_scale) {
     return;
   }
   const float f = residual_mode_ == 0 ? result.value : with_residual(result.value, residual_[at]);
-  const int8_t q = quantized(f, push_.inv_output_scale, push_.output_zero_point, push_.quant_min,
-                             push_.quant_max);
+  const int8_t q = quantized(f, push_.output_grid);
   // A step of the layer's own result is up to 40 / 32 of a step of the output.
   const int32_t limit = result.is_exact ? 0 : residual_mode_ == kRounded ? 2 : 1;
   if (has_table_) {

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <sstream>
 
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
+#include "graph/ops/impl/Grid.h"
 #include "graph/ops/impl/elementwise/QuantizedTable.h"
 #include "graph/ops/impl/moves/Regroup.h"
 #include "vk/Error.h"
@@ -74,10 +74,8 @@ Requantize read_requantize(const OpArgs& args) {
   const Requantize by{static_cast<float>(args.number("input_scale")),
                       static_cast<float>(args.number("output_inv_scale")),
                       args.integer("input_zero_point"), args.integer("output_zero_point")};
-  inverse_scale(args.op(), args.number("input_scale"));
-  inverse_scale(args.op(), args.number("output_inv_scale"));
-  check_int8_range(args.op(), by.zero_point, -128, 127);
-  check_int8_range(args.op(), by.output_zero_point, -128, 127);
+  check_grid(args.op(), {args.number("input_scale"), by.zero_point});
+  check_grid(args.op(), {args.number("output_inv_scale"), by.output_zero_point});
   return by;
 }
 

@@ -7,8 +7,8 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Grid.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "vk/Error.h"
 
 namespace etvk::ops {
@@ -94,12 +94,7 @@ void channel_affine(ComputeGraph& graph, const OpArgs& args) {
 void q8ta_channel_affine(ComputeGraph& graph, const OpArgs& args) {
   Affine affine = read_arguments(graph, args, DType::kInt8);
   affine.kernels = "q8ta_channel_affine";
-  ChannelAffinePush& push = affine.push;
-  push.inv_output_scale = inverse_scale(affine.op, args.number("output_scale"));
-  push.output_zero_point = static_cast<int32_t>(args.integer("output_zero_point"));
-  push.quant_min = static_cast<int32_t>(args.integer("quant_min"));
-  push.quant_max = static_cast<int32_t>(args.integer("quant_max"));
-  check_int8_range(affine.op, push.output_zero_point, push.quant_min, push.quant_max);
+  affine.push.output_grid = grid_push(affine.op, read_ranged_grid(args, "output", "quant"));
   add_affine(graph, affine);
 }
 

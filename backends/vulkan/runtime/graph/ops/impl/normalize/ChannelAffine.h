@@ -3,12 +3,13 @@
 
 #include <cstdint>
 
+#include "graph/ops/impl/Grid.h"
+
 namespace etvk::ops {
 
 struct ChannelAffinePush {
   uint32_t count, channels, inner;
-  float inv_output_scale;
-  int32_t output_zero_point, quant_min, quant_max;
+  GridPush output_grid;
 };
 
 }  // namespace etvk::ops

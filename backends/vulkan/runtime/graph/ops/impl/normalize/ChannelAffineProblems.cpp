@@ -22,7 +22,7 @@ ChannelAffinePush draw_push(const KernelRow& row, const SpecializationConstants&
   push.inner = whole ? 1 : static_cast<uint32_t>(random.integer(1, 9));
   const uint32_t image = push.channels * push.inner;
   push.count = (flat_count(row, random) + image - 1) / image * image;
-  draw_output_grid(push, 10.0f, 50.0f, random);
+  draw_grid(push.output_grid, 10.0f, 50.0f, random);
   return push;
 }
 
@@ -69,10 +69,8 @@ Problem make_int8(const KernelRow& row, const SpecializationConstants& constants
   const ChannelAffinePush push = draw_push(row, constants, random);
   std::vector<int8_t> x(push.count);
   random.fill(x);
-  return problem_of(push, x, random, 128.0f, [&push](float f) {
-    return quantized(f, push.inv_output_scale, push.output_zero_point, push.quant_min,
-                     push.quant_max);
-  });
+  return problem_of(push, x, random, 128.0f,
+                    [&push](float f) { return quantized(f, push.output_grid); });
 }
 
 const RegisterProblems registered({

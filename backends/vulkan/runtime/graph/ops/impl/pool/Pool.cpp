@@ -19,8 +19,8 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Grid.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "graph/ops/impl/pool/PoolWindow.h"
 #include "vk/Error.h"
 
@@ -37,12 +37,7 @@ struct PoolArgs {
   bool count_include_pad = true;
   std::optional<double> divisor_override;
   bool is_quantized = false;
-  double input_scale = 1.0;
-  int64_t input_zero_point = 0;
-  double output_scale = 1.0;
-  int64_t output_zero_point = 0;
-  int64_t quant_min = -128;
-  int64_t quant_max = 127;
+  Grid input, output;
 };
 
 PoolArgs read_arguments(const OpArgs& args, bool is_mean) {
@@ -58,12 +53,8 @@ PoolArgs read_arguments(const OpArgs& args, bool is_mean) {
   }
   pool.is_quantized = args.takes("input_scale", ArgKind::kNumber);
   if (pool.is_quantized) {
-    pool.input_scale = args.number("input_scale");
-    pool.input_zero_point = args.integer("input_zero_point");
-    pool.output_scale = args.number("output_scale");
-    pool.output_zero_point = args.integer("output_zero_point");
-    pool.quant_min = args.integer("quant_min");
-    pool.quant_max = args.integer("quant_max");
+    pool.input = read_grid(args, "input");
+    pool.output = read_ranged_grid(args, "output", "quant");
   }
   return pool;
 }
@@ -80,10 +71,8 @@ void check(const ComputeGraph& graph, const PoolArgs& args) {
              args.op << ": divisor_override is " << args.divisor_override.value_or(0.0)
                      << ", it must be a number within 32 bits other than 0");
   if (args.is_quantized) {
-    check_int8_range(args.op, args.input_zero_point, -128, 127);
-    check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
-    inverse_scale(args.op, args.input_scale);
-    inverse_scale(args.op, args.output_scale);
+    check_grid(args.op, args.input);
+    check_grid(args.op, args.output);
   }
 }
 
@@ -114,7 +103,7 @@ ConstantRef add_quotients(ComputeGraph& graph, double scale, double first, uint6
 
 Multipliers add_multipliers(ComputeGraph& graph, const PoolArgs& args) {
   Multipliers multipliers;
-  const double scale = args.input_scale;
+  const double scale = args.input.scale;
   const int64_t taps = most_taps(args.op, args.window, image_of(graph.dims(args.x)));
   if (!args.is_mean) {
     multipliers.values = add_quotients(graph, scale, 1.0, 1);
@@ -221,12 +210,8 @@ void dispatch_pool(ComputeGraph& graph, Commands& commands, const PoolArgs& args
     commands.dispatch(pipeline, bindings, push, grid);
     return;
   }
-  const QuantizedPoolPush quantized{push,
-                                    static_cast<int32_t>(args.input_zero_point),
-                                    inverse_scale(args.op, args.output_scale),
-                                    static_cast<int32_t>(args.output_zero_point),
-                                    static_cast<int32_t>(args.quant_min),
-                                    static_cast<int32_t>(args.quant_max)};
+  const QuantizedPoolPush quantized{push, static_cast<int32_t>(args.input.zero_point),
+                                    grid_push(args.op, args.output)};
   commands.dispatch(pipeline, bindings, quantized, grid);
 }
 

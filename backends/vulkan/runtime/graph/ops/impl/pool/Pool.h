@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "graph/ops/impl/Grid.h"
+
 namespace etvk::ops {
 
 constexpr size_t kPoolLoops = 4;
@@ -22,8 +24,7 @@ struct PoolPush {
 struct QuantizedPoolPush {
   PoolPush pool;
   int32_t input_zero_point;
-  float inv_output_scale;
-  int32_t output_zero_point, quant_min, quant_max;
+  GridPush output_grid;
 };
 
 // DIVISOR: which multiplier a mean takes.

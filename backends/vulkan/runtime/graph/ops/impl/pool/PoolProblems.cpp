@@ -120,7 +120,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   });
   QuantizedPoolPush push{};
   push.input_zero_point = random.integer(-128, 127);
-  draw_output_grid(push, 10.0f, 40.0f, random);
+  draw_grid(push.output_grid, 10.0f, 40.0f, random);
   std::vector<float> multipliers;
   const float scale = is_int8(row) ? random.uniform(0.02f, 0.05f) : 1.0f;
   const uint32_t most = is_adaptive ? 196 : 16;  // taps of the windows that are drawn
@@ -172,9 +172,8 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
     if (is_int8(row)) {
       const bool is_empty = acc == INT32_MIN;
       const float f = is_empty ? 0.0f : static_cast<float>(acc) * multiplier;
-      y_bytes.push_back(is_empty ? static_cast<int8_t>(push.quant_min)
-                                 : quantized(f, push.inv_output_scale, push.output_zero_point,
-                                             push.quant_min, push.quant_max));
+      y_bytes.push_back(is_empty ? static_cast<int8_t>(push.output_grid.quant_min)
+                                 : quantized(f, push.output_grid));
     } else {
       y_floats.push_back(static_cast<float>(is_mean ? sum * multiplier : sum));
       problem.limits.push_back(is_mean ? float_limit(100.0f) : 0.0f);

@@ -77,7 +77,7 @@ Problem norm_problem(const NormFunction& own, const NormTypes& types, const Norm
   given.weights = drawn(rows.weight_count, 0.5f, 1.5f, random);
   given.biases = drawn(rows.weight_count, -1.0f, 1.0f, random);
   grids.input_scale = random.uniform(0.02f, 0.1f);
-  draw_output_grid(grids, 20.0f, 200.0f, random, 127);
+  draw_grid(grids.output_grid, 20.0f, 200.0f, random, 127);
   grids.input_zero_point = random.integer(-128, 127);
   given.x = types.int8_x != 0 ? dequantized(bytes, grids) : drawn(x_count, -10.0f, 10.0f, random);
   const std::vector<float> y = results(own, rows, given);
@@ -86,8 +86,7 @@ Problem norm_problem(const NormFunction& own, const NormTypes& types, const Norm
   if (types.int8_y != 0) {
     std::vector<int8_t> steps;
     for (float one : y) {
-      steps.push_back(quantized(one, grids.inv_output_scale, grids.output_zero_point,
-                                grids.quant_min, grids.quant_max));
+      steps.push_back(quantized(one, grids.output_grid));
     }
     problem.limits.assign(y.size(), 1.0f);
     problem.bind_output(steps);

@@ -22,9 +22,8 @@ NormArgs read(const OpArgs& call, Normalization function) {
   args.x = call.tensor(call.takes("self", ArgKind::kTensor) ? "self" : "x");
   args.y = call.output();
   if (has_grids) {
-    args.grids = {call.optional_scalar("input_scale"), call.optional_scalar("output_scale"),
-                  call.integer("input_zero_point"),    call.integer("output_zero_point"),
-                  call.integer("quant_min"),           call.integer("quant_max")};
+    args.input = read_optional_grid(call, "input");
+    args.output = read_optional_ranged_grid(call, "output", "quant");
   }
   return args;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "graph/ops/impl/Grid.h"
 #include "graph/ops/impl/Loops.h"
 
 namespace etvk::ops {
@@ -13,8 +14,7 @@ enum class Normalization : uint32_t { kSoftmax, kLogSoftmax, kLayerNorm, kRmsNor
 struct NormGridsPush {
   float input_scale;
   int32_t input_zero_point;
-  float inv_output_scale;
-  int8_t output_zero_point, quant_min, quant_max, unused;
+  PackedGridPush output_grid;
 };
 
 struct NormalizePush {

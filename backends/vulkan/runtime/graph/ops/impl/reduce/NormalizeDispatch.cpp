@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "graph/ops/KernelSelect.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "graph/ops/impl/reduce/ReducedLoops.h"
 #include "vk/Error.h"
 
@@ -53,15 +52,9 @@ void fill_push(NormalizePush& push, const ReducedLoops& loops) {
 }
 
 NormGridsPush grids_of(const NormArgs& args) {
-  const NormGrids& grids = args.grids;
-  NormGridsPush push{};
-  push.input_scale = static_cast<float>(grids.input_scale.value_or(1.0));
-  push.inv_output_scale = inverse_scale(args.op, grids.output_scale.value_or(1.0));
-  push.input_zero_point = static_cast<int32_t>(grids.input_zero_point);
-  push.output_zero_point = static_cast<int8_t>(grids.output_zero_point);
-  push.quant_min = static_cast<int8_t>(grids.quant_min);
-  push.quant_max = static_cast<int8_t>(grids.quant_max);
-  return push;
+  const Grid input = args.input.value_or(Grid{});
+  return {static_cast<float>(input.scale), static_cast<int32_t>(input.zero_point),
+          packed_grid_push(args.op, args.output)};
 }
 
 // A weight that there is not is bound as x, of which nothing is touched there.
@@ -110,10 +103,9 @@ void dispatch_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args
   const uint32_t groups = push.count / row.tile_m + flag(push.count % row.tile_m != 0);
   commands.dispatch(
       graph.context().pipelines.get(
-          row,
-          {groups_of_lane(row, work.elements), static_cast<uint32_t>(args.function),
-           flag(args.weight >= 0), flag(args.bias >= 0), flag(args.grids.input_scale.has_value()),
-           flag(args.grids.output_scale.has_value())}),
+          row, {groups_of_lane(row, work.elements), static_cast<uint32_t>(args.function),
+                flag(args.weight >= 0), flag(args.bias >= 0), flag(args.input.has_value()),
+                flag(args.output.has_value())}),
       bindings(graph, args, end, args.function == Normalization::kVariance ? work.rows : end,
                work.elements),
       push, {std::min(groups, graph.caps().max_workgroup_count), 1, 1});
@@ -159,17 +151,14 @@ void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args
           row, {static_cast<uint32_t>(loops.kept.sizes.size()),
                 static_cast<uint32_t>(loops.reduced.sizes.size()), teams.lanes, flag(along_rows),
                 flag(whole_groups), static_cast<uint32_t>(args.function), flag(args.weight >= 0),
-                flag(args.bias >= 0), flag(args.grids.input_scale.has_value()),
-                flag(args.grids.output_scale.has_value())}),
+                flag(args.bias >= 0), flag(args.input.has_value()), flag(args.output.has_value())}),
       bindings(graph, args, x_end, is_variance ? push.count : x_end, element_end(loops, 1)), push,
       {std::min(teams.groups, graph.caps().max_workgroup_count), 1, 1});
 }
 
 void check_norm_types(const ComputeGraph& graph, const NormArgs& args) {
-  const NormGrids& grids = args.grids;
   for (ValueId id : {args.x, args.y, args.weight, args.bias}) {
-    const bool is_int8 =
-        (id == args.x && grids.input_scale) || (id == args.y && grids.output_scale);
+    const bool is_int8 = (id == args.x && args.input) || (id == args.y && args.output);
     const DType wanted = is_int8 ? DType::kInt8 : DType::kFloat32;
     ETVK_CHECK(id < 0 || graph.dtype(id) == wanted, kInvalidProgram,
                args.op << ": "
@@ -179,11 +168,9 @@ void check_norm_types(const ComputeGraph& graph, const NormArgs& args) {
                        << " must be " << dtype_name(wanted) << ", got "
                        << dtype_name(graph.dtype(id)));
   }
-  for (const std::optional<double>& scale : {grids.input_scale, grids.output_scale}) {
-    inverse_scale(args.op, scale.value_or(1.0));
+  for (const std::optional<Grid>& grid : {args.input, args.output}) {
+    check_grid(args.op, grid.value_or(Grid{}));
   }
-  check_int8_range(args.op, grids.input_zero_point, -128, 127);
-  check_int8_range(args.op, grids.output_zero_point, grids.quant_min, grids.quant_max);
 }
 
 void add_norm(ComputeGraph& graph, const NormArgs& args, const RowsOf& rows) {

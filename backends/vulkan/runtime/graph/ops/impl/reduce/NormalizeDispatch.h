@@ -12,15 +12,6 @@
 
 namespace etvk::ops {
 
-// Of x and y. A tensor without a scale is float32.
-struct NormGrids {
-  std::optional<double> input_scale, output_scale;
-  int64_t input_zero_point = 0;
-  int64_t output_zero_point = 0;
-  int64_t quant_min = -128;
-  int64_t quant_max = 127;
-};
-
 struct NormArgs {
   std::string op;
   Normalization function = Normalization::kSoftmax;
@@ -29,7 +20,7 @@ struct NormArgs {
   ValueId bias = -1;
   ValueId y = -1;
   float epsilon = 0.0f;
-  NormGrids grids;
+  std::optional<Grid> input, output;  // of x and y; a tensor without one is float32
 };
 
 // x as nested loops: by loop its size, its strides in x and in the weights, and whether a row goes

@@ -10,7 +10,6 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "graph/ops/impl/reduce/ReducedLoops.h"
 #include "vk/Error.h"
 
@@ -21,14 +20,10 @@ namespace {
 struct MeanArgs {
   std::string op;
   ValueId x = -1;
-  double input_scale = 1.0;
-  int64_t input_zero_point = 0;
+  Grid input;
   std::vector<bool> reduced;  // by dimension of x
   bool keepdim = false;
-  double output_scale = 1.0;
-  int64_t output_zero_point = 0;
-  int64_t quant_min = -128;
-  int64_t quant_max = 127;
+  Grid output;
   ValueId y = -1;
 };
 
@@ -36,14 +31,10 @@ MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   MeanArgs mean;
   mean.op = args.op();
   mean.x = args.tensor("x");
-  mean.input_scale = args.number("input_scale");
-  mean.input_zero_point = args.integer("input_zero_point");
+  mean.input = read_grid(args, "input");
   const Sizes dims = args.integers("dim");
   mean.keepdim = args.boolean("keepdim");
-  mean.output_scale = args.number("output_scale");
-  mean.output_zero_point = args.integer("output_zero_point");
-  mean.quant_min = args.integer("quant_min");
-  mean.quant_max = args.integer("quant_max");
+  mean.output = read_ranged_grid(args, "output", "quant");
   mean.y = args.output();
   mean.reduced = reduced_dims(mean.op, dims, graph.dims(mean.x).size());
   return mean;
@@ -51,10 +42,8 @@ MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
 
 void check(const ComputeGraph& graph, const MeanArgs& args) {
   check_types(graph, args.op, args.x, DType::kInt8, args.y, DType::kInt8);
-  check_int8_range(args.op, args.input_zero_point, -128, 127);
-  check_int8_range(args.op, args.output_zero_point, args.quant_min, args.quant_max);
-  inverse_scale(args.op, args.input_scale);
-  inverse_scale(args.op, args.output_scale);
+  check_grid(args.op, args.input);
+  check_grid(args.op, args.output);
 }
 
 void check_sum(const MeanArgs& args, int64_t count) {
@@ -62,9 +51,9 @@ void check_sum(const MeanArgs& args, int64_t count) {
   ETVK_CHECK(count <= kMost, kNotSupported,
              args.op << ": a mean of " << count << " elements could overflow its 32-bit sum, the "
                      << "limit is " << kMost);
-  const auto scale = static_cast<float>(args.input_scale / static_cast<double>(count));
+  const auto scale = static_cast<float>(args.input.scale / static_cast<double>(count));
   ETVK_CHECK(std::isnormal(scale), kNotSupported,
-             args.op << ": input scale " << args.input_scale << " over " << count
+             args.op << ": input scale " << args.input.scale << " over " << count
                      << " elements is not a normal float32");
 }
 
@@ -81,12 +70,9 @@ void dispatch_mean(ComputeGraph& graph, Commands& commands, const MeanArgs& args
   const bool along_rows = loops.reduced.strides[0].back() == 1;
   const int64_t row_steps = along_rows ? (summed.back() + 3) / 4 : summed.back();
   push.steps = static_cast<uint32_t>(loops.reduced_count / summed.back() * row_steps);
-  push.scale = static_cast<float>(args.input_scale / static_cast<double>(loops.reduced_count));
-  push.correction = static_cast<int32_t>(loops.reduced_count * args.input_zero_point);
-  push.inv_output_scale = inverse_scale(args.op, args.output_scale);
-  push.output_zero_point = static_cast<int32_t>(args.output_zero_point);
-  push.quant_min = static_cast<int32_t>(args.quant_min);
-  push.quant_max = static_cast<int32_t>(args.quant_max);
+  push.scale = static_cast<float>(args.input.scale / static_cast<double>(loops.reduced_count));
+  push.correction = static_cast<int32_t>(loops.reduced_count * args.input.zero_point);
+  push.output_grid = grid_push(args.op, args.output);
   push.last_word = (element_count(graph, args.op, args.x) - 1) / 4;
   const size_t kept = loops.kept.sizes.size();
   fill_loops(loops, push.sizes, push.strides);

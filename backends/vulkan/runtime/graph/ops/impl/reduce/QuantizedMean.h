@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "graph/ops/impl/Grid.h"
 #include "graph/ops/impl/Loops.h"
 
 namespace etvk::ops {
@@ -11,8 +12,7 @@ struct MeanPush {
   uint32_t count, steps;
   float scale;
   int32_t correction;
-  float inv_output_scale;
-  int32_t output_zero_point, quant_min, quant_max;
+  GridPush output_grid;
   uint32_t last_word;
   uint32_t sizes[kMaxLoops];
   uint32_t strides[kMaxLoops];

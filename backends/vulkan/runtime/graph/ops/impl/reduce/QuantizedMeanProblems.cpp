@@ -36,7 +36,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.steps = x.reduced_count() / row_size * (along_rows ? (row_size + 3) / 4 : row_size);
   push.scale = random.uniform(0.02f, 0.05f) / static_cast<float>(x.reduced_count());
   push.correction = static_cast<int32_t>(x.reduced_count()) * zero_point;
-  draw_output_grid(push, 40.0f, 200.0f, random);
+  draw_grid(push.output_grid, 40.0f, 200.0f, random);
   push.last_word = (x.x_count() - 1) / 4;
   x.fill(push.sizes, push.strides);
 
@@ -47,8 +47,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
       sum += elements[x.x_at(result, i)] - zero_point;
     }
     const float f = static_cast<float>(sum) * push.scale;
-    y.push_back(quantized(f, push.inv_output_scale, push.output_zero_point, push.quant_min,
-                          push.quant_max));
+    y.push_back(quantized(f, push.output_grid));
   }
   Problem problem;
   problem.text = x.text();

@@ -7,8 +7,8 @@
 
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/Grid.h"
 #include "graph/ops/impl/Loops.h"
-#include "graph/ops/impl/elementwise/QuantizeDequantize.h"
 #include "graph/ops/impl/moves/StridedCopy.h"
 #include "vk/Error.h"
 
@@ -147,15 +147,11 @@ void q8ta_bilinear(ComputeGraph& graph, const OpArgs& args) {
   Resize resize = read_arguments(graph, args, true);
   check_types(graph, resize, DType::kInt8);
   UpsamplePush& push = resize.push;
-  push.x_scale = static_cast<float>(args.number("input_scale"));
-  push.x_zero_point = static_cast<int32_t>(args.integer("input_zero_point"));
-  push.output_zero_point = static_cast<int32_t>(args.integer("output_zero_point"));
-  push.quant_min = static_cast<int32_t>(args.integer("quant_min"));
-  push.quant_max = static_cast<int32_t>(args.integer("quant_max"));
-  inverse_scale(resize.op, args.number("input_scale"));
-  push.inv_output_scale = inverse_scale(resize.op, args.number("output_scale"));
-  check_int8_range(resize.op, push.x_zero_point, -128, 127);
-  check_int8_range(resize.op, push.output_zero_point, push.quant_min, push.quant_max);
+  const Grid input = read_grid(args, "input");
+  check_grid(resize.op, input);
+  push.x_scale = static_cast<float>(input.scale);
+  push.x_zero_point = static_cast<int32_t>(input.zero_point);
+  push.output_grid = grid_push(resize.op, read_ranged_grid(args, "output", "quant"));
   add_resize(graph, resize);
 }
 

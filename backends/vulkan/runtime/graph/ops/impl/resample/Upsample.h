@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "graph/ops/impl/Grid.h"
+
 namespace etvk::ops {
 
 struct UpsamplePush {
@@ -11,8 +13,7 @@ struct UpsamplePush {
   uint32_t step_height, step_width;
   float x_scale;
   int32_t x_zero_point;
-  float inv_output_scale;
-  int32_t output_zero_point, quant_min, quant_max;
+  GridPush output_grid;
 };
 
 }  // namespace etvk::ops

@@ -65,7 +65,7 @@ UpsamplePush draw_push(const KernelRow& row, const SpecializationConstants& cons
   push.step_width = push.x_width == push.y_width ? 0 : 1;
   push.x_scale = random.uniform(0.02f, 0.05f);
   push.x_zero_point = random.integer(-128, 127);
-  draw_output_grid(push, 10.0f, 50.0f, random);
+  draw_grid(push.output_grid, 10.0f, 50.0f, random);
   return push;
 }
 
@@ -124,10 +124,7 @@ Problem make_bytes(const KernelRow& row, const SpecializationConstants& constant
   const auto value_of = [&push](int8_t element) {
     return static_cast<float>(element - push.x_zero_point) * push.x_scale;
   };
-  const auto result_of = [&push](float f) {
-    return quantized(f, push.inv_output_scale, push.output_zero_point, push.quant_min,
-                     push.quant_max);
-  };
+  const auto result_of = [&push](float f) { return quantized(f, push.output_grid); };
   return problem_of(constants, push, x, value_of, result_of);
 }
 
