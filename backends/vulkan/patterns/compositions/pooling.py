@@ -1,6 +1,9 @@
 """Poolings of three dimensions: of rows and columns first, then of what is in front of these.
 
 Means of means of windows are those of blocks, for in a block each window has as many elements.
+
+Adaptive ones of one window are means: PyTorch's own decomposition adds an as_strided to these where
+x is channels-last.
 """
 
 from __future__ import annotations
@@ -121,10 +124,23 @@ def _adaptive_max_pool(new: Builder, self: Node, output_size: Sequence[Any]) -> 
     return None if pooled is None else [pooled]
 
 
+_WINDOW_DIMS: dict[object, list[int]] = {
+    _aten.adaptive_avg_pool1d.default: [-1],
+    _aten.adaptive_avg_pool2d.default: [-2, -1],
+}
+
+
+def _mean(new: Builder, self: Node, output_size: Sequence[Any]) -> Node | None:
+    if any(size != 1 for size in output_size):
+        return None
+    return new(_aten.mean.dim, self, _WINDOW_DIMS[new.place.target], True)
+
+
 POOLINGS: dict[object, Composition] = {
     _aten.avg_pool3d.default: _avg_pool,
     _aten.max_pool3d.default: _max_pool,
     _aten.max_pool3d_with_indices.default: _max_pool_with_indices,
+    **dict.fromkeys(_WINDOW_DIMS, _mean),
     _aten.adaptive_avg_pool3d.default: _adaptive_avg_pool,
     _aten._adaptive_avg_pool3d.default: _adaptive_avg_pool,
     _aten.adaptive_max_pool3d.default: _adaptive_max_pool,

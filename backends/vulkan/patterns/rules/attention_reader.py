@@ -99,8 +99,8 @@ class OperandReader:
         if node.target in (PERMUTE, TRANSPOSE):
             moved = permutation_of(node)
             return _passing(own, node, tuple(moved[dim] for dim in own.dims))
-        source = node_argument(node, 0) if node.all_input_nodes else None
-        if source is None or tensor_of(source) is None or not is_float32(source):
+        source = node.args[0] if node.args else None  # of a cat a list
+        if not isinstance(source, Node) or tensor_of(source) is None or not is_float32(source):
             return None
         if is_alias(node) and same_sizes(sizes_of(node), sizes_of(source)):
             return _passing(own, node, own.dims)

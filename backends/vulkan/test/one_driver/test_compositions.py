@@ -254,6 +254,29 @@ def test_poolings_of_dynamic_batches() -> None:
     check(Function(lambda x: F.max_pool3d(x, 2)), *sets, dynamic_shapes=((batch,),))
 
 
+# ---- Poolings of one window.
+
+
+@pytest.mark.parametrize("batches", [(2,), (2, 5, 1)], ids=["static", "dynamic"])
+def test_means_of_channels_last_tensors(batches: tuple[int, ...]) -> None:
+    """As are what is permuted in front of them, and what a convolution makes of that."""
+    conv = torch.nn.Conv2d(3, 4, 1)
+
+    def function(x: torch.Tensor) -> list[torch.Tensor]:
+        image = x.permute(0, 3, 1, 2)
+        weight, bias = conv.weight.to(x.dtype), conv.bias.to(x.dtype)
+        return [
+            F.adaptive_avg_pool2d(image, 1).flatten(1),
+            F.adaptive_avg_pool2d(F.conv2d(image, weight, bias), (1, 1)).flatten(1),
+            F.adaptive_avg_pool1d(x[:, 0].mT, 1).flatten(1),
+            F.adaptive_avg_pool2d(image[0], 1).flatten(),
+        ]
+
+    shapes = None if len(batches) == 1 else (({0: Dim("batch", max=5)},),)
+    sets = [[drawn((n, 5, 6, 3))] for n in batches]
+    check(Function(function), *sets, dynamic_shapes=shapes)
+
+
 # ---- What stays as it is.
 
 

@@ -157,6 +157,10 @@ FORMS: dict[str, Callable[..., torch.Tensor]] = {
     "three": lambda q, k, v, added, keep: torch.bmm(
         torch.softmax(torch.bmm(q[0], k[0].transpose(1, 2)), -1), v[0]
     ),
+    "joined": lambda q, k, v, added, keep: sdpa(
+        *(torch.cat([x[..., :2, :], x[..., 2:, :] * 2], 2) for x in (q, k, v))
+    ),
+    "picked": lambda q, k, v, added, keep: sdpa(q, torch.where(k > 0, k, v), v),
     "merged": lambda q, k, v, added, keep: merged(
         sdpa(heads(merged(q)), heads(merged(k)), heads(merged(v)))
     ),
