@@ -6,10 +6,13 @@ never wait for one another through the CPU, and each level makes one partition.
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from torch.fx import Graph, Node
+
+from ..patterns.vocabulary.edge_ops import op_of
 
 Unit = tuple[Node, ...]
 
@@ -126,7 +129,13 @@ def _components(
 def _delay_to_users(
     graph: Graph, movable: Collection[Node], ours: Collection[Node], levels: dict[Node, int]
 ) -> None:
-    """Move a node that only later partitions read into the first of these."""
+    """Move a node that only later partitions read into the first of these, with its results where
+    they are a list: no delegate can give that."""
     for node in reversed(graph.nodes):
-        if node in movable and node.users and all(user in ours for user in node.users):
-            levels[node] = min(levels[user] for user in node.users)
+        if node not in movable or (node.target is operator.getitem and op_of(node) in ours):
+            continue
+        moved = {node, *(user for user in node.users if user.target is operator.getitem)}
+        readers = {user for one in moved for user in one.users} - moved
+        are_free = all(one in movable for one in moved)
+        if readers and are_free and all(reader in ours for reader in readers):
+            levels.update(dict.fromkeys(moved, min(levels[reader] for reader in readers)))

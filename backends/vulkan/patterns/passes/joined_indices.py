@@ -33,9 +33,12 @@ from ..vocabulary.indexed_writes import target_sizes, values_need_expanding, wri
 from ..vocabulary.indices import index_tensors
 
 _WHERE = edge_op("where.self", "aten")
-_ADD, _MUL, _REMAINDER = (
-    edge_op(f"{name}.{kind}", "aten")
-    for name, kind in (("add", "Tensor"), ("mul", "Scalar"), ("remainder", "Scalar"))
+_ADD = edge_op("add.Tensor", "aten")
+_ARANGE = edge_op("arange.start_step", "aten")
+# By a number, and by a tensor.
+_MUL, _REMAINDER = (
+    (edge_op(f"{name}.Scalar", "aten"), edge_op(f"{name}.Tensor", "aten"))
+    for name in ("mul", "remainder")
 )
 
 
@@ -68,10 +71,19 @@ class Joined:
         """The place along the joined dimension; negative where the first index is."""
         index, *others = self._indices
         for other, dim in zip(others, self.dims[self.dim + 1 :], strict=False):
-            size = self._sizes[dim]
-            counted = self.call(_REMAINDER, other, size)
-            index = self.call(_ADD, self.call(_MUL, index, size), counted)
+            size = self._size_to_compute_with(dim)
+            is_tensor = isinstance(size, Node)
+            counted = self.call(_REMAINDER[is_tensor], other, size)
+            index = self.call(_ADD, self.call(_MUL[is_tensor], index, size), counted)
         return index
+
+    def _size_to_compute_with(self, dim: int) -> Any:
+        """A number, or a tensor [1] of it where it is dynamic: kernels take no other."""
+        size = self._size(dim)
+        if isinstance(size, int):
+            return size
+        # The range from the size to the next number.
+        return self.call(_ARANGE, size, self.call(operator.add, size, 1), 1)
 
     def joined(self, x: Node) -> Node:
         """`x`, of the tensor's shape, with the indexed dimensions as one."""

@@ -89,10 +89,16 @@ def edited_copy(
     return copied
 
 
-def fake_result(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`target` called with fake tensors."""
+def fake_result(
+    target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], graph: Graph | None = None
+) -> Any:
+    """`target` called with fake tensors, or with sizes alone, of `graph`."""
+    mode = detect_fake_mode((args, kwargs))
+    if mode is None and graph is not None:
+        inputs = graph.find_nodes(op="placeholder")
+        mode = detect_fake_mode([one.meta.get("val") for one in inputs])
     # Without the mode and Python's dispatcher, some ops turn dynamic sizes into numbers.
-    with enable_python_dispatcher(), detect_fake_mode((args, kwargs)) or nullcontext():
+    with enable_python_dispatcher(), mode or nullcontext():
         return target(*args, **kwargs)
 
 
@@ -108,7 +114,7 @@ def call_after(
     with graph.inserting_after(place):
         node = graph.call_function(target, args, kwargs)
     fake_args, fake_kwargs = map_arg((args, kwargs), lambda argument: argument.meta["val"])
-    node.meta["val"] = fake_result(target, fake_args, fake_kwargs)
+    node.meta["val"] = fake_result(target, fake_args, fake_kwargs, graph)
     if is_ours(place):
         mark_as_ours(node)
     if handles := _handles.get():

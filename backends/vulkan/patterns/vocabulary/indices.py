@@ -52,11 +52,5 @@ def several_indices_problem(x: Node, indices: Sequence[Any]) -> str | None:
     """Why tensors that index several dimensions of `x` can't be joined to one index, or None."""
     sizes = sizes_of(x)
     given = [dim for dim, index in enumerate(indices) if index is not None]
-    for dim in given[1:]:
-        if not isinstance(sizes[dim], int):
-            return (
-                f"dimension {dim} of {x.name} is of dynamic size, and not the first that is "
-                "indexed; index one dimension at a time"
-            )
     rows = math.prod(largest_size(sizes[dim]) for dim in given)
     return None if rows < 2**31 else f"it picks from {rows} places, more than 2^31 - 1"

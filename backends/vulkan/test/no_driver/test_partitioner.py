@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -387,6 +388,21 @@ class TestLevels:
         graph.output(last)
         found = group_by_level(graph, [[first], [last]], {early})
         assert [[node.name for node in group] for group in found] == [["a"], ["q", "d"]]
+
+    @pytest.mark.parametrize("is_waited_for", [True, False])
+    def test_results_stay_with_their_op(self, is_waited_for: bool) -> None:
+        """They are delayed with it, or not at all: a delegate gives tensors, no lists."""
+        graph = Graph()
+        start = graph.call_function(torch.add, (), name="a")
+        cpu = graph.call_function(torch.add, (start,), name="b")
+        pair = graph.call_function(torch.topk, (start,), name="t")
+        first, second = (graph.call_function(operator.getitem, (pair, i)) for i in (0, 1))
+        early = graph.call_function(torch.add, (first,), name="e")
+        late = graph.call_function(torch.add, (second, cpu), name="l")
+        graph.output((cpu if is_waited_for else early, early, late))
+        own = {start, pair, first, second, late, *(() if is_waited_for else (early,))}
+        found = group_by_level(graph, [], own)
+        assert {pair, first, second} <= set(found[0]) and late in found[1]
 
     def test_a_unit_that_feeds_itself_through_the_cpu(self) -> None:
         with pytest.raises(CyclicUnitError):

@@ -104,6 +104,27 @@ def test_dynamic_sizes(function: Any) -> None:
     exact(Function(function), *sets, dynamic_shapes=(({0: batch}, {0: picks}),))
 
 
+@pytest.mark.parametrize(
+    "function",
+    {
+        "neighbours": lambda x, i, j: [(x * 2)[i, j], (x * 2)[i - 3, j - 2]],
+        "apart": lambda x, i, j: [(x * 2)[:, i % 2, j], (x * 2)[i, :, j]],
+        "broadcast": lambda x, i, j: [(x * 2)[i[:, None], j]],
+        "mask": lambda x, i, j: [
+            (x > 0)[torch.arange(x.shape[0])[:, None, None], 1, j] | (x[..., :1] > 1)
+        ],
+        "put": lambda x, i, j: [assigned("?", ALL, "?")(x, x[0, :, :1].T, i, j)],
+        "sum": lambda x, i, j: [(x * 0).index_put([i, i * 0, j], x[0, 0, 0].round(), True)],
+    }.values(),
+)
+def test_several_indices_of_dynamic_sizes(function: Any) -> None:
+    """Of the last dimension too, so that the one index is computed of a size."""
+    batch, last = Dim("batch", min=3, max=6), Dim("last", min=2, max=9)
+    places = [torch.tensor([2, 0, 1, 2]), torch.tensor([1, 0, 1, 0])]
+    sets = [[drawn((n, 4, k), seed=n), *places] for n, k in ((3, 5), (6, 9), (4, 2))]
+    exact(Function(function), *sets, dynamic_shapes=(({0: batch, 2: last}, {}, {}),))
+
+
 SUMS: dict[str, Callable[..., torch.Tensor]] = {
     "index_add": lambda x, i, v: x.index_add(0, i, v),
     "index_add_of_columns": lambda x, i, v: x.index_add(1, i[:3], v[:4, :3], alpha=2),
