@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ def _shape(name: str) -> tuple[int, int, int]:
     return channels, min(height, 96), min(width, 96)
 
 
-@cache
+@lru_cache(maxsize=1)  # tests of a network follow each other
 def lowered(name: str) -> tuple[ModelCase, nn.Module, bytes]:
     """The case, the quantized graph and the program; asserts that nothing of it is on the CPU."""
     shape = _shape(name)
