@@ -30,6 +30,7 @@ from .patterns.passes.aten_dequantizes import own_dequantizes
 from .patterns.passes.aten_linears import contiguous_linears
 from .patterns.passes.aten_splits import slices_for_splits
 from .patterns.passes.aten_states import values_of_their_own
+from .patterns.passes.aten_views import contiguous_views_of_attention
 from .patterns.passes.aten_windows import without_windows
 from .patterns.passes.torchao_linears import linears_for_int_products
 from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
@@ -106,6 +107,7 @@ class VulkanPartitioner(Partitioner):
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
         give torchao's integer products the form of other quantized linears, and float ones one
         product instead of a batch;
+        make what attention gives contiguous in front of views;
         give new values of buffers nodes of their own;
         write out ops that are compositions of others;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
@@ -114,6 +116,7 @@ class VulkanPartitioner(Partitioner):
         written = written_buffers(exported_program)
         self._written |= written
         exported_program = values_of_their_own(exported_program, written)
+        exported_program = contiguous_views_of_attention(exported_program)
         exported_program = contiguous_linears(linears_for_int_products(exported_program))
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)

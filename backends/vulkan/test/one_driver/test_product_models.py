@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
-from executorch.exir import EdgeProgramManager
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from torch import nn
 from torch.export import Dim
 
@@ -197,6 +198,22 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         q, k, v = (heads(one) for one in self.qkv(x).chunk(3, -1))
         return x + self.out(merged(sdpa(q, k, v, mask)))
+
+
+def test_attention_whose_rows_are_viewed_as_one_dimension() -> None:
+    """As GPT-2 does; ExecuTorch alone refuses the view."""
+
+    def function(*qkv: torch.Tensor) -> torch.Tensor:
+        y = sdpa(*(heads(x) for x in qkv)).transpose(1, 2)
+        return y.reshape(*y.shape[:2], -1).view(-1, 32) * 2
+
+    inputs = [drawn((2, 5, 32), seed=seed) for seed in range(3)]
+    exported = torch.export.export(Function(function), tuple(inputs))
+    with pytest.raises(ValueError, match="Cannot view"):
+        to_edge_transform_and_lower(exported)
+    counts = op_counts(whole(lowered(Function(function), inputs)))
+    assert counts["et_vk.attention.default"] == 1
+    check(Function(function), inputs)
 
 
 def test_attention_of_dynamic_sequences() -> None:
