@@ -14,6 +14,7 @@ from torch.fx import Node
 
 from ..vocabulary.edge_ops import arguments_of
 from ..vocabulary.graph_edits import edited_copy
+from .bags import BAGS
 from .builder import Builder, Composition, is_read
 from .functions import FUNCTIONS
 from .picks import PICKS
@@ -24,6 +25,7 @@ from .scans import SCANS
 from .shifts import SHIFTS
 
 _COMPOSITIONS: Mapping[object, Composition] = {
+    **BAGS,
     **FUNCTIONS,
     **PICKS,
     **POOLINGS,
