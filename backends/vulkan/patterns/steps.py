@@ -44,9 +44,18 @@ class Matches:
         forms = find_forms(graph, constants)
         found = [_match_layer(node, forms, constants) for node in graph.nodes]
         self._rejections = [one for one in found if isinstance(one, Rejection)]
-        layers = [one for one in found if isinstance(one, Step)]
+        layers = [
+            one
+            for one in found
+            if isinstance(one, Step) and not _is_constant(one.anchor, constants)
+        ]
         self._layers = fold_residuals(layers, forms, constants)
-        self._unary = [step for node in forms if (step := match_unary(node, forms)) is not None]
+        self._unary = [
+            step
+            for node in forms
+            if (step := match_unary(node, forms)) is not None
+            and not _is_constant(node, constants)
+        ]
 
     def plan(self, excluded: Collection[Node] = (), unfolded: Collection[Node] = ()) -> StepPlan:
         """The steps of most nodes.
@@ -97,6 +106,11 @@ def _match_layer(
     if node.target == PAD:
         return match_padding(node, forms, constants)
     return match_arithmetic(node, forms, constants)
+
+
+def _is_constant(node: Node, constants: Constants | None) -> bool:
+    """True for what is computed while lowering, as PyTorch does it, and needs no int8 op."""
+    return constants is not None and constants.is_constant(node)
 
 
 def match_steps(graph: Graph, constants: Constants | None) -> StepPlan:

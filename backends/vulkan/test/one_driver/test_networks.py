@@ -226,6 +226,20 @@ class Inception(nn.Module):
         return self.head(F.adaptive_avg_pool2d(x, (2, 3)).flatten(1))
 
 
+class PlacesThroughLayers(nn.Module):
+    """What layers make of a constant, such as a bias of relative places, is a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        places = torch.randn(1, 7, 2, generator=torch.Generator().manual_seed(5))
+        self.register_buffer("places", places)
+        self.bias = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 3), nn.Sigmoid())
+        self.first, self.last = nn.Linear(3, 3), nn.Linear(3, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x) + 2 * self.bias(self.places))
+
+
 # What builds it, the shape of one image, and whether its batch is dynamic.
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "resnet": (ResNet, (3, 12, 12), True),
@@ -236,6 +250,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], bool]] = {
     "densenet": (DenseNet, (3, 18, 18), True),
     "feature_pyramid": (FeaturePyramid, (3, 18, 14), False),
     "keyword_spotter": (KeywordSpotter, (10, 49), True),
+    "places_through_layers": (PlacesThroughLayers, (7, 3), True),
 }
 
 
