@@ -17,7 +17,7 @@ from ..vocabulary.graph_edits import edited_copy
 from .bags import BAGS
 from .builder import Builder, Composition, is_read
 from .functions import FUNCTIONS
-from .picks import PICKS
+from .picks import PICKS, VIEWS, writes_in_place
 from .pooling import POOLINGS
 from .products import PRODUCTS
 from .reductions import REDUCTIONS
@@ -38,7 +38,18 @@ _COMPOSITIONS: Mapping[object, Composition] = {
 
 def composed(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has none of these, or else a copy in which they are written out,
-    but for forms that a composition does not have."""
+    but for forms that a composition does not have.
+
+    Views that become picks by index must not be written to: where a program has such views and writes
+    in place, it is made functional before."""
+    written_out = _written_out(program)
+    graph = written_out.graph
+    if not any(node.target in VIEWS for node in graph.nodes) or not writes_in_place(graph):
+        return written_out
+    return _written_out(written_out.run_decompositions({}))
+
+
+def _written_out(program: ExportedProgram) -> ExportedProgram:
     return edited_copy(program, lambda node: node.target in _COMPOSITIONS, _replace)
 
 

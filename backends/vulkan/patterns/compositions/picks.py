@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.fx import Node
+from torch.fx import Graph, Node
 
 from ..vocabulary.edge_ops import sizes_of
 from .builder import Builder, Composition, is_static
@@ -15,11 +15,11 @@ from .builder import Builder, Composition, is_static
 _aten = torch.ops.aten
 
 
-def _writes_in_place(place: Node) -> bool:
-    """True where the program still has ops that write to views, whose base a copy is not."""
+def writes_in_place(graph: Graph) -> bool:
+    """True where the program has ops that may write to views, whose base a copy is not."""
     return any(
         isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
-        for node in place.graph.nodes
+        for node in graph.nodes
     )
 
 
@@ -44,7 +44,7 @@ class _Diagonal:
 
 
 def _diagonal(new: Builder, self: Node, offset: int, dim1: int, dim2: int) -> Node | None:
-    if not is_static(self) or _writes_in_place(new.place):
+    if not is_static(self) or writes_in_place(new.place.graph):
         return None
     found = _Diagonal(new, self, offset, dim1, dim2)
     if found.count <= 0:
@@ -83,7 +83,7 @@ def _diagonal_scatter(
 
 
 def _unfold(new: Builder, self: Node, dimension: int, size: int, step: int) -> Node | None:
-    if not is_static(self) or not sizes_of(self) or size == 0 or _writes_in_place(new.place):
+    if not is_static(self) or not sizes_of(self) or size == 0 or writes_in_place(new.place.graph):
         return None
     rank = len(sizes_of(self))
     dim = dimension % rank
@@ -100,7 +100,7 @@ def _as_strided(
     numbers = (*size, *stride, storage_offset or 0)
     if not size or not all(isinstance(one, int) for one in numbers) or 0 in size:
         return None
-    if not is_static(self) or _writes_in_place(new.place):
+    if not is_static(self) or writes_in_place(new.place.graph):
         return None
     if not self.meta["val"].is_contiguous() or self.meta["val"].storage_offset() != 0:
         return None
@@ -148,3 +148,11 @@ PICKS: dict[object, Composition] = {
     _aten.masked_scatter.default: _masked_scatter,
     _aten.scatter_reduce.two: _scatter_reduce,
 }
+
+VIEWS = (
+    _aten.diagonal.default,
+    _aten.diag.default,
+    _aten.trace.default,
+    _aten.unfold.default,
+    _aten.as_strided.default,
+)
