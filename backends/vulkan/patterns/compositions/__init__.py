@@ -40,8 +40,8 @@ def composed(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has none of these, or else a copy in which they are written out,
     but for forms that a composition does not have.
 
-    Views that become picks by index must not be written to: where a program has such views and writes
-    in place, it is made functional before."""
+    Views that become picks by index must not be written to: where a program has such views and
+    writes in place, it is made functional before."""
     written_out = _written_out(program)
     graph = written_out.graph
     if not any(node.target in VIEWS for node in graph.nodes) or not writes_in_place(graph):
