@@ -53,8 +53,7 @@ class Matches:
         self._unary = [
             step
             for node in forms
-            if (step := match_unary(node, forms)) is not None
-            and not _is_constant(node, constants)
+            if (step := match_unary(node, forms)) is not None and not _is_constant(node, constants)
         ]
 
     def plan(self, excluded: Collection[Node] = (), unfolded: Collection[Node] = ()) -> StepPlan:
