@@ -30,7 +30,7 @@ from .patterns.passes.aten_dequantizes import own_dequantizes
 from .patterns.passes.aten_linears import contiguous_linears
 from .patterns.passes.aten_splits import slices_for_splits
 from .patterns.passes.aten_states import values_of_their_own
-from .patterns.passes.aten_views import contiguous_views_of_attention
+from .patterns.passes.aten_views import contiguous_attention
 from .patterns.passes.aten_windows import without_windows
 from .patterns.passes.torchao_linears import linears_for_int_products
 from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
@@ -116,7 +116,7 @@ class VulkanPartitioner(Partitioner):
         written = written_buffers(exported_program)
         self._written |= written
         exported_program = values_of_their_own(exported_program, written)
-        exported_program = contiguous_views_of_attention(exported_program)
+        exported_program = contiguous_attention(exported_program)
         exported_program = contiguous_linears(linears_for_int_products(exported_program))
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)

@@ -1,8 +1,8 @@
-"""Views of what attention gives, in an ATen program, behind a contiguous copy.
+"""What attention gives, in an ATen program, in the order of memory that it was traced with.
 
 While a program is traced, attention gives its result in an order of memory that makes the transpose
-behind it contiguous. Its decomposition gives it in another order, of which there may be no such
-view. The copy is an alias in a delegate.
+behind it contiguous. Its decomposition gives it in another order, of which later views, those that
+linears are decomposed into among them, may not exist. The copies are aliases in a delegate.
 """
 
 from __future__ import annotations
@@ -11,27 +11,52 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from ..vocabulary.graph_edits import call_before, edited_copy
+from ..vocabulary.graph_edits import call_after, call_before, edited_copy
 
 _aten = torch.ops.aten
 _ATTENTION = _aten.scaled_dot_product_attention.default
-_VIEW, _RESHAPE = _aten.view.default, _aten.reshape.default
-_PASSED = frozenset({_aten.transpose.int, _aten.permute.default, _VIEW, _RESHAPE})
+_VIEWS = frozenset({_aten.view.default, _aten.reshape.default})
+_PERMUTES = frozenset({_aten.transpose.int, _aten.permute.default})
+_COPIES = frozenset({_aten.clone.default, _aten.contiguous.default})
 
 
-def contiguous_views_of_attention(program: ExportedProgram) -> ExportedProgram:
-    """`program` itself where it has no such view, or else a copy with copies before them."""
-    return edited_copy(program, _is_view_of_attention, _copy_input)
+def contiguous_attention(program: ExportedProgram) -> ExportedProgram:
+    """`program` itself where nothing depends on that order, or else a copy with contiguous copies:
+    behind permutes whose result was contiguous, and before views of other results."""
+    permuted = edited_copy(program, _is_contiguous_permute, _copy_result)
+    return edited_copy(permuted, _is_view_of_attention, _copy_input)
+
+
+def _is_contiguous_permute(node: Node) -> bool:
+    return (
+        node.target in _PERMUTES
+        and _gives_attention(node)
+        and node.meta["val"].is_contiguous()
+        and any(_has_use_for_order(user) for user in node.users)
+    )
 
 
 def _is_view_of_attention(node: Node) -> bool:
-    if node.target != _VIEW:
-        return False
-    while node.target in _PASSED:
+    return node.target == _aten.view.default and _gives_attention(node)
+
+
+def _has_use_for_order(user: Node) -> bool:
+    return user.op != "output" and user.target not in _PERMUTES | _COPIES
+
+
+def _gives_attention(node: Node) -> bool:
+    while node.target in _VIEWS | _PERMUTES:
         source = node.args[0]
         assert isinstance(source, Node)
         node = source
     return node.target == _ATTENTION
+
+
+def _copy_result(permute: Node) -> None:
+    form = {"memory_format": torch.contiguous_format}
+    copy = call_after(permute.graph, permute, _aten.clone.default, (permute,), form)
+    copy.meta = {**permute.meta, "val": copy.meta["val"]}
+    permute.replace_all_uses_with(copy, lambda user: user is not copy and _has_use_for_order(user))
 
 
 def _copy_input(view: Node) -> None:
