@@ -151,6 +151,7 @@ OF_ONE: Calls = {
     "diagonals": lambda x: [x[0].diag() + 1, x[0, 0].diag(1) + 1, x[0].trace()],
     "diagonal_scatter": lambda x: torch.diagonal_scatter(x, x.diagonal(1, 0, 2) * 2, 1, 0, 2),
     "unfold": lambda x: [x.unfold(1, 2, 1) + 1, x.unfold(-1, 3, 2) + 1],
+    "viewed": lambda x: x.unfold(1, 5, 5).unfold(2, 7, 7).view(3, 35) + 1,
     "as_strided": lambda x: x.as_strided((3, 2, 2), (7, 0, 2), 5) + 1,
 }
 
@@ -257,6 +258,7 @@ def test_poolings_of_dynamic_batches() -> None:
 
 WRITTEN: Calls = {
     "before": lambda x: (x * 2).relu_().unfold(1, 3, 2) + 1,
+    "viewed": lambda x: (x * 2).relu_().unfold(0, 4, 4).unfold(1, 5, 5).reshape(1, 20) + 1,
     "behind": lambda x: [x.unfold(1, 2, 1) + 1, (x + 1).relu_()],
 }
 
