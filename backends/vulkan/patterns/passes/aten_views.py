@@ -17,6 +17,10 @@ _aten = torch.ops.aten
 _ATTENTION = _aten.scaled_dot_product_attention.default
 _VIEWS = frozenset({_aten.view.default, _aten.reshape.default})
 _PERMUTES = frozenset({_aten.transpose.int, _aten.permute.default})
+_quantized = torch.ops.quantized_decomposed
+_QUANTIZES = frozenset(
+    {_quantized.quantize_per_tensor.default, _quantized.dequantize_per_tensor.default}
+)
 _COPIES = frozenset({_aten.clone.default, _aten.contiguous.default})
 
 
@@ -45,7 +49,7 @@ def _has_use_for_order(user: Node) -> bool:
 
 
 def _gives_attention(node: Node) -> bool:
-    while node.target in _VIEWS | _PERMUTES:
+    while node.target in _VIEWS | _PERMUTES | _QUANTIZES:
         source = node.args[0]
         assert isinstance(source, Node)
         node = source

@@ -115,6 +115,22 @@ def test_moves_of_its_int8_result() -> None:
     assert ops.count("q8ta_attention") == ops.count("permute_copy") == 1
 
 
+def test_rows_of_its_int8_result_viewed_as_one_dimension() -> None:
+    """As GPT-2's, with a quantize in front of the permute or behind it."""
+
+    def behind(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        y = joined(F.scaled_dot_product_attention(heads(q, Q), heads(k, K), heads(v, V)), OUT)
+        return OUT.round_trip(y.view(-1, 16))
+
+    def in_front(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        y = F.scaled_dot_product_attention(heads(q, Q), heads(k, K), heads(v, V))
+        return OUT.round_trip(joined(OUT.round_trip(y), OUT).view(-1, 16))
+
+    for function in (behind, in_front):
+        ops = ops_of(function, OUT, shape=(2, 7, 16))
+        assert sorted(op for op in ops if op != "view_copy") == sorted(ON_INT8)
+
+
 def check_moves(split: Callable[[torch.Tensor, Grid], torch.Tensor], *left: str) -> None:
     """q, k and v are int8 whatever stands between them and their last quantize."""
 

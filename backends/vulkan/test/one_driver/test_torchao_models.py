@@ -80,6 +80,26 @@ def test_branches(config: str) -> None:
         check(module, pte_of(whole(lowered(module, inputs[0][0]))), inputs)
 
 
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(20, 60)
+        self.out = nn.Linear(20, 20)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (y.unflatten(-1, (2, 10)).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
+        y = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.out(y.transpose(1, 2).flatten(-2))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_layer_of_what_attention_gives(config: str) -> None:
+    module = quantized(Attending, config)
+    inputs = [(torch.randn(batch, 3, 20),) for batch in (4, 1, 9)]
+    with torch.no_grad():
+        check(module, pte_of(whole(lowered(module, inputs[0][0]))), inputs)
+
+
 class LeftOut(nn.Module):
     def __init__(self) -> None:
         super().__init__()
