@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
@@ -23,6 +24,8 @@ from .products import PRODUCTS
 from .reductions import REDUCTIONS
 from .scans import SCANS
 from .shifts import SHIFTS
+
+_aten = torch.ops.aten
 
 _COMPOSITIONS: Mapping[object, Composition] = {
     **BAGS,
@@ -50,10 +53,19 @@ def composed(program: ExportedProgram) -> ExportedProgram:
 
 
 def _written_out(program: ExportedProgram) -> ExportedProgram:
-    return edited_copy(program, lambda node: node.target in _COMPOSITIONS, _replace)
+    has_picks = any(node.target in VIEWS for node in program.graph.nodes)
+
+    def is_wanted(node: Node) -> bool:
+        return node.target in _COMPOSITIONS or (has_picks and node.target == _aten.view.default)
+
+    return edited_copy(program, is_wanted, _replace)
 
 
 def _replace(node: Node) -> None:
+    if node.target == _aten.view.default:
+        # The strides of a pick are others than the view's, and may not allow it.
+        node.target = _aten.reshape.default
+        return
     results = _COMPOSITIONS[node.target](Builder(node), **arguments_of(node))
     if isinstance(results, Node):
         node.replace_all_uses_with(results)

@@ -29,12 +29,6 @@ def _steps(new: Builder, start: int, count: int, step: int, behind: int) -> Node
     return steps if behind == 0 else new(_aten.reshape.default, steps, [-1, *[1] * behind])
 
 
-def _permuted(new: Builder, x: Node, order: Sequence[int]) -> Node:
-    """Without gaps, for what the program views as it may view the original."""
-    permuted = new(_aten.permute.default, x, order)
-    return new(_aten.clone.default, permuted, memory_format=torch.contiguous_format)
-
-
 class _Diagonal:
     """The places of a diagonal: `order` has its dimensions first, `indices` is of these."""
 
@@ -57,7 +51,7 @@ def _diagonal(new: Builder, self: Node, offset: int, dim1: int, dim2: int) -> No
         return None
     picked = new(_aten.index.Tensor, new(_aten.permute.default, self, found.order), found.indices)
     rank = len(sizes_of(picked))
-    return _permuted(new, picked, [*range(1, rank), 0])
+    return new(_aten.permute.default, picked, [*range(1, rank), 0])
 
 
 def _diag(new: Builder, self: Node, diagonal: int) -> Node | None:
@@ -97,7 +91,7 @@ def _unfold(new: Builder, self: Node, dimension: int, size: int, step: int) -> N
     places = new(_aten.add.Tensor, _steps(new, 0, count, step, 1), _steps(new, 0, size, 1, 0))
     picked = new(_aten.index.Tensor, self, [*[None] * dim, places])
     order = [*range(dim + 1), *range(dim + 2, rank + 1), dim + 1]
-    return _permuted(new, picked, order)
+    return new(_aten.permute.default, picked, order)
 
 
 def _as_strided(
