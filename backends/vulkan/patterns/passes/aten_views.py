@@ -57,8 +57,13 @@ def _gives_attention(node: Node) -> bool:
 
 
 def _copy_result(permute: Node) -> None:
-    form = {"memory_format": torch.contiguous_format}
-    copy = call_after(permute.graph, permute, _aten.clone.default, (permute,), form)
+    copy = call_after(
+        permute.graph,
+        permute,
+        _aten.clone.default,
+        (permute,),
+        {"memory_format": torch.contiguous_format},
+    )
     copy.meta = {**permute.meta, "val": copy.meta["val"]}
     permute.replace_all_uses_with(copy, lambda user: user is not copy and _has_use_for_order(user))
 
