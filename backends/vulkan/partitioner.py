@@ -107,7 +107,7 @@ class VulkanPartitioner(Partitioner):
         """Note what the constants hold, for `partition` sees only fake tensors in their place;
         give torchao's integer products the form of other quantized linears, and float ones one
         product instead of a batch;
-        make what attention gives contiguous in front of views;
+        give what attention gives the order of memory that it was traced with;
         give new values of buffers nodes of their own;
         write out ops that are compositions of others;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what

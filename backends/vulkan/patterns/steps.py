@@ -45,15 +45,13 @@ class Matches:
         found = [_match_layer(node, forms, constants) for node in graph.nodes]
         self._rejections = [one for one in found if isinstance(one, Rejection)]
         layers = [
-            one
-            for one in found
-            if isinstance(one, Step) and not _is_constant(one.anchor, constants)
+            one for one in found if isinstance(one, Step) and not _is_folded(one.anchor, constants)
         ]
         self._layers = fold_residuals(layers, forms, constants)
         self._unary = [
             step
             for node in forms
-            if (step := match_unary(node, forms)) is not None and not _is_constant(node, constants)
+            if (step := match_unary(node, forms)) is not None and not _is_folded(node, constants)
         ]
 
     def plan(self, excluded: Collection[Node] = (), unfolded: Collection[Node] = ()) -> StepPlan:
@@ -107,7 +105,7 @@ def _match_layer(
     return match_arithmetic(node, forms, constants)
 
 
-def _is_constant(node: Node, constants: Constants | None) -> bool:
+def _is_folded(node: Node, constants: Constants | None) -> bool:
     """True for what is computed while lowering, as PyTorch does it, and needs no int8 op."""
     return constants is not None and constants.is_constant(node)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import torch
 from torch.export import ExportedProgram
-from torch.fx import Node
+from torch.fx import Graph, Node
 
 from ..vocabulary.edge_ops import arguments_of
 from ..vocabulary.graph_edits import edited_copy
@@ -47,13 +47,17 @@ def composed(program: ExportedProgram) -> ExportedProgram:
     writes in place, it is made functional before."""
     written_out = _written_out(program)
     graph = written_out.graph
-    if not any(node.target in VIEWS for node in graph.nodes) or not writes_in_place(graph):
+    if not _has_picks(graph) or not writes_in_place(graph):
         return written_out
     return _written_out(written_out.run_decompositions({}))
 
 
+def _has_picks(graph: Graph) -> bool:
+    return any(node.target in VIEWS for node in graph.nodes)
+
+
 def _written_out(program: ExportedProgram) -> ExportedProgram:
-    has_picks = any(node.target in VIEWS for node in program.graph.nodes)
+    has_picks = _has_picks(program.graph)
 
     def is_wanted(node: Node) -> bool:
         return node.target in _COMPOSITIONS or (has_picks and node.target == _aten.view.default)

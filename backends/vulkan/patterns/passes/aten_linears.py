@@ -11,7 +11,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from ..vocabulary.graph_edits import call_before, edited_copy
+from ..vocabulary.graph_edits import edited_copy, read_contiguous
 
 _aten = torch.ops.aten
 _PRODUCTS = (_aten.linear.default, _aten.matmul.default)
@@ -20,7 +20,7 @@ _PERMUTES = (_aten.t.default, _aten.transpose.int, _aten.permute.default, _aten.
 
 def contiguous_linears(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where it has no such linear, or else a copy with copies before them."""
-    return edited_copy(program, _is_repeated, _copy_input)
+    return edited_copy(program, _is_repeated, read_contiguous)
 
 
 def _is_repeated(node: Node) -> bool:
@@ -34,10 +34,3 @@ def _is_repeated(node: Node) -> bool:
         [weight] = weight.all_input_nodes
     is_plain = weight.op in ("placeholder", "get_attr")
     return is_plain and x.meta["val"].dim() > 2 and not x.meta["val"].is_contiguous()
-
-
-def _copy_input(linear: Node) -> None:
-    x = linear.args[0]
-    assert isinstance(x, Node)
-    copy = call_before(linear, _aten.clone.default, x, memory_format=torch.contiguous_format)
-    linear.replace_input_with(x, copy)

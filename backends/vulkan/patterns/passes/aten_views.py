@@ -11,7 +11,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from ..vocabulary.graph_edits import call_after, call_before, edited_copy
+from ..vocabulary.graph_edits import call_after, edited_copy, read_contiguous
 
 _aten = torch.ops.aten
 _ATTENTION = _aten.scaled_dot_product_attention.default
@@ -27,8 +27,11 @@ _COPIES = frozenset({_aten.clone.default, _aten.contiguous.default})
 def contiguous_attention(program: ExportedProgram) -> ExportedProgram:
     """`program` itself where nothing depends on that order, or else a copy with contiguous copies:
     behind permutes whose result was contiguous, and before views of other results."""
-    permuted = edited_copy(program, _is_contiguous_permute, _copy_result)
-    return edited_copy(permuted, _is_view_of_attention, _copy_input)
+    return edited_copy(program, _needs_copy, _copy)
+
+
+def _needs_copy(node: Node) -> bool:
+    return _is_contiguous_permute(node) or _is_view_of_attention(node)
 
 
 def _is_contiguous_permute(node: Node) -> bool:
@@ -56,6 +59,11 @@ def _gives_attention(node: Node) -> bool:
     return node.target == _ATTENTION
 
 
+def _copy(node: Node) -> None:
+    # Views behind a permute that has one read its copy, and need none.
+    (_copy_result if node.target in _PERMUTES else read_contiguous)(node)
+
+
 def _copy_result(permute: Node) -> None:
     copy = call_after(
         permute.graph,
@@ -66,10 +74,3 @@ def _copy_result(permute: Node) -> None:
     )
     copy.meta = {**permute.meta, "val": copy.meta["val"]}
     permute.replace_all_uses_with(copy, lambda user: user is not copy and _has_use_for_order(user))
-
-
-def _copy_input(view: Node) -> None:
-    x = view.args[0]
-    assert isinstance(x, Node)
-    copy = call_before(view, _aten.clone.default, x, memory_format=torch.contiguous_format)
-    view.replace_input_with(x, copy)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
+import torch
 from torch._dispatch.python import enable_python_dispatcher
 from torch._guards import detect_fake_mode
 from torch.export import ExportedProgram
@@ -129,6 +130,15 @@ def call_before(place: Node, target: Any, *args: Any, **kwargs: Any) -> Node:
     fake_args = map_arg(args, lambda argument: argument.meta["val"])
     node.meta = {**place.meta, "val": fake_result(target, fake_args, kwargs)}
     return node
+
+
+def read_contiguous(reader: Node) -> None:
+    """In an ATen program: let `reader` read its first argument behind a contiguous copy."""
+    x = reader.args[0]
+    assert isinstance(x, Node)
+    clone = torch.ops.aten.clone.default
+    copied = call_before(reader, clone, x, memory_format=torch.contiguous_format)
+    reader.replace_input_with(x, copied)
 
 
 def redo_on(move: Node, inputs: Sequence[Node], place: Node) -> Node:

@@ -72,15 +72,9 @@ def test_mlp(
         check(module, pte_of(program), inputs)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_branches(config: str) -> None:
-    module = quantized(Branches, config)
-    inputs = [(torch.randn(batch, 3, 20),) for batch in (4, 1, 9)]
-    with torch.no_grad():
-        check(module, pte_of(whole(lowered(module, inputs[0][0]))), inputs)
-
-
 class Attending(nn.Module):
+    """A layer of what attention gives, whose order of memory changes while it is lowered."""
+
     def __init__(self) -> None:
         super().__init__()
         self.qkv = nn.Linear(20, 60)
@@ -92,9 +86,10 @@ class Attending(nn.Module):
         return self.out(y.transpose(1, 2).flatten(-2))
 
 
+@pytest.mark.parametrize("model", [Branches, Attending])
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_layer_of_what_attention_gives(config: str) -> None:
-    module = quantized(Attending, config)
+def test_models(config: str, model: type[nn.Module]) -> None:
+    module = quantized(model, config)
     inputs = [(torch.randn(batch, 3, 20),) for batch in (4, 1, 9)]
     with torch.no_grad():
         check(module, pte_of(whole(lowered(module, inputs[0][0]))), inputs)

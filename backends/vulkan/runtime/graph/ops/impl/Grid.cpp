@@ -6,15 +6,6 @@
 
 namespace etvk::ops {
 
-namespace {
-
-void read_range(const OpArgs& args, const std::string& range, Grid& grid) {
-  grid.quant_min = args.integer((range + "_min").c_str());
-  grid.quant_max = args.integer((range + "_max").c_str());
-}
-
-}  // namespace
-
 Grid read_grid(const OpArgs& args, const std::string& name) {
   Grid grid;
   grid.scale = args.number((name + "_scale").c_str());
@@ -24,7 +15,8 @@ Grid read_grid(const OpArgs& args, const std::string& name) {
 
 Grid read_ranged_grid(const OpArgs& args, const std::string& name, const std::string& range) {
   Grid grid = read_grid(args, name);
-  read_range(args, range, grid);
+  grid.quant_min = args.integer((range + "_min").c_str());
+  grid.quant_max = args.integer((range + "_max").c_str());
   return grid;
 }
 
@@ -36,11 +28,11 @@ std::optional<Grid> read_optional_grid(const OpArgs& args, const std::string& na
   return Grid{*scale, args.integer((name + "_zero_point").c_str())};
 }
 
-std::optional<Grid> read_optional_ranged_grid(const OpArgs& args, const std::string& name,
-                                              const std::string& range) {
+std::optional<Grid> read_optional_ranged_grid(const OpArgs& args, const std::string& name) {
   std::optional<Grid> grid = read_optional_grid(args, name);
   if (grid) {
-    read_range(args, range, *grid);
+    grid->quant_min = args.integer("quant_min");
+    grid->quant_max = args.integer("quant_max");
   }
   return grid;
 }

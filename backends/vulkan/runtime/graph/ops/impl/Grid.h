@@ -32,13 +32,13 @@ struct PackedGridPush {
 };
 
 // What arguments say: `name` is "input" for input_scale and input_zero_point. A ranged grid is one
-// that is quantized to; its range is quant_min and quant_max where `range` is "quant". Optional
+// that is quantized to, between quant_min and quant_max where `range` is "quant". Optional
 // ones have a scale that may be none: the tensor is float32 then.
 Grid read_grid(const OpArgs& args, const std::string& name);
-Grid read_ranged_grid(const OpArgs& args, const std::string& name, const std::string& range);
+Grid read_ranged_grid(const OpArgs& args, const std::string& name,
+                      const std::string& range = "quant");
 std::optional<Grid> read_optional_grid(const OpArgs& args, const std::string& name);
-std::optional<Grid> read_optional_ranged_grid(const OpArgs& args, const std::string& name,
-                                              const std::string& range);
+std::optional<Grid> read_optional_ranged_grid(const OpArgs& args, const std::string& name);
 
 // fl32(1 / scale); throws kNotSupported naming `op` when a float32 cannot hold it normally.
 float inverse_scale(const std::string& op, double scale);

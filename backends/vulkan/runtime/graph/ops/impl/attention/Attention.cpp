@@ -329,7 +329,7 @@ void q8ta_attention(ComputeGraph& graph, const OpArgs& call) {
   args.q_grid = read_optional_grid(call, "q");
   args.k_grid = read_optional_grid(call, "k");
   args.v_grid = read_optional_grid(call, "v");
-  args.y_grid = read_optional_ranged_grid(call, "output", "quant");
+  args.y_grid = read_optional_ranged_grid(call, "output");
   add_attention(graph, args);
 }
 

@@ -56,7 +56,7 @@ BinaryArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   binary.b = args.tensor("b");
   read_operand_grid(args, "b", push.b_scale, push.b_zero_point);
   binary.operation = operation_of(args.op(), args.string("op"));
-  push.output_grid = grid_push(args.op(), read_ranged_grid(args, "output", "quant"));
+  push.output_grid = grid_push(args.op(), read_ranged_grid(args, "output"));
   binary.y = args.output();
   for (ValueId id : {binary.a, binary.b, binary.y}) {
     ETVK_CHECK(

@@ -59,7 +59,7 @@ void read_output(const OpArgs& args, MacArgs& mac) {
 
 void read_ranged_output(const OpArgs& args, MacArgs& mac) {
   mac.quantized_output = true;
-  mac.output = read_ranged_grid(args, "output", "quant");
+  mac.output = read_ranged_grid(args, "output");
 }
 
 void read_activation(const OpArgs& args, MacArgs& mac, bool has_parameters) {

@@ -94,7 +94,7 @@ void channel_affine(ComputeGraph& graph, const OpArgs& args) {
 void q8ta_channel_affine(ComputeGraph& graph, const OpArgs& args) {
   Affine affine = read_arguments(graph, args, DType::kInt8);
   affine.kernels = "q8ta_channel_affine";
-  affine.push.output_grid = grid_push(affine.op, read_ranged_grid(args, "output", "quant"));
+  affine.push.output_grid = grid_push(affine.op, read_ranged_grid(args, "output"));
   add_affine(graph, affine);
 }
 

@@ -54,7 +54,7 @@ PoolArgs read_arguments(const OpArgs& args, bool is_mean) {
   pool.is_quantized = args.takes("input_scale", ArgKind::kNumber);
   if (pool.is_quantized) {
     pool.input = read_grid(args, "input");
-    pool.output = read_ranged_grid(args, "output", "quant");
+    pool.output = read_ranged_grid(args, "output");
   }
   return pool;
 }

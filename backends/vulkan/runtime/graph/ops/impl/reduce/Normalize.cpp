@@ -23,7 +23,7 @@ NormArgs read(const OpArgs& call, Normalization function) {
   args.y = call.output();
   if (has_grids) {
     args.input = read_optional_grid(call, "input");
-    args.output = read_optional_ranged_grid(call, "output", "quant");
+    args.output = read_optional_ranged_grid(call, "output");
   }
   return args;
 }

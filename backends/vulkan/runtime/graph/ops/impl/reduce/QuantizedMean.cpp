@@ -34,7 +34,7 @@ MeanArgs read_arguments(const ComputeGraph& graph, const OpArgs& args) {
   mean.input = read_grid(args, "input");
   const Sizes dims = args.integers("dim");
   mean.keepdim = args.boolean("keepdim");
-  mean.output = read_ranged_grid(args, "output", "quant");
+  mean.output = read_ranged_grid(args, "output");
   mean.y = args.output();
   mean.reduced = reduced_dims(mean.op, dims, graph.dims(mean.x).size());
   return mean;

@@ -151,7 +151,7 @@ void q8ta_bilinear(ComputeGraph& graph, const OpArgs& args) {
   check_grid(resize.op, input);
   push.x_scale = static_cast<float>(input.scale);
   push.x_zero_point = static_cast<int32_t>(input.zero_point);
-  push.output_grid = grid_push(resize.op, read_ranged_grid(args, "output", "quant"));
+  push.output_grid = grid_push(resize.op, read_ranged_grid(args, "output"));
   add_resize(graph, resize);
 }
 
