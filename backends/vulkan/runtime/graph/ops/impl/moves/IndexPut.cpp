@@ -1,5 +1,6 @@
 // index_put with one tensor: writes to one dimension of self, or sums of them.
 #include <algorithm>
+#include <optional>
 
 #include "graph/ops/impl/moves/IndexedWrites.h"
 #include "vk/Error.h"
@@ -104,19 +105,18 @@ WritePlan plan_put(const IndexedWrite& call, const Sizes& sizes, size_t dim, con
 
 // Of the dimensions of an index, seen as one: the step of the values.
 int64_t joined_step(const IndexedWrite& call, const Sizes& index, const Sizes& strides) {
-  int64_t step = 0;
-  int64_t wanted = 0;
+  std::optional<int64_t> step;
+  int64_t count = 1;
   for (size_t i = index.size(); i-- > 0;) {
     if (index[i] == 1) {
       continue;
     }
-    step = wanted == 0 ? strides[i] : step;
-    wanted = wanted == 0 ? strides[i] : wanted;
-    ETVK_CHECK(strides[i] == wanted, kNotSupported,
+    step = step.value_or(strides[i]);
+    ETVK_CHECK(strides[i] == *step * count, kNotSupported,
                call.op << ": values are repeated along a dimension of the index; expand them");
-    wanted *= index[i];
+    count *= index[i];
   }
-  return step;
+  return step.value_or(0);
 }
 
 Sums sums_of_put(const IndexedWrite& call, const Sizes& sizes, size_t dim, const Sizes& index,
