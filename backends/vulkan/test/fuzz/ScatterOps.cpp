@@ -29,20 +29,24 @@ Tensor copy_of(const Tensor& x, const Tensor& index, Accuracy values) {
   return y;
 }
 
-// Whether a dimension that the values lack comes in front of one that they have, among those of the
-// index.
-bool repeats_in_front(const Sizes& values, const Sizes& to, size_t dim, size_t index_rank) {
+// Whether the values have some of the index's dimensions and are repeated along others: for sums in
+// any order, for writes in front of one that they have.
+bool repeats_in_part(const Sizes& values, const Sizes& to, size_t dim, size_t index_rank,
+                     bool accumulates) {
   if (std::find(values.begin(), values.end(), 0) != values.end()) {
     return false;  // there are none
   }
-  bool found = false;
+  const size_t added = to.size() - values.size();
+  bool had = false;
+  bool repeated = false;
   for (size_t i = dim; i < dim + index_rank; ++i) {
-    const size_t added = to.size() - values.size();
     const bool has = i >= added && values[i - added] > 1;
-    if (has && found) {
+    const bool repeats = !has && to[i] > 1;
+    if ((has && repeated) || (repeats && had && accumulates)) {
       return true;
     }
-    found = found || (!has && to[i] > 1);
+    had = had || has;
+    repeated = repeated || repeats;
   }
   return false;
 }
@@ -106,7 +110,7 @@ Result index_put(const Arguments& arguments) {
   to.insert(to.end(), index.sizes.begin(), index.sizes.end());
   to.insert(to.end(), at_dim + 1, x.sizes.end());
   if (values.sizes.size() > to.size() || broadcast(values.sizes, to) != to ||
-      repeats_in_front(values.sizes, to, dim, index.sizes.size())) {
+      repeats_in_part(values.sizes, to, dim, index.sizes.size(), accumulates)) {
     throw Meaningless("values of another shape");
   }
   Tensor y = copy_of(x, index, values.accuracy);

@@ -175,6 +175,8 @@ def test_wrong_arguments() -> None:
         (PUT, [x, [x], x[:2], False], "the index must be int32, got float32"),
         (PUT, [x, [at], x[:2].astype(np.int32), False], "got int32 to float32"),
         (PUT, [x, [square], numbers((1, 2, 6), np.float32), False], "expand them"),
+        (PUT, [x, [square], numbers((1, 2, 6), np.float32), True], "expand them"),
+        (PUT, [x, [square], numbers((2, 1, 6), np.float32), True], "expand them"),
         (SOURCE, [x, 0, at, x], "the same number of dimensions"),
         (SOURCE, [x, 0, places((5, 7), 0, 4), numbers((5, 7), np.float32)], "is larger than self"),
         (SOURCE, [x, 0, places((3, 6), 0, 4), x[:2]], "or than the source"),

@@ -9,6 +9,10 @@ namespace etvk::ops {
 
 namespace {
 
+bool is_empty(const Sizes& sizes) {
+  return std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
+}
+
 // Steps of the values for the dimensions of `to`, which they are repeated to.
 Sizes repeated_strides(const IndexedWrite& call, const Sizes& values, const Sizes& to) {
   const Sizes own = contiguous_strides(values);
@@ -82,11 +86,10 @@ WritePlan plan_put(const IndexedWrite& call, const Sizes& sizes, size_t dim, con
   plan.writes = {index, Sizes(index.size(), 0), all.of_index, sizes[dim], sizes[dim], 1};
   plan.put = put_places(sizes, dim, index, all.to, all.strides);
   // The map counts in the smallest step, which is the last one. Steps of no values say nothing.
-  const bool is_empty = std::find(values.begin(), values.end(), 0) != values.end();
   int64_t step = 0;
   for (size_t i = index.size(); i-- > 0;) {
     const int64_t own = index[i] > 1 ? plan.writes.value_strides[i] : step;
-    ETVK_CHECK(own != 0 || step == 0 || is_empty, kNotSupported,
+    ETVK_CHECK(own != 0 || step == 0 || is_empty(values), kNotSupported,
                call.op << ": values of shape " << shape_text(values)
                        << " are repeated in front of a dimension that they have; expand them");
     step = step == 0 ? own : step;
@@ -103,12 +106,17 @@ WritePlan plan_put(const IndexedWrite& call, const Sizes& sizes, size_t dim, con
   return plan;
 }
 
-// Of the dimensions of an index, seen as one: the step of the values.
-int64_t joined_step(const IndexedWrite& call, const Sizes& index, const Sizes& strides) {
+// Of the dimensions of an index, seen as one: the step of the values. Steps of no values say
+// nothing.
+int64_t joined_step(const IndexedWrite& call, const Sizes& index, const Sizes& values,
+                    const Sizes& strides) {
+  if (is_empty(values)) {
+    return 0;
+  }
   std::optional<int64_t> step;
   int64_t count = 1;
   for (size_t i = index.size(); i-- > 0;) {
-    if (index[i] == 1) {
+    if (index[i] <= 1) {
       continue;
     }
     step = step.value_or(strides[i]);
@@ -128,7 +136,7 @@ Sums sums_of_put(const IndexedWrite& call, const Sizes& sizes, size_t dim, const
             dim,
             1,
             1,
-            joined_step(call, index, all.of_index)};
+            joined_step(call, index, values, all.of_index)};
   for (int64_t size : index) {
     sums.steps *= size;
   }
