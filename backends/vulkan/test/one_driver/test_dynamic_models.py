@@ -1,5 +1,4 @@
-"""Dynamically quantized models: one delegate each, and as close to PyTorch's eager graph as
-ExecuTorch's own CPU kernels."""
+"""Dynamically quantized models: one delegate each, and each step as in eager mode."""
 
 from __future__ import annotations
 
@@ -14,13 +13,12 @@ from torch import nn
 from executorch_vulkan import VulkanPartitioner, explain
 from model_cases import Inputs, quantized_module
 from programs import load
+from stepwise import check_steps
 from transformer_networks import TRANSFORMERS
 from whole_models import pte_of, whole
 
 DYNAMIC = "et_vk.linear_dq8ca_q8csw.default"
 SIZES = ((3, 11), (1, 24), (4, 2), (2, 7))  # batch and length
-ERROR = 1e-6  # of the largest result, unless a rounding flips: then a step of one activation
-FLIPPED = 3e-3
 _ops = torch.ops.quantized_decomposed
 
 
@@ -108,18 +106,6 @@ def lowered(module: nn.Module, inputs: Inputs, dims: Any = None) -> bytes:
     return pte_of(whole(program))
 
 
-def check(module: nn.Module, pte: bytes, inputs: list[Inputs]) -> None:
-    method = load(pte)
-    for one in inputs:
-        wanted = module(*one)
-        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-        for actual, expected in zip(method.execute(list(one)), wanted, strict=True):
-            assert actual.shape == expected.shape
-            largest = float(expected.abs().max())
-            errors = (actual - expected).abs() / largest
-            assert float(errors.median()) <= ERROR and float(errors.max()) <= FLIPPED
-
-
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (_mlp, (24,)),
     "mlp_of_sequences": (_mlp, (7, 24)),
@@ -140,18 +126,23 @@ def test_per_tensor(name: str, per_channel: bool) -> None:
     inputs = [(torch.randn(batch, *shape),) for batch in (4, 1, 9, 3)]
     module = quantized_module(build().eval(), inputs[0], dims, True, per_channel)
     with torch.no_grad():
-        check(module, lowered(module, inputs[0], dims), inputs)
+        pte = lowered(module, inputs[0], dims)
+    check_steps(module, pte, inputs, dims)
 
 
 @pytest.mark.parametrize("shape", [(24,), (7, 24), (2, 3, 24)])
 def test_per_token(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     layers = (_PerToken(24, 40), nn.ReLU(), _PerToken(40, 17), nn.Tanh(), _PerToken(17, 3))
-    module = nn.Sequential(*layers).eval()
     dims = ({0: torch.export.Dim("batch", min=1, max=9)},)
     inputs = [(torch.randn(batch, *shape),) for batch in (4, 1, 9, 3)]
     with torch.no_grad():
-        check(module, lowered(module, inputs[0], dims), inputs)
+        exported = torch.export.export(
+            nn.Sequential(*layers).eval(), inputs[0], dynamic_shapes=dims
+        )
+        module = exported.module()
+        pte = lowered(module, inputs[0], dims)
+    check_steps(module, pte, inputs, dims)
 
 
 def test_with_static_layers_beside() -> None:
@@ -201,4 +192,5 @@ def test_transformer(name: str) -> None:
     dims = network.dynamic_shapes()
     module = quantized_module(network.build().eval(), inputs[0], dims, is_dynamic=True)
     with torch.no_grad():
-        check(module, lowered(module, inputs[0], dims), inputs)
+        pte = lowered(module, inputs[0], dims)
+    check_steps(module, pte, inputs, dims)

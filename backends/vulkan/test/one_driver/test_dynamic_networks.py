@@ -1,5 +1,5 @@
-"""Convolutional networks whose activations are quantized at run time: one delegate each, and no
-further from PyTorch's eager graph than ExecuTorch's own CPU kernels are."""
+"""Convolutional networks whose activations are quantized at run time: one delegate each, and each
+step as in eager mode."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from executorch_vulkan import VulkanInt8Quantizer, VulkanPartitioner, explain
 from int8_quantizer import is_rounded, quantized_for_vulkan
 from model_cases import quantized_module
 from networks import NETWORKS, random_network
-from programs import load
+from stepwise import check_steps
 from whole_models import pte_of, whole
 
 DYNAMIC = "et_vk.conv2d_dq8ca_q8csw.default"
-ERROR = 1e-6  # of the largest result, unless a rounding flips: then a step of one activation
-FLIPPED = 3e-3
 ALL = pytest.mark.all
 
 # By quantizer: it takes a module, inputs and dynamic shapes.
@@ -50,13 +48,6 @@ def lowered(
     assert became.count(DYNAMIC) == len(in_int8)
     assert name != "ours" or in_int8 == convolutions
     return quantized, whole(program)
-
-
-def _errors(actual: torch.Tensor, wanted: torch.Tensor) -> tuple[float, float]:
-    """The median and the largest error, by the largest result."""
-    assert actual.shape == wanted.shape
-    errors = (actual - wanted).abs() / float(wanted.abs().max())
-    return float(errors.median()), float(errors.max())
 
 
 class Net(nn.Module):
@@ -118,14 +109,10 @@ def test_small_networks(name: str, quantizer: str) -> None:
     torch.manual_seed(0)
     build, shape = SMALL[name]
     dims = {0: torch.export.Dim("batch", min=1, max=5)}
-    inputs = [torch.randn(batch, *shape) * 3 + 1 for batch in (3, 1, 5)]
+    inputs = [(torch.randn(batch, *shape) * 3 + 1,) for batch in (3, 1, 5)]
     with torch.no_grad():
-        module, program = lowered(quantizer, build(), (inputs[0],), (dims,))
-        pte = pte_of(program)
-        method = load(pte)
-        for x in inputs:
-            median, largest = _errors(method.execute([x])[0], module(x))
-            assert median <= ERROR and largest <= FLIPPED
+        module, program = lowered(quantizer, build(), inputs[0], (dims,))
+    check_steps(module, pte_of(program), inputs, (dims,))
 
 
 def _images(name: str) -> torch.Tensor:
@@ -134,33 +121,14 @@ def _images(name: str) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def _spread(module: nn.Module, images: torch.Tensor, wanted: torch.Tensor) -> float:
-    """How far the eager graph itself goes, by the largest result, if its input moves as much as
-    float32 sums in another order do: a rounding that flips moves whatever is behind it."""
-    generator = torch.Generator().manual_seed(1)
-    moved = (
-        images * (1 + ERROR * torch.randn(images.shape, generator=generator)) for _ in range(6)
-    )
-    return max(_errors(module(one), wanted)[1] for one in moved)
-
-
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name == "keyword_spotter" else ALL) for name in NETWORKS],
 )
 @pytest.mark.parametrize("quantizer", QUANTIZERS)
 def test_networks(name: str, quantizer: str) -> None:
-    """In deep ones roundings that flip add up, in ExecuTorch's CPU kernels as here."""
     images = _images(name)
+    dims = ({0: torch.export.Dim("batch", min=1, max=4)},)
     with torch.no_grad():
-        dims = ({0: torch.export.Dim("batch", min=1, max=4)},)
-        model = random_network(name, images)
-        module, program = lowered(quantizer, model, (images,), dims)
-        wanted = module(images)
-        pte = pte_of(program)
-        _, largest = _errors(load(pte).execute([images])[0], wanted)
-        exported = torch.export.export(module, (images,), dynamic_shapes=dims)
-        on_cpu = pte_of(to_edge_transform_and_lower(exported))
-        _, of_cpu = _errors(load(on_cpu).execute([images])[0], wanted)
-        spread = _spread(module, images, wanted)
-    assert largest <= max(1.5 * of_cpu, 2 * spread, FLIPPED)
+        module, program = lowered(quantizer, random_network(name, images), (images,), dims)
+    check_steps(module, pte_of(program), [(images,)], dims)

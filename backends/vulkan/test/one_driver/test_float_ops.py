@@ -192,6 +192,16 @@ def test_binary(row: Any) -> None:
                 check_binary(row, a, True if dtype == "bool" else 0.75, alpha)
 
 
+@every([row for row in TABLE.BOOL_BINARY if row.alpha])
+@pytest.mark.parametrize("alpha", [-1, 0.5, np.inf, np.nan])
+def test_alpha_of_bools_is_a_truth_value(row: Any, alpha: float) -> None:
+    """PyTorch takes bools alone; a program may have any number."""
+    a, b = operand(row, (67,), 0, "bool"), operand(row, (67,), 1, "bool")
+    for other in (False, True) if row.scalar else (b,):
+        y = call(row, [a, other], a.shape, alpha)
+        assert np.array_equal(y, np.logical_or(a, other))
+
+
 @pytest.mark.parametrize(("row", "dtype"), [(ADD, "float32"), (GE, "float32"), (AND, "bool")])
 def test_broadcasting(row: Any, dtype: str) -> None:
     for first, second in BROADCASTS:

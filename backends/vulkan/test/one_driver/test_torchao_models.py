@@ -10,7 +10,7 @@ import pytest
 import torch
 import torchao.kernel.intmm as intmm
 from executorch.exir import to_edge_transform_and_lower
-from test_dynamic_models import DYNAMIC, Branches, check
+from test_dynamic_models import DYNAMIC, Branches
 from torch import nn
 from torchao.quantization import (
     Int8DynamicActivationInt8WeightConfig,
@@ -23,6 +23,7 @@ from torchao.quantization import (
 
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.patterns.passes.torchao_linears import linears_for_int_products
+from programs import load
 from whole_models import pte_of, whole
 
 CONFIGS: dict[str, Callable[[], Any]] = {
@@ -36,6 +37,19 @@ CONFIGS: dict[str, Callable[[], Any]] = {
     ),
 }
 DIMS = ({0: torch.export.Dim("batch", min=1, max=9)},)
+
+
+ERROR = 1e-6  # of the largest result, unless a rounding flips: then a step of one activation
+FLIPPED = 3e-3
+
+
+def check(module: nn.Module, pte: bytes, inputs: list[tuple[torch.Tensor]]) -> None:
+    method = load(pte)
+    for one in inputs:
+        [actual], wanted = method.execute(list(one)), module(*one)
+        assert actual.shape == wanted.shape
+        errors = (actual - wanted).abs() / float(wanted.abs().max())
+        assert float(errors.median()) <= ERROR and float(errors.max()) <= FLIPPED
 
 
 def _mlp() -> nn.Module:

@@ -268,8 +268,8 @@ BOOL_UNARY: tuple[Unary, ...] = (
 BOOL_BINARY: tuple[Binary, ...] = tuple(
     Binary(aten, glsl, scalar, alpha, operands=(BOOL,), result=BOOL)
     for aten, glsl, scalar, alpha in (
-        ("add.Tensor", "either(a, alpha * b)", "", True),
-        ("add.Scalar", "either(a, alpha * b)", "b", True),
+        ("add.Tensor", "either(a, vec4(both(vec4(alpha), b)))", "", True),
+        ("add.Scalar", "either(a, vec4(both(vec4(alpha), b)))", "b", True),
         ("mul.Tensor", "both(a, b)", "", False),
         ("mul.Scalar", "both(a, b)", "b", False),
         ("maximum.default", "either(a, b)", "", False),
