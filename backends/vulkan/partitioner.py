@@ -16,7 +16,6 @@ from executorch.exir.backend.utils import tag_constant_data
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
-from .partitioning.batch_guards import keep_batches
 from .partitioning.integers import narrowed_problem
 from .partitioning.kept_state import written_buffers
 from .partitioning.later_partitioners import another_may_follow
@@ -34,6 +33,7 @@ from .patterns.passes.aten_views import contiguous_attention
 from .patterns.passes.aten_windows import without_windows
 from .patterns.passes.torchao_linears import linears_for_int_products
 from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
+from .patterns.vocabulary.batch_guards import keep_batches
 from .patterns.vocabulary.constants import Constants, KnownValues, known_values
 from .patterns.vocabulary.edge_ops import is_symint
 from .patterns.vocabulary.graph_edits import mark_as_ours

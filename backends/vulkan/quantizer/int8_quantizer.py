@@ -9,6 +9,7 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from .annotations import annotate_int8_ops, annotate_layer
 from .int8_values import Int8Values
+from .op_kinds import STATIC_LAYERS, kind_of
 from .scopes import Scopes, type_name
 from .specs import Int8Config
 
@@ -25,6 +26,8 @@ class VulkanInt8Quantizer(Quantizer):
     norm, a softmax or another float op reads stays float32, and with it the residual stream of a
     transformer. An activation, or the addition behind a layer, is computed before rounding. The
     result of a last layer is float32. Values of other dtypes than float32 are left alone.
+
+    Dynamic: linear layers and convolutions take int8; those of three dimensions stay float32.
 
     The configuration of an op is that of the innermost module around it with a configured name,
     else with a configured type, else that of its kind, else the default.
@@ -88,7 +91,7 @@ class VulkanInt8Quantizer(Quantizer):
         values = Int8Values(model.graph, self._is_static)
         annotate_int8_ops(model.graph, values)
         for node in model.graph.nodes:
-            config = self._scopes.of(node)
+            config = self._config_of(node)
             if config is not None and Q_ANNOTATION_KEY not in node.meta and values.is_layer(node):
                 annotate_layer(node, values, config)
         return model
@@ -96,8 +99,13 @@ class VulkanInt8Quantizer(Quantizer):
     def validate(self, model: GraphModule) -> None:
         """Nothing: whatever is annotated can run."""
 
-    def _is_static(self, node: Node) -> bool:
+    def _config_of(self, node: Node) -> Int8Config | None:
         config = self._scopes.of(node)
+        has_none = config is not None and config.dynamic and kind_of(node) in STATIC_LAYERS
+        return None if has_none else config
+
+    def _is_static(self, node: Node) -> bool:
+        config = self._config_of(node)
         is_free = Q_ANNOTATION_KEY not in node.meta
         return config is not None and not config.dynamic and is_free
 

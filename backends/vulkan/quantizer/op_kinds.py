@@ -26,13 +26,18 @@ LAYERS = {
     "linear": LayerArguments(0, 1, axis=0, bias=2),
     "conv1d": LayerArguments(0, 1, axis=0, bias=2),
     "conv2d": LayerArguments(0, 1, axis=0, bias=2),
+    "conv3d": LayerArguments(0, 1, axis=0, bias=2),
     "conv_transpose1d": LayerArguments(0, 1, axis=1, bias=2),
     "conv_transpose2d": LayerArguments(0, 1, axis=1, bias=2),
+    "conv_transpose3d": LayerArguments(0, 1, axis=1, bias=2),
     # Products with a constant matrix that is stored [K, N].
     "matmul": LayerArguments(0, 1, axis=1),
     "mm": LayerArguments(0, 1, axis=1),
     "addmm": LayerArguments(1, 2, axis=1, bias=0),
 }
+
+# They read planes that are joined first: a grid that is found at run time would be of these.
+STATIC_LAYERS = frozenset({"conv3d", "conv_transpose3d"})
 
 ATTENTION = "scaled_dot_product_attention"
 PRODUCTS = frozenset({"matmul", "bmm"})

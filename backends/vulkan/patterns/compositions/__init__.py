@@ -17,6 +17,7 @@ from ..vocabulary.edge_ops import arguments_of
 from ..vocabulary.graph_edits import edited_copy
 from .bags import BAGS
 from .builder import Builder, Composition, is_read
+from .convolutions import CONVOLUTIONS
 from .functions import FUNCTIONS
 from .picks import PICKS, VIEWS, writes_in_place
 from .pooling import POOLINGS
@@ -29,6 +30,7 @@ _aten = torch.ops.aten
 
 _COMPOSITIONS: Mapping[object, Composition] = {
     **BAGS,
+    **CONVOLUTIONS,
     **FUNCTIONS,
     **PICKS,
     **POOLINGS,

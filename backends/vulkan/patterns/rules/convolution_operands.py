@@ -108,7 +108,8 @@ def read_geometry(convolution: Node) -> Geometry:
     rank = len(kernel_size)
     if rank not in (1, 2):
         raise NotInt8Error(
-            f"it is a convolution of {rank} dimensions; only those of one and two run here"
+            f"it is a convolution of {rank} dimensions; here one of three runs if its sizes but "
+            "the batch are fixed, and to_edge_transform_and_lower lowers it"
         )
 
     def for_each(name: str, values: Argument) -> tuple[int, ...]:

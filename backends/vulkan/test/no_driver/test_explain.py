@@ -126,7 +126,10 @@ IN_FLOAT: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     **{name: (NOT_STATIC[name][0](), (4, 8)) for name in ("weight_only", "float")},
 }
 CONVOLUTION = "aten.convolution.default"
-OF_THREE_DIMENSIONS = "it is a convolution of 3 dimensions; only those of one and two run here"
+OF_THREE_DIMENSIONS = (
+    "it is a convolution of 3 dimensions; here one of three runs if its sizes but the batch are "
+    "fixed, and to_edge_transform_and_lower lowers it"
+)
 
 
 class Volume(nn.Module):

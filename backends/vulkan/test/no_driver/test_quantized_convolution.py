@@ -444,7 +444,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
     "conv3d": (
         lambda: Conv(Weight(4, 3, 2, 2, 2), F.conv3d),
         (1, 3, 4, 4, 4),
-        "it is a convolution of 3 dimensions; only those of one and two run here",
+        "it is a convolution of 3 dimensions; here one of three runs if its sizes but the batch "
+        "are fixed, and to_edge_transform_and_lower lowers it",
     ),
     "zero_points": (lambda: Conv(Weight(8, 3, 3, 3, zero_point=1)), IMAGE, "zero points"),
     "axis": (

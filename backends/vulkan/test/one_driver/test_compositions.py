@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from executorch.exir import to_edge_transform_and_lower
+from torch import nn
 from torch.export import Dim
 
 from executorch_vulkan import VulkanPartitioner
@@ -252,6 +253,61 @@ def test_poolings_of_dynamic_batches() -> None:
     batch = {0: Dim("batch", max=5)}
     sets = [[drawn((n, 2, 4, 4, 6))] for n in (2, 5, 1)]
     check(Function(lambda x: F.max_pool3d(x, 2)), *sets, dynamic_shapes=((batch,),))
+
+
+# ---- Convolutions of three dimensions.
+
+VOLUME = (2, 4, 5, 6, 7)
+VOLUMES: dict[str, Callable[[], nn.Module]] = {
+    "same_size": lambda: nn.Conv3d(4, 6, 3, padding=1),
+    "all_moves": lambda: nn.Conv3d(4, 6, (2, 5, 2), (2, 1, 2), (1, 2, 0), (2, 1, 1)),
+    "groups": lambda: nn.Conv3d(4, 8, 3, groups=2, bias=False),
+    "depthwise": lambda: nn.Conv3d(4, 8, 3, groups=4, padding=1),
+    "pointwise": lambda: nn.Conv3d(4, 6, 1),
+    "of_planes": lambda: nn.Conv3d(4, 6, (1, 3, 3), 2, (0, 1, 1)),
+    "of_lines": lambda: nn.Conv3d(4, 6, (3, 1, 1), (2, 1, 1), (1, 0, 0)),
+    "padding_same": lambda: nn.Conv3d(4, 6, (2, 3, 4), padding="same"),
+    "padding_valid": lambda: nn.Conv3d(4, 6, (2, 3, 4), padding="valid"),
+    "transposed": lambda: nn.ConvTranspose3d(4, 6, 3),
+    "transposed_side_by_side": lambda: nn.ConvTranspose3d(4, 6, 2, 2),
+    "transposed_cropped": lambda: nn.ConvTranspose3d(4, 6, 2, 2, 1, 1),
+    "transposed_groups": lambda: nn.ConvTranspose3d(4, 6, 3, 2, 1, 1, groups=2),
+    "transposed_all_moves": lambda: nn.ConvTranspose3d(
+        *(4, 6, (3, 2, 1), (2, 3, 1), (2, 1, 0), (1, 0, 0)), bias=False, dilation=(2, 1, 1)
+    ),
+    "transposed_of_lines": lambda: nn.ConvTranspose3d(4, 6, (3, 1, 1), (2, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_convolutions(name: str) -> None:
+    torch.manual_seed(0)
+    batch = {0: Dim("batch", max=5)}
+    sets = [[drawn((n, *VOLUME[1:]), seed=n)] for n in (2, 5, 1)]
+    check(VOLUMES[name](), *sets, dynamic_shapes=(batch,))
+
+
+@pytest.mark.parametrize("name", ["all_moves", "of_lines", "transposed_groups"])
+def test_convolutions_without_a_batch(name: str) -> None:
+    torch.manual_seed(0)
+    check(VOLUMES[name](), [drawn(VOLUME[1:])])
+
+
+class Viewed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv3d(4, 6, 3), nn.BatchNorm3d(6), nn.ReLU(), nn.ConvTranspose3d(6, 3, 2, 2))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x).view(2, 3, -1)
+
+
+def test_convolutions_whose_result_is_viewed() -> None:
+    """As the contiguous tensor that PyTorch gives."""
+    torch.manual_seed(0)
+    check(Viewed(), [drawn(VOLUME)])
 
 
 # ---- Views of what is written in place.

@@ -180,10 +180,6 @@ OUTSIDE = {
         lambda x: F.conv2d(x, torch.ones(5, 3, 1, 1), x[0, 0, 0, :5]),
         "bias is not a constant; make it",
     ),
-    "three_dimensions": (
-        lambda x: F.conv3d(x[None], torch.ones(1, 2, 1, 1, 1)),
-        "it is a convolution of 3 dimensions; only those of one and two run here",
-    ),
 }
 
 

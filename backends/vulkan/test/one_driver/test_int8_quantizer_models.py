@@ -70,3 +70,19 @@ def test_convolutional_networks(name: str) -> None:
         calibration = [(images[:2],), (images[2:],)]
         quantized, pte = lowered(random_network(name, images), calibration, IMAGE_SHAPES)
     check_steps(quantized, pte, [(images[1:],), (images[:1],)], IMAGE_SHAPES)
+
+
+def test_convolutions_of_three_dimensions() -> None:
+    """In int8, whatever they become."""
+    torch.manual_seed(0)
+    layers = (
+        *(nn.Conv3d(3, 6, 3, padding=1), nn.BatchNorm3d(6), nn.ReLU()),
+        *(nn.Conv3d(6, 8, (1, 3, 3), (1, 2, 2), (0, 1, 1)), nn.ReLU()),
+        *(nn.Conv3d(8, 8, (3, 1, 1), padding=(1, 0, 0), groups=2), nn.Conv3d(8, 4, 1)),
+        *(nn.ConvTranspose3d(4, 5, 2, 2), nn.ReLU(), nn.ConvTranspose3d(5, 4, 3, 2, 1, 1)),
+    )
+    inputs = [(torch.randn(n, 3, 5, 6, 6),) for n in (3, 1)]
+    with torch.no_grad():
+        quantized, pte = lowered(nn.Sequential(*layers).eval(), inputs, IMAGE_SHAPES)
+    check_steps(quantized, pte, inputs, IMAGE_SHAPES)
+    assert b"et_vk.q8ta_conv2d" in pte and b"aten.convolution" not in pte
