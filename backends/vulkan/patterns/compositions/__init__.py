@@ -23,6 +23,7 @@ from .picks import PICKS, VIEWS, writes_in_place
 from .pooling import POOLINGS
 from .products import PRODUCTS
 from .reductions import REDUCTIONS
+from .sampling import SAMPLING
 from .scans import SCANS
 from .shifts import SHIFTS
 
@@ -36,6 +37,7 @@ _COMPOSITIONS: Mapping[object, Composition] = {
     **POOLINGS,
     **PRODUCTS,
     **REDUCTIONS,
+    **SAMPLING,
     **SCANS,
     **SHIFTS,
 }

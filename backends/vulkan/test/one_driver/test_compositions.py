@@ -255,6 +255,54 @@ def test_poolings_of_dynamic_batches() -> None:
     check(Function(lambda x: F.max_pool3d(x, 2)), *sets, dynamic_shapes=((batch,),))
 
 
+# ---- Sampling.
+
+
+def check_sampled(module: nn.Module, *sets: list[torch.Tensor], dynamic_shapes: Any = None) -> None:
+    """By the largest element of all: what a place is off by counts wherever x has it."""
+    method = load(pte := pte_of(whole(lowered(module, sets[0], dynamic_shapes))))
+    for inputs in sets:
+        for actual, wanted in zip(
+            method.execute(inputs), module(*(x.double() for x in inputs)), strict=True
+        ):
+            assert actual.shape == wanted.shape
+            assert float((actual - wanted).abs().max()) <= 1e-5 * float(wanted.abs().max())
+    del pte
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_grid_sample(mode: str) -> None:
+    """Inside and outside, by each padding, with corners at the ends and beside them."""
+
+    def function(x: torch.Tensor, grid: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            F.grid_sample(x, grid, mode, padding, corners)
+            for padding in ("zeros", "border", "reflection")
+            for corners in ((False,) if mode == "bicubic" else (False, True))
+        ]
+
+    batch = {0: Dim("batch", max=5)}
+    sets = [[drawn((n, 3, 5, 7)), drawn((n, 4, 6, 2), -2.7, 2.7, n)] for n in (2, 5, 1)]
+    check_sampled(Function(function), *sets, dynamic_shapes=((batch, batch),))
+
+
+def test_spatial_transformer() -> None:
+    def function(x: torch.Tensor, theta: torch.Tensor) -> list[torch.Tensor]:
+        return [F.grid_sample(x, F.affine_grid(theta, [2, 3, 6, 5], False), align_corners=False)]
+
+    check_sampled(Function(function), [drawn((2, 3, 5, 7)), drawn((2, 2, 3), -1.0, 1.0)])
+
+
+def test_grid_sample_of_one_pixel() -> None:
+    calls: Calls = {
+        str(corners): lambda x, grid, corners=corners: F.grid_sample(
+            x, grid, padding_mode="reflection", align_corners=corners
+        )
+        for corners in (False, True)
+    }
+    check_sampled(all_of(calls), [drawn((1, 2, 1, 4)), drawn((1, 3, 3, 2), -2.0, 2.0)])
+
+
 # ---- Convolutions of three dimensions.
 
 VOLUME = (2, 4, 5, 6, 7)

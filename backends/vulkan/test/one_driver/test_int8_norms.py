@@ -251,6 +251,7 @@ REFUSED: dict[str, tuple[str, list[Any], str]] = {
     "y_scale": (NORM, [X, 0.1, 0, [6], None, None, 1e-5, 1e-45, *ONE[1:]], "scale"),
     "zero_point": (NORM, [X, 0.1, 200, [6], None, None, 1e-5, *ONE], "zero point 200 is not"),
     "range": (NORM, [X, 0.1, 0, [6], None, None, 1e-5, 0.1, 0, 9, 3], "range 9 to 3 is not"),
+    "no_grid": (NORM, [X, 0.1, 0, [6], None, None, 1e-5, None, 128, -128, 127], "zero point 128"),
     "dim": ("et_vk.q8ta_softmax.default", [X, 0.1, 0, 2, *ONE], "dim 2 is outside"),
 }
 

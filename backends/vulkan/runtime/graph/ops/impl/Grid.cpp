@@ -20,21 +20,31 @@ Grid read_ranged_grid(const OpArgs& args, const std::string& name, const std::st
   return grid;
 }
 
-std::optional<Grid> read_optional_grid(const OpArgs& args, const std::string& name) {
+namespace {
+
+// Without a scale there is none, but its integers must be right.
+std::optional<Grid> checked_without_scale(const OpArgs& args, const std::string& name, Grid grid) {
   const std::optional<double> scale = args.optional_scalar((name + "_scale").c_str());
+  grid.zero_point = args.integer((name + "_zero_point").c_str());
   if (!scale) {
+    check_grid(args.op(), grid);
     return std::nullopt;
   }
-  return Grid{*scale, args.integer((name + "_zero_point").c_str())};
+  grid.scale = *scale;
+  return grid;
+}
+
+}  // namespace
+
+std::optional<Grid> read_optional_grid(const OpArgs& args, const std::string& name) {
+  return checked_without_scale(args, name, {});
 }
 
 std::optional<Grid> read_optional_ranged_grid(const OpArgs& args, const std::string& name) {
-  std::optional<Grid> grid = read_optional_grid(args, name);
-  if (grid) {
-    grid->quant_min = args.integer("quant_min");
-    grid->quant_max = args.integer("quant_max");
-  }
-  return grid;
+  Grid grid;
+  grid.quant_min = args.integer("quant_min");
+  grid.quant_max = args.integer("quant_max");
+  return checked_without_scale(args, name, grid);
 }
 
 float inverse_scale(const std::string& op, double scale) {

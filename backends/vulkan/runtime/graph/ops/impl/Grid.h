@@ -33,7 +33,7 @@ struct PackedGridPush {
 
 // What arguments say: `name` is "input" for input_scale and input_zero_point. A ranged grid is one
 // that is quantized to, between quant_min and quant_max where `range` is "quant". Optional
-// ones have a scale that may be none: the tensor is float32 then.
+// ones have a scale that may be none: the tensor is float32 then, and the integers are checked.
 Grid read_grid(const OpArgs& args, const std::string& name);
 Grid read_ranged_grid(const OpArgs& args, const std::string& name,
                       const std::string& range = "quant");
