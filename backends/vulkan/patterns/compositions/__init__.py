@@ -23,6 +23,7 @@ from .picks import PICKS, VIEWS, writes_in_place
 from .pooling import POOLINGS
 from .products import PRODUCTS
 from .reductions import REDUCTIONS
+from .resizing import RESIZING
 from .sampling import SAMPLING
 from .scans import SCANS
 from .shifts import SHIFTS
@@ -37,6 +38,7 @@ _COMPOSITIONS: Mapping[object, Composition] = {
     **POOLINGS,
     **PRODUCTS,
     **REDUCTIONS,
+    **RESIZING,
     **SAMPLING,
     **SCANS,
     **SHIFTS,

@@ -255,6 +255,33 @@ def test_poolings_of_dynamic_batches() -> None:
     check(Function(lambda x: F.max_pool3d(x, 2)), *sets, dynamic_shapes=((batch,),))
 
 
+# ---- Resizing with antialiasing.
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_resizing(mode: str) -> None:
+    """Smaller and larger, by sizes and factors; also of a parameter, which is a constant then."""
+    form = {"mode": mode, "antialias": True}
+
+    class Resized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places = nn.Parameter(drawn((1, 3, 9, 9), seed=1))
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [
+                F.interpolate(x, (4, 5), **form),
+                F.interpolate(x, (15, 3), **form),
+                F.interpolate(x, (5, 20), align_corners=True, **form),
+                F.interpolate(x, scale_factor=(0.45, 1.7), **form),
+                F.interpolate(x, (1, 1), **form) + F.interpolate(self.places, (4, 6), **form),
+            ]
+
+    batch = {0: Dim("batch", max=5)}
+    sets = [[drawn((n, 3, 11, 13), seed=n)] for n in (2, 5, 1)]
+    check(Resized(), *sets, dynamic_shapes=(batch,))
+
+
 # ---- Sampling.
 
 
