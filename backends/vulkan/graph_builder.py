@@ -1,5 +1,5 @@
 """ExecuTorch's builder of delegate blobs, with what it leaves out: constants that the user keeps in
-data files, and which ops of the model an op in the blob stands for."""
+data files, results that are one value, and which ops of the model an op in the blob stands for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from executorch.backends.vulkan.serialization.vulkan_graph_builder import VkGrap
 from executorch.backends.vulkan.utils import is_param_node
 from executorch.exir._serialize._named_data_store import NamedDataStore
 from executorch.exir.backend.utils import DelegateMappingBuilder
+from torch.export.graph_signature import OutputKind
 from torch.fx import Node
 
 from .external_constants import constant_tag, external_key
@@ -47,6 +48,22 @@ class _GraphBuilder(VkGraphBuilder):
     def process_node(self, node: Node, call_node_debug_hdl: int) -> None:
         self.delegate_mapping_builder.of_next = debug_handles(node)
         super().process_node(node, call_node_debug_hdl)
+
+    def process_output_node(self, node: Node) -> None:
+        """One result for each of the delegate's, also where a clone that is gone made two of one:
+        the stock builder writes these once, and the delegate would be called with too many."""
+        first = len(self.output_ids)
+        super().process_output_node(node)
+        written = set(self.output_ids[first:])
+        [results] = node.args
+        assert isinstance(results, (list, tuple))
+        specs = self.program.graph_signature.output_specs
+        ids = [
+            self.node_to_value_ids[result]
+            for result, spec in zip(results, specs, strict=True)
+            if isinstance(result, Node) and spec.kind == OutputKind.USER_OUTPUT
+        ]
+        self.output_ids[first:] = [one for one in ids if one in written]
 
     def maybe_add_constant_tensor(self, node: Node) -> int:
         self._check_integers(node)

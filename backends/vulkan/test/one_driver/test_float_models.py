@@ -215,6 +215,16 @@ def test_constants_of_any_dtype() -> None:
     check(Function(function, **constants), [drawn((3, 4))])
 
 
+def test_results_that_are_one_value() -> None:
+    """Clones and dropouts are gone from the delegate, which gives as many results all the same."""
+
+    def function(x: torch.Tensor) -> list[torch.Tensor]:
+        y = torch.tanh(x)
+        return [y, y.clone(), F.dropout(y, 0.5, False), y.exp()]
+
+    check(Function(function), [drawn((3, 4))])
+
+
 def test_a_constant_that_the_cpu_reads_too() -> None:
     def function(x: torch.Tensor, weight: torch.Tensor) -> list[torch.Tensor]:
         doubled = weight * 2
