@@ -53,3 +53,9 @@ def are_float32(*values: Any) -> bool:
 def is_static(*tensors: Node) -> bool:
     """True for tensors of fixed sizes, none of them empty."""
     return all(isinstance(size, int) and size > 0 for one in tensors for size in sizes_of(one))
+
+
+def three(given: Any) -> list[int]:
+    """One number for each of three dimensions, of which a program may give one for all."""
+    numbers = list(given) if isinstance(given, (list, tuple)) else [given]
+    return numbers * 3 if len(numbers) == 1 else numbers

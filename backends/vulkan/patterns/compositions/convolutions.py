@@ -16,17 +16,12 @@ from torch.fx import Node
 
 from ..vocabulary.batch_guards import keep_batch
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, are_float32
+from .builder import Builder, Composition, are_float32, three
 
 _aten = torch.ops.aten
 _DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
 _QUANTIZE = torch.ops.quantized_decomposed.quantize_per_tensor.default
 _PLANES = [0, 2, 1, 3, 4]  # planes in front of channels, and back
-
-
-def _three(given: Any) -> list[int]:
-    numbers = list(given) if isinstance(given, (list, tuple)) else [given]
-    return numbers * 3 if len(numbers) == 1 else numbers
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def _volume(
 ) -> _Volume | None:
     """None where the convolution is none that can be written out."""
     kernel = sizes_of(weight)[2:]
-    window = _Window(list(kernel), _three(stride), _three(padding), _three(dilation), _three(added))
+    window = _Window(list(kernel), three(stride), three(padding), three(dilation), three(added))
     numbers = (*sizes_of(x)[-3:], *kernel, *window.stride, *window.padding, *window.dilation)
     if len(kernel) != 3 or not are_float32(x, weight):
         return None
@@ -158,7 +153,7 @@ def _conv_of_padding(
     """padding: "valid", or "same", where of an odd number one more is behind."""
     reaches = [
         apart * (size - 1)
-        for apart, size in zip(_three(dilation), sizes_of(weight)[2:], strict=True)
+        for apart, size in zip(three(dilation), sizes_of(weight)[2:], strict=True)
     ]
     pads = [0] * 3 if padding == "valid" else [reach // 2 for reach in reaches]
     if padding == "same" and any(reach % 2 for reach in reaches):

@@ -16,14 +16,9 @@ import torch
 from torch.fx import Node
 
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, are_float32, reads
+from .builder import Builder, Composition, are_float32, reads, three
 
 _aten = torch.ops.aten
-
-
-def _three(given: Any) -> list[int]:
-    numbers = list(given) if isinstance(given, (list, tuple)) else [given]
-    return numbers * 3 if len(numbers) == 1 else numbers
 
 
 def _pooled(
@@ -55,8 +50,8 @@ def _avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Node | None:
-    kernel, pad = _three(kernel_size), _three(padding)
-    step = _three(stride) if stride else kernel
+    kernel, pad = three(kernel_size), three(padding)
+    step = three(stride) if stride else kernel
     form = (ceil_mode, count_include_pad)
     target = _aten.avg_pool2d.default
     divisors = (None, None) if divisor_override is None else (1, divisor_override)
@@ -77,8 +72,8 @@ def _max_pool(
     dilation: Any,
     ceil_mode: bool,
 ) -> Node | None:
-    kernel, pad, apart = _three(kernel_size), _three(padding), _three(dilation)
-    step = _three(stride) if stride else kernel
+    kernel, pad, apart = three(kernel_size), three(padding), three(dilation)
+    step = three(stride) if stride else kernel
     target = _aten.max_pool2d.default
     return _pooled(
         new,
@@ -96,7 +91,7 @@ def _max_pool_with_indices(new: Builder, **arguments: Any) -> list[Node] | None:
 
 
 def _adaptive_avg_pool(new: Builder, self: Node, output_size: Sequence[Any]) -> Node | None:
-    sizes = _three(output_size)
+    sizes = three(output_size)
     target = _aten.adaptive_avg_pool2d.default
     return _pooled(
         new,
@@ -109,7 +104,7 @@ def _adaptive_avg_pool(new: Builder, self: Node, output_size: Sequence[Any]) -> 
 def _adaptive_max_pool(new: Builder, self: Node, output_size: Sequence[Any]) -> list[Node] | None:
     if reads(new.place, 1):
         return None
-    sizes = _three(output_size)
+    sizes = three(output_size)
 
     def largest(x: Node, wanted: list[int]) -> Node:
         both = new(_aten.adaptive_max_pool2d.default, x, wanted)
