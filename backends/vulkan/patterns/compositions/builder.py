@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,6 +12,8 @@ from torch.fx import Node
 
 from ..vocabulary.edge_ops import is_float32, sizes_of
 from ..vocabulary.graph_edits import call_before
+
+_aten = torch.ops.aten
 
 # Of a Builder and what the op is given, by the names in its schema: the result, for an op of
 # several a list, or None where this form of the op is none of the composition's.
@@ -52,7 +54,18 @@ def are_float32(*values: Any) -> bool:
 
 def is_static(*tensors: Node) -> bool:
     """True for tensors of fixed sizes, none of them empty."""
-    return all(isinstance(size, int) and size > 0 for one in tensors for size in sizes_of(one))
+    return all(are_fixed(sizes_of(one)) for one in tensors)
+
+
+def are_fixed(sizes: Iterable[Any]) -> bool:
+    """True for sizes that are numbers, none of them 0."""
+    return all(isinstance(size, int) and size > 0 for size in sizes)
+
+
+def steps_of(new: Builder, start: int, count: int, step: int, behind: int = 0) -> Node:
+    """count integers from start on, in front of dimensions of size 1."""
+    steps = new(_aten.arange.start_step, start, start + count * step, step)
+    return steps if behind == 0 else new(_aten.reshape.default, steps, [-1, *[1] * behind])
 
 
 def three(given: Any) -> list[int]:

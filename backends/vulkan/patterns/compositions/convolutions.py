@@ -16,7 +16,7 @@ from torch.fx import Node
 
 from ..vocabulary.batch_guards import keep_batch
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, are_float32, three
+from .builder import Builder, Composition, are_float32, steps_of, three
 
 _aten = torch.ops.aten
 _DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
@@ -40,9 +40,6 @@ class _Window:
         return (self.kernel[1:], self.stride[1:]) == ([1, 1], [1, 1]) and not any(
             (*self.padding[1:], *self.output_padding[1:])
         )
-
-    def reach(self, dim: int) -> int:
-        return self.dilation[dim] * (self.kernel[dim] - 1) + 1
 
 
 class _Volume:
@@ -76,9 +73,8 @@ class _Volume:
         x = self.x
         if pad := self.window.padding[0]:
             x = self.new(_aten.constant_pad_nd.default, x, [0, 0, 0, 0, pad, pad], 0.0)
-        starts = self.new(_aten.arange.start_step, 0, count * stride, stride)
-        starts = self.new(_aten.reshape.default, starts, [-1, 1])
-        own = self.new(_aten.arange.start_step, 0, self.window.reach(0), self.window.dilation[0])
+        starts = steps_of(self.new, 0, count, stride, behind=1)
+        own = steps_of(self.new, 0, kernel, self.window.dilation[0])
         places = self.new(_aten.add.Tensor, starts, own)
         y = self.new(_aten.index.Tensor, x, [None, None, places])
         y = self.new(_aten.permute.default, y, [0, 2, 1, 3, 4, 5])
@@ -111,6 +107,24 @@ def _volume(
     return _Volume(new, x, window)
 
 
+def _numbers_of_padding(
+    new: Builder, x: Node, weight: Node, padding: Any, dilation: Any
+) -> tuple[Node, Any]:
+    """(x, padding) of "valid" or "same", by which of an odd number one more is behind, or as is."""
+    if not isinstance(padding, str):
+        return x, padding
+    if padding == "valid":
+        return x, 0
+    reaches = [
+        apart * (size - 1)
+        for apart, size in zip(three(dilation), sizes_of(weight)[2:], strict=True)
+    ]
+    if any(reach % 2 for reach in reaches):
+        more = [0 if i % 2 == 0 else reaches[2 - i // 2] % 2 for i in range(6)]
+        x = new(_aten.constant_pad_nd.default, x, more, 0.0)
+    return x, [reach // 2 for reach in reaches]
+
+
 def _conv(
     new: Builder,
     input: Node,
@@ -121,7 +135,8 @@ def _conv(
     dilation: Any,
     groups: int,
 ) -> Node | None:
-    volume = _volume(new, input, weight, stride, padding, dilation)
+    x, padding = _numbers_of_padding(new, input, weight, padding, dilation)
+    volume = _volume(new, x, weight, stride, padding, dilation)
     if volume is None:
         return None
     window = volume.window
@@ -138,28 +153,6 @@ def _conv(
     y = new(target, volume.windows(depth), weight, bias, *moves, groups)
     y = new(_aten.reshape.default, y, [-1, depth, n, height, width])
     return volume.result(new(_aten.permute.default, y, _PLANES))
-
-
-def _conv_of_padding(
-    new: Builder,
-    input: Node,
-    weight: Node,
-    bias: Node | None,
-    stride: Any,
-    padding: str,
-    dilation: Any,
-    groups: int,
-) -> Node | None:
-    """padding: "valid", or "same", where of an odd number one more is behind."""
-    reaches = [
-        apart * (size - 1)
-        for apart, size in zip(three(dilation), sizes_of(weight)[2:], strict=True)
-    ]
-    pads = [0] * 3 if padding == "valid" else [reach // 2 for reach in reaches]
-    if padding == "same" and any(reach % 2 for reach in reaches):
-        more = [0 if i % 2 == 0 else reaches[2 - i // 2] % 2 for i in range(6)]
-        input = new(_aten.constant_pad_nd.default, input, more, 0.0)
-    return _conv(new, input, weight, bias, stride, pads, dilation, groups)
 
 
 def _conv_transpose(
@@ -244,7 +237,7 @@ def _convolution(
 
 CONVOLUTIONS: dict[object, Composition] = {
     _aten.conv3d.default: _conv,
-    _aten.conv3d.padding: _conv_of_padding,
+    _aten.conv3d.padding: _conv,
     _aten.conv_transpose3d.input: _conv_transpose,
     _aten.convolution.default: _convolution,
 }

@@ -10,7 +10,7 @@ import torch
 from torch.fx import Graph, Node
 
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, is_static
+from .builder import Builder, Composition, is_static, steps_of
 
 _aten = torch.ops.aten
 
@@ -21,12 +21,6 @@ def writes_in_place(graph: Graph) -> bool:
         isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
         for node in graph.nodes
     )
-
-
-def _steps(new: Builder, start: int, count: int, step: int, behind: int) -> Node:
-    """count integers from start on, in front of dimensions of size 1."""
-    steps = new(_aten.arange.start_step, start, start + count * step, step)
-    return steps if behind == 0 else new(_aten.reshape.default, steps, [-1, *[1] * behind])
 
 
 class _Diagonal:
@@ -40,7 +34,7 @@ class _Diagonal:
         above, beside = max(-offset, 0), max(offset, 0)
         self.count = min(sizes[first] - above, sizes[second] - beside)
         starts = (above, beside) if self.count > 0 else ()
-        self.indices = [_steps(new, start, self.count, 1, 0) for start in starts]
+        self.indices = [steps_of(new, start, self.count, 1, 0) for start in starts]
 
 
 def _diagonal(new: Builder, self: Node, offset: int, dim1: int, dim2: int) -> Node | None:
@@ -88,7 +82,7 @@ def _unfold(new: Builder, self: Node, dimension: int, size: int, step: int) -> N
     rank = len(sizes_of(self))
     dim = dimension % rank
     count = (sizes_of(self)[dim] - size) // step + 1
-    places = new(_aten.add.Tensor, _steps(new, 0, count, step, 1), _steps(new, 0, size, 1, 0))
+    places = new(_aten.add.Tensor, steps_of(new, 0, count, step, 1), steps_of(new, 0, size, 1, 0))
     picked = new(_aten.index.Tensor, self, [*[None] * dim, places])
     order = [*range(dim + 1), *range(dim + 2, rank + 1), dim + 1]
     return new(_aten.permute.default, picked, order)
@@ -111,7 +105,7 @@ def _as_strided(
         if one == 0:
             steps = new(_aten.full.default, [count, *[1] * behind], start, dtype=torch.int64)
         else:
-            steps = _steps(new, start, count, one, behind)
+            steps = steps_of(new, start, count, one, behind)
         places = steps if places is None else new(_aten.add.Tensor, places, steps)
     return new(_aten.index.Tensor, new(_aten.reshape.default, self, [-1]), [places])
 

@@ -16,7 +16,7 @@ import torch
 from torch.fx import Node
 
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, are_float32, reads, three
+from .builder import Builder, Composition, are_fixed, are_float32, reads, three
 
 _aten = torch.ops.aten
 
@@ -30,7 +30,7 @@ def _pooled(
         depths: pools the last but one of [N, 1, D, W]; it is given W.
     """
     sizes = sizes_of(x)[-4:]
-    if not are_float32(x) or not all(isinstance(size, int) and size > 0 for size in sizes):
+    if not are_float32(x) or not are_fixed(sizes):
         return None
     channels, depth = sizes[:2]
     flat = planes(new(_aten.reshape.default, x, [-1, *sizes[1:]]))

@@ -10,7 +10,8 @@ import torch
 from torch.fx import Node
 
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, are_float32
+from . import cubic
+from .builder import Builder, Composition, are_fixed, are_float32
 
 _aten = torch.ops.aten
 _CUBIC = -0.5  # as PyTorch has it here, and Pillow
@@ -24,18 +25,10 @@ def _triangle(new: Builder, x: Node) -> Node:
 
 
 def _cubic(new: Builder, x: Node) -> Node:
-    def polynomial(x: Node, factors: Sequence[float]) -> Node:
-        y = new(_aten.mul.Tensor, x, factors[0])
-        for factor in factors[1:-1]:
-            y = new(_aten.mul.Tensor, new(_aten.add.Tensor, y, factor), x)
-        return new(_aten.add.Tensor, y, factors[-1])
-
     # Beyond 2 the second one is that at 2, which is none.
-    near = polynomial(x, (_CUBIC + 2, -(_CUBIC + 3), 0.0, 1.0))
-    far = polynomial(
-        new(_aten.clamp.default, x, None, 2.0), (_CUBIC, -5 * _CUBIC, 8 * _CUBIC, -4 * _CUBIC)
-    )
-    return new(_aten.where.self, new(_aten.lt.Scalar, x, 1.0), near, far)
+    inside = new(_aten.clamp.default, x, None, 2.0)
+    weights = cubic.near(new, x, _CUBIC), cubic.far(new, inside, _CUBIC)
+    return new(_aten.where.self, new(_aten.lt.Scalar, x, 1.0), *weights)
 
 
 def _matrix(new: Builder, given: int, wanted: int, step: float, function: _Filter) -> Node:
@@ -56,7 +49,7 @@ def _resized(
     new: Builder, x: Node, wanted: Sequence[Any], align_corners: bool, factors: Any, by: _Filter
 ) -> Node | None:
     given = sizes_of(x)[-2:]
-    if not are_float32(x) or not all(isinstance(one, int) and one > 0 for one in (*given, *wanted)):
+    if not are_float32(x) or not are_fixed((*given, *wanted)):
         return None
     steps = []
     for own, size, factor in zip(given, wanted, factors, strict=True):

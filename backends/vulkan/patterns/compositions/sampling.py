@@ -5,14 +5,14 @@ The pixels of x are rows of channels, which are picked by their number.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 import torch
 from torch.fx import Node
 
 from ..vocabulary.edge_ops import sizes_of
-from .builder import Builder, Composition, are_float32
+from . import cubic
+from .builder import Builder, Composition, are_fixed, are_float32
 
 _aten = torch.ops.aten
 _CUBIC = -0.75  # the parameter of PyTorch's cubic weights
@@ -75,8 +75,18 @@ class _Axis:
         same = self.new(_aten.eq.Tensor, x, self.clamped(x))
         return self.new(_aten.to.dtype, same, torch.float32)
 
-    def taps(self, x: Node, mode: _Mode) -> list[tuple[Node, Node | None]]:
-        """Whole coordinates and their weights, which are None for 1."""
+    def taps(self, grid: Node, mode: _Mode) -> list[tuple[Node, Node | None]]:
+        """Places along the dimension and their weights, which are None for 1."""
+        return [
+            (
+                self.new(_aten.to.dtype, self.clamped(x), torch.int64),
+                _product(self.new, weight, self.inside(x)),
+            )
+            for x, weight in self._coordinates(self.coordinates(grid), mode)
+        ]
+
+    def _coordinates(self, x: Node, mode: _Mode) -> list[tuple[Node, Node | None]]:
+        """Whole ones, and weights."""
         new = self.new
         if mode == _Mode.NEAREST:
             return [(new(_aten.round.default, self.padded(x)), None)]
@@ -91,35 +101,16 @@ class _Axis:
         far = (new(_aten.sub.Tensor, first, 1.0), new(_aten.add.Tensor, first, 2.0))
         at = [far[0], first, second, far[1]]
         weights = [
-            self._far(new(_aten.add.Tensor, after, 1.0)),
-            self._near(after),
-            self._near(before),
-            self._far(new(_aten.add.Tensor, before, 1.0)),
+            cubic.far(new, new(_aten.add.Tensor, after, 1.0), _CUBIC),
+            cubic.near(new, after, _CUBIC),
+            cubic.near(new, before, _CUBIC),
+            cubic.far(new, new(_aten.add.Tensor, before, 1.0), _CUBIC),
         ]
         return [(self.padded(one), weight) for one, weight in zip(at, weights, strict=True)]
 
-    def _polynomial(self, x: Node, *factors: float) -> Node:
-        """By Horner's rule."""
-        total: Node = self.new(_aten.mul.Tensor, x, factors[0])
-        for factor in factors[1:-1]:
-            total = self.new(_aten.mul.Tensor, self.new(_aten.add.Tensor, total, factor), x)
-        return self.new(_aten.add.Tensor, total, factors[-1])
 
-    def _near(self, x: Node) -> Node:
-        """The cubic weight at a distance of up to 1."""
-        return self._polynomial(x, _CUBIC + 2, -(_CUBIC + 3), 0.0, 1.0)
-
-    def _far(self, x: Node) -> Node:
-        """At one from 1 to 2."""
-        return self._polynomial(x, _CUBIC, -5 * _CUBIC, 8 * _CUBIC, -4 * _CUBIC)
-
-
-def _product(new: Builder, factors: Sequence[Node | None]) -> Node | None:
-    found = [factor for factor in factors if factor is not None]
-    product = found[0] if found else None
-    for factor in found[1:]:
-        product = new(_aten.mul.Tensor, product, factor)
-    return product
+def _product(new: Builder, a: Node | None, b: Node | None) -> Node | None:
+    return new(_aten.mul.Tensor, a, b) if a is not None and b is not None else a or b
 
 
 def _grid_sample(
@@ -131,16 +122,15 @@ def _grid_sample(
     align_corners: bool | None,
 ) -> Node | None:
     sizes, places = sizes_of(input), sizes_of(grid)
-    numbers = (*sizes[1:], *places[1:])
     if len(sizes) != 4 or not are_float32(input, grid):
         return None
-    if not all(isinstance(number, int) and number > 0 for number in numbers):
+    if not are_fixed((*sizes[1:], *places[1:])):
         return None
     channels, height, width = sizes[1:]
     mode, padding = _Mode(interpolation_mode), _Padding(padding_mode)
     lines, columns = (_Axis(new, size, padding, bool(align_corners)) for size in (height, width))
-    x, y = (
-        axis.coordinates(new(_aten.select.int, grid, 3, at))
+    by_column, by_line = (
+        axis.taps(new(_aten.select.int, grid, 3, at), mode)
         for at, axis in enumerate((columns, lines))
     )
     pixels = new(_aten.permute.default, input, [0, 2, 3, 1])
@@ -148,17 +138,13 @@ def _grid_sample(
     images = new(_aten.arange.default, sizes[0], dtype=torch.int64)
     images = new(_aten.mul.Tensor, new(_aten.reshape.default, images, [-1, 1, 1]), height * width)
     total: Node | None = None
-    for line, by_line in lines.taps(y, mode):
-        start = new(_aten.to.dtype, lines.clamped(line), torch.int64)
-        start = new(_aten.add.Tensor, new(_aten.mul.Tensor, start, width), images)
-        for column, by_column in columns.taps(x, mode):
-            place = new(_aten.to.dtype, columns.clamped(column), torch.int64)
-            place = new(_aten.reshape.default, new(_aten.add.Tensor, start, place), [-1])
+    for line, of_line in by_line:
+        start = new(_aten.add.Tensor, new(_aten.mul.Tensor, line, width), images)
+        for column, of_column in by_column:
+            place = new(_aten.reshape.default, new(_aten.add.Tensor, start, column), [-1])
             picked = new(_aten.index_select.default, pixels, 0, place)
-            weights = (by_line, by_column, lines.inside(line), columns.inside(column))
-            if (weight := _product(new, weights)) is not None:
-                column_of_weights = new(_aten.reshape.default, weight, [-1, 1])
-                picked = new(_aten.mul.Tensor, picked, column_of_weights)
+            if (weight := _product(new, of_line, of_column)) is not None:
+                picked = new(_aten.mul.Tensor, picked, new(_aten.reshape.default, weight, [-1, 1]))
             total = picked if total is None else new(_aten.add.Tensor, total, picked)
     result = new(_aten.reshape.default, total, [-1, *places[1:3], channels])
     result = new(_aten.permute.default, result, [0, 3, 1, 2])
