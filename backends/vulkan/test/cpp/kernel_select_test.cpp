@@ -109,31 +109,6 @@ bool has_coopmat_rows() {
                      [](const KernelRow& row) { return row.path == KernelPath::kCoopmat; });
 }
 
-// Where a thread has many sums, a residual costs more than a smaller part of the tile does.
-void test_residual() {
-  if (!has_coopmat_rows()) {
-    return;
-  }
-  size_t count = 0;
-  const KernelRow* rows = kernel_rows(&count);
-  const auto chosen = [&](LinearWork work, bool has_residual) {
-    work.has_residual = has_residual;
-    return std::string(
-        select_linear_kernel(rows, count, with_coopmat(h200()), "q8ta_linear", work)->name);
-  };
-  const auto of_tile = [](const std::string& tile) {
-    return "q8ta_linear__coopmat__" + tile + "__mat16x16x32__sg32";
-  };
-  const LinearWork square{4096, 768, 768};
-  const LinearWork deep{4096, 768, 3072};
-  expect(chosen(square, false) == of_tile("m128n128k128__wg128"), chosen(square, false));
-  expect(chosen(square, true) == of_tile("m128n64k64__wg128"), chosen(square, true));
-  expect(chosen(deep, false) == of_tile("m128n128k128__wg128"), chosen(deep, false));
-  expect(chosen(deep, true) == of_tile("m128n128k128__wg256"), chosen(deep, true));
-  const LinearWork narrow{4096, 384, 384};
-  expect(chosen(narrow, false) == chosen(narrow, true), "few sums a thread: no difference");
-}
-
 void test_attention() {
   struct Choice {
     DeviceCaps caps;
@@ -854,7 +829,6 @@ void test_quirk_versions() {
 
 int main() {
   test_choices();
-  test_residual();
   test_attention();
   test_reasons();
   test_coopmat_shape();

@@ -48,7 +48,7 @@ def random_case(
     return linear, residual
 
 
-def expected(linear: Linear, residual: Residual) -> np.ndarray:
+def unrounded(linear: Linear, residual: Residual) -> np.ndarray:
     f = reference.linear(
         linear.x,
         linear.weights,
@@ -67,7 +67,11 @@ def expected(linear: Linear, residual: Residual) -> np.ndarray:
         f = reference.dequantize(
             reference.quantize(f, *quantization, *residual.linear_bounds), *quantization
         )
-    g = f + reference.dequantize(residual.tensor, residual.scale, residual.zero_point)
+    return f + reference.dequantize(residual.tensor, residual.scale, residual.zero_point)
+
+
+def expected(linear: Linear, residual: Residual) -> np.ndarray:
+    g = unrounded(linear, residual)
     q = reference.quantize(
         g, linear.output_scale, linear.output_zero_point, linear.quant_min, linear.quant_max
     )
@@ -120,6 +124,21 @@ def test_clamps_come_before_the_sum(round_linear: bool) -> None:
     for activation in (("relu", 0.0, 0.0), ("clamp", -3.0, 7.0), ("clamp", 0.0, float("inf"))):
         linear, residual = random_case(rng, 5, 30, 18, round_linear)
         residual.activation = activation
+        assert_exact(linear, residual)
+
+
+@pytest.mark.parametrize("round_linear", [False, True])
+def test_sums_that_are_no_number(round_linear: bool) -> None:
+    linear, residual = random_case(np.random.default_rng(6), 5, 16, 12, round_linear)
+    linear.bias = np.zeros(12, np.float32)
+    linear.bias[1::4] = np.nan, np.inf, -np.inf
+    assert_exact(linear, residual)
+    # Infinities of different signs: only the scales are that large, and the bias is finite.
+    linear.bias = np.zeros(12, np.float32)
+    linear.weight_scales[:] = 2.0**120
+    residual.scale = residual.linear_scale = 2.0**126
+    with np.errstate(all="ignore"):
+        assert np.isnan(unrounded(linear, residual)).any()
         assert_exact(linear, residual)
 
 

@@ -73,16 +73,14 @@ double tile_cost(const KernelRow& row, const DeviceCaps& caps, double groups) {
 // overlap where several workgroups fit into the shared memory of a multiprocessor, which is all
 // that one may have there. Rows of x that a tile has beyond M are read for nothing. With many rows
 // of x, smaller tiles read operands more often, and half of the time goes to steps along K, be they
-// full or not. A residual costs little (4096x1536x384: 1 us), but where a thread has 128 sums, 17
-// to 21 us (4096x3072x768, 4096x768x768).
+// full or not.
 double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups,
                     const LinearWork& work) {
   const uint32_t M = work.M;
   const uint32_t K = work.K;
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
   const double steps = std::ceil(static_cast<double>(K) / row.tile_k);
-  const double residual = work.has_residual && outputs / row.workgroup_size >= 128 ? outputs : 0;
-  const double wave = (5000 + outputs + residual + 100 * steps) *
+  const double wave = (5000 + outputs + 100 * steps) *
                       (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
   const uint32_t resident = caps.max_shared_bytes / row.shared_bytes;
@@ -393,8 +391,7 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
                                       const std::string& tuned) {
   std::ostringstream lines;
   lines << op << " M=" << work.M << " N=" << work.N << " K=" << work.K
-        << (work.batch == 1 ? "" : " batch=" + std::to_string(work.batch))
-        << (work.has_residual ? " residual" : "") << " on " << caps.name << "\n";
+        << (work.batch == 1 ? "" : " batch=" + std::to_string(work.batch)) << " on " << caps.name << "\n";
   const auto fits = [&](const KernelRow& row, std::string* why) {
     return grid_fits(row, caps, work.M, work.N, why);
   };

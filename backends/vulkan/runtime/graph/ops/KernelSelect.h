@@ -24,7 +24,6 @@ struct LinearWork {
   uint32_t N;
   uint32_t K;
   uint64_t batch = 1;
-  bool has_residual = false;
 };
 
 // The row of `op` that should be fastest, or null if no row can run it; the one named `tuned` if it

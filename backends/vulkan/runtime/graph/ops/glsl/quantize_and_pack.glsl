@@ -43,12 +43,15 @@ ivec4 quantize(vec4 f, Grid grid) {
   return mix(q, ivec4(0), is_not_a_number(f));
 }
 
-// float(quantize(...) - zero_point), exact. What rounding has added is taken off with 2^21 more,
+// float(quantize(...) - zero_point), exact; `may_be_nan` as below. What rounding has added is taken off with 2^21 more,
 // which the bits get: SwiftShader's optimizer takes (x + c) - c for x in copies of a loop's body.
-vec4 quantized_distances(vec4 f, Grid grid) {
+vec4 quantized_distances(vec4 f, Grid grid, bool may_be_nan) {
   const vec4 rounded = round_to_mantissa(f, grid);
   const vec4 raised = uintBitsToFloat(floatBitsToUint(rounded) + 0x200000u);
   precise vec4 distances = raised - vec4(12582912.0 + 2097152.0);
+  if (!may_be_nan) {
+    return distances;
+  }
   return mix(distances, vec4(-grid.zero_point), is_not_a_number(f));
 }
 

@@ -19,7 +19,7 @@
 #define WINDOW_LOOP [[unroll]]
 #endif
 
-layout(constant_id = 8) const uint WINDOW = 0;  // one of window_places.glsl
+layout(constant_id = 9) const uint WINDOW = 0;  // one of window_places.glsl
 #include "convolution/window_places.glsl"
 
 // Of x, the last one perhaps in part.

@@ -81,9 +81,11 @@ const uint ROWS_AT_ONCE = SUBGROUP_SIZE / GROUPS;
 
 shared uvec4 tile[max(TILES, WARPS * STRIP)];
 
-// Rows of a strip that a thread stores.
+// Rows of a strip that a thread stores, so many at a time: a GPU's caches of instructions do not hold
+// the code of all of them, which each workgroup would wait for (docs/benchmarks.md).
 const uint ROW_STEP = ROWS_AT_ONCE * WARPS_K;
 const uint STRIP_ROWS = (MAT_M + ROW_STEP - 1) / ROW_STEP;
+const uint AT_ONCE = min(STRIP_ROWS, 4);
 
 XRow x_rows[X_LINES][PARTS];  // unless tiles are whole
 uvec4 x_ahead[X_LINES][PARTS];
@@ -245,36 +247,40 @@ void main() {
   // The subgroups that split K share the rows of the strip as well.
   const uint first_of_rows = gl_SubgroupInvocationID / GROUPS + warp_k * ROWS_AT_ONCE;
   const uint first_m = m0 + warp_m * WARP_M + first_of_rows;
-  RowInputs inputs[STRIP_ROWS];
-  [[unroll]] for (uint r = 0; r < STRIP_ROWS; ++r) {
+  RowInputs inputs[AT_ONCE];
+  [[unroll]] for (uint r = 0; r < AT_ONCE; ++r) {
     inputs[r] = load_row_inputs(first_m + r * ROW_STEP, n);
   }
   barrier();
   [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
-    RowInputs inputs_ahead[STRIP_ROWS];
-    [[unroll]] for (uint r = 0; r < STRIP_ROWS; ++r) {
-      inputs_ahead[r] = i + 1 == MATS_M ? inputs[r] : load_row_inputs(first_m + (i + 1) * MAT_M + r * ROW_STEP, n);
-    }
     strip_barrier();
     [[unroll]] for (uint j = 0; j < MATS_N; ++j) {
       const uint at = own_strip + j * MAT_N / 4;
       coopMatStore(acc[i][j], tile, at, STRIP_ROW, gl_CooperativeMatrixLayoutRowMajor);
     }
     strip_barrier();
-    [[unroll]] for (uint r = 0; r < STRIP_ROWS; ++r) {
-      const uint row = first_of_rows + r * ROW_STEP;
-      const uint m = first_m + i * MAT_M + r * ROW_STEP;
-      if (MAT_M % ROW_STEP != 0 && row >= MAT_M) {
-        continue;
+    [[dont_unroll]] for (uint first = 0; first < STRIP_ROWS; first += AT_ONCE) {
+      const uint next = first + AT_ONCE < STRIP_ROWS ? i * MAT_M + (first + AT_ONCE) * ROW_STEP
+                                                     : (i + 1) * MAT_M;
+      RowInputs inputs_ahead[AT_ONCE];
+      [[unroll]] for (uint r = 0; r < AT_ONCE; ++r) {
+        inputs_ahead[r] = load_row_inputs(first_m + next + r * ROW_STEP, n);
       }
-      ivec4 sums = ivec4(0);
-      [[unroll]] for (uint k = 0; k < WARPS_K; ++k) {
-        sums += ivec4(tile[own_strip + (k - warp_k) * STRIP + row * STRIP_ROW + group]);
+      [[unroll]] for (uint r = 0; r < AT_ONCE; ++r) {
+        const uint row = first_of_rows + (first + r) * ROW_STEP;
+        const uint m = first_m + i * MAT_M + (first + r) * ROW_STEP;
+        if (MAT_M % ROW_STEP != 0 && row >= MAT_M) {
+          continue;
+        }
+        ivec4 sums = ivec4(0);
+        [[unroll]] for (uint k = 0; k < WARPS_K; ++k) {
+          sums += ivec4(tile[own_strip + (k - warp_k) * STRIP + row * STRIP_ROW + group]);
+        }
+        if (WHOLE_TILES != 0 || (m < p.M && n < p.N)) {
+          store_columns(m, n, sums, columns, inputs[r]);
+        }
       }
-      if (WHOLE_TILES != 0 || (m < p.M && n < p.N)) {
-        store_columns(m, n, sums, columns, inputs[r]);
-      }
+      inputs = inputs_ahead;
     }
-    inputs = inputs_ahead;
   }
 }

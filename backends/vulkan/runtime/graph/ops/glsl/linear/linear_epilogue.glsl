@@ -109,7 +109,7 @@ RowInputs load_row_inputs(uint m, uint n) {
 vec4 add_residual(vec4 f, uint residual) {
   precise vec4 sum = f;
   if (RESIDUAL == 2) {
-    sum = quantized_distances(f, p.own_grid) * p.own_scale;
+    sum = quantized_distances(f, p.own_grid, MAY_BE_NAN != 0) * p.own_scale;
   }
   precise vec4 addend = distances(residual, p.residual_zero_point) * p.residual_scale;
   sum = sum + addend;
@@ -132,7 +132,7 @@ void store_columns(uint m, uint n, ivec4 acc, Columns c, RowInputs row) {
   if (RESIDUAL != 0) {
     f = add_residual(f, row.residual);
   }
-  uint word = quantize_to_word(f, p.output_grid, true);
+  uint word = quantize_to_word(f, p.output_grid, MAY_BE_NAN != 0);
   if (HAS_TABLE != 0) {
     word = look_up(word);
   }

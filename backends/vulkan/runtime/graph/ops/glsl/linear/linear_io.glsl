@@ -101,6 +101,8 @@ uvec2 grid_of(uint m);
 #ifndef OUTPUT_FLOAT
 // 1 when each int8 result is the index of its value in a table.
 layout(constant_id = 7) const uint HAS_TABLE = 0;
+// 0 when no value that is quantized is NaN.
+layout(constant_id = 8) const uint MAY_BE_NAN = 1;
 #endif
 
 #ifdef CONVOLUTION

@@ -33,7 +33,7 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
 // Specialization constants that all kernels of windows have.
 std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_alignment) {
   std::vector<uint32_t> constants =
-      mac_specialization(convolution.mac, convolution.push.N, {x_alignment});
+      mac_specialization(convolution.mac, convolution.constants, convolution.push.N, {x_alignment});
   constants.push_back(window_kind(convolution.window, convolution.has_whole_rows()));
   return constants;
 }
@@ -60,7 +60,7 @@ void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution
   const uint32_t groups = groups_of_grid(mac.op, convolution.window, graph.caps());
   const KernelRow& row =
       choose_linear_kernel(graph.caps(), mac.quantized_output ? "q8ta_conv2d" : "conv2d_q8ta_q8csw",
-                           {push.mac.M, push.mac.N, push.mac.K, 1, has_residual(mac)});
+                           {push.mac.M, push.mac.N, push.mac.K});
   const uint32_t channels = push.group_channels;
   const uint32_t alignment = channels % 16 == 0 ? 16 : channels % 4 == 0 ? 4 : 1;
   WorkgroupCount grid = linear_grid(row, push.mac.M, push.mac.N);

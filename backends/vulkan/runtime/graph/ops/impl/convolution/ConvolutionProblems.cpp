@@ -13,7 +13,7 @@ namespace etvk::ops {
 namespace {
 
 constexpr uint32_t kGridStride = 2;  // workgroups of a depthwise kernel
-constexpr size_t kWindow = 8;        // id of a constant
+constexpr size_t kWindow = 9;        // id of a constant
 
 bool is_depthwise(const KernelRow& row) {
   return std::string(row.op).find("_dw") != std::string::npos;
@@ -34,7 +34,7 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
         if (!exists) {
           continue;
         }
-        forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, 0, window});
+        forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, 0, 0, window});
         if (gives_float(row)) {
           forms.push_back(forms.back());
           forms.back().at(6) = static_cast<uint32_t>(InputGrid::kOfAllRows);

@@ -34,15 +34,15 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   std::vector<SpecializationConstants> forms;
   for (uint32_t alignment : {1u, 4u, 16u}) {
     for (uint32_t n_aligned : {0u, 1u}) {
-      forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, 0});
+      forms.push_back({alignment, n_aligned, 0, 0, 0, 0, 0, 0, 0});
     }
   }
-  forms.push_back({16, 1, 0, 0, 1, 0, 0, 0});  // whole tiles are whole in K, too
+  forms.push_back({16, 1, 0, 0, 1, 0, 0, 0, 0});  // whole tiles are whole in K, too
   if (uses_coopmat(row)) {
     for (uint32_t alignment : {1u, 4u, 16u}) {
-      forms.push_back({alignment, 1, 0, 0, 0, kManyQuads, 0, 0});
+      forms.push_back({alignment, 1, 0, 0, 0, kManyQuads, 0, 0, 0});
     }
-    forms.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16, 0, 0});
+    forms.push_back({16, 1, 0, 0, 1, kManyQuads * 16 / row.tile_k * row.tile_k / 16, 0, 0, 0});
   }
   return with_epilogues(row, gives_float(row) ? with_grids(forms) : forms);
 }

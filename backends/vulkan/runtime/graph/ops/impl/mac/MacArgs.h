@@ -45,8 +45,6 @@ struct MacArgs {
   ValueId y = -1;
 };
 
-inline bool has_residual(const MacArgs& args) { return args.residual.mode != ResidualMode::kNone; }
-
 // x, weights, scales, bias and y, and the grid of x or how it is found at run time; what else an op
 // has is read by the functions below.
 MacArgs read_operands(const OpArgs& args);

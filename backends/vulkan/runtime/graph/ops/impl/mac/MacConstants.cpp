@@ -127,11 +127,15 @@ MacConstants add_mac_constants(ComputeGraph& graph, const MacArgs& args, const M
                                            return input_scale * float_at(scales, row % count);
                                          })});
 
+  constants.has_finite_bias = true;
   if (args.bias < 0) {
     constants.bias = graph.add_constant(
         {nullptr, 0, "zeros " + std::to_string(n), n * 4, channels([](uint64_t) { return 0.0f; })});
   } else {
     const uint8_t* bias = graph.constant_source(args.bias).data;
+    for (uint64_t row = 0; row < n; ++row) {
+      constants.has_finite_bias &= std::isfinite(float_at(bias, row));
+    }
     constants.bias =
         graph.add_constant({bias, n * 4, "bias", n * 4,
                             channels([bias](uint64_t row) { return float_at(bias, row); })});

@@ -47,6 +47,7 @@ struct MacConstants {
   ConstantRef bias;    // float32 [N]
   uint64_t weight_bytes;
   uint32_t stride_words;
+  bool has_finite_bias;
 };
 
 // Throws kNotSupported where input_scale times a weight's scale is not a normal float32.

@@ -1,5 +1,7 @@
 #include "graph/ops/impl/mac/MacDispatch.h"
 
+#include <cmath>
+
 #include "graph/ops/impl/Loops.h"
 #include "vk/Error.h"
 
@@ -23,8 +25,13 @@ MacPush mac_push(const MacArgs& args, const MacConstants& constants) {
   return push;
 }
 
-std::vector<uint32_t> mac_specialization(const MacArgs& args, uint32_t channels,
-                                         const LoadForm& loads) {
+std::vector<uint32_t> mac_specialization(const MacArgs& args, const MacConstants& constants,
+                                         uint32_t channels, const LoadForm& loads) {
+  // Sums and scales are finite (check_scales), and no activation makes NaN of an infinity. So it
+  // takes a second infinity, of a bias or a residual.
+  const float largest_residual = 255.0f * static_cast<float>(args.residual.grid.scale);
+  const bool may_be_nan = args.quantized_output &&
+                          !(constants.has_finite_bias && std::isfinite(largest_residual));
   return {loads.x_alignment,
           channels % 4 == 0 ? 1u : 0u,
           static_cast<uint32_t>(args.activation),
@@ -32,7 +39,8 @@ std::vector<uint32_t> mac_specialization(const MacArgs& args, uint32_t channels,
           loads.whole_tiles ? 1u : 0u,
           loads.k_quads,
           static_cast<uint32_t>(args.input_grid),
-          args.table >= 0 ? 1u : 0u};
+          args.table >= 0 ? 1u : 0u,
+          may_be_nan ? 1u : 0u};
 }
 
 std::vector<Binding> mac_bindings(const ComputeGraph& graph, const MacArgs& args,

@@ -34,8 +34,8 @@ struct LoadForm {
 
 // The specialization constants that all kernels of layers begin with (linear_io.glsl); `channels`
 // are those of a group of y.
-std::vector<uint32_t> mac_specialization(const MacArgs& args, uint32_t channels,
-                                         const LoadForm& loads);
+std::vector<uint32_t> mac_specialization(const MacArgs& args, const MacConstants& constants,
+                                         uint32_t channels, const LoadForm& loads);
 
 // What kernels bind: `channels` of the layer, of which each of `rows` rows of y has one element;
 // and x up to its element `x_elements` - 1. `args.x` is int8.

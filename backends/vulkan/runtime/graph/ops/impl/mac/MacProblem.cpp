@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
+#include <limits>
 #include <string>
 
 #include "Kernels.h"
@@ -17,9 +18,11 @@ namespace {
 
 constexpr auto kRounded = static_cast<uint32_t>(ResidualMode::kRounded);
 constexpr uint32_t kResiduals = kRounded + 1;
+constexpr auto kNoActivation = static_cast<uint32_t>(Activation::none);
 constexpr size_t kActivation = 2;  // ids of constants
 constexpr size_t kResidual = 3;
 constexpr size_t kTable = 7;
+constexpr size_t kMayBeNan = 8;
 
 // Where a transcendental has a part, a result below zero shows it.
 bool is_exact(uint32_t activation) {
@@ -50,7 +53,8 @@ MacSpecialization::MacSpecialization(const SpecializationConstants& values)
       whole_tiles(values.at(4)),
       k_quads(values.at(5)),
       x_grid(static_cast<InputGrid>(values.at(6))),
-      has_table(values.at(kTable) != 0) {}
+      has_table(values.at(kTable) != 0),
+      may_be_nan(values.at(kMayBeNan) != 0) {}
 
 bool gives_float(const KernelRow& row) {
   const std::string op = row.op;
@@ -60,15 +64,16 @@ bool gives_float(const KernelRow& row) {
 std::vector<SpecializationConstants> with_epilogues(
     const KernelRow& row, const std::vector<SpecializationConstants>& forms) {
   const uint32_t residuals = gives_float(row) ? 1 : kResiduals;
-  const uint32_t tables = gives_float(row) ? 1 : 2;
+  const uint32_t choices = gives_float(row) ? 1 : 2;  // of a table, and of NaN
   std::vector<SpecializationConstants> all;
   for (const SpecializationConstants& form : forms) {
     for (uint32_t activation = 0; activation < std::size(kActivationNames); ++activation) {
-      for (uint32_t tail = 0; tail < residuals * tables; ++tail) {
+      for (uint32_t tail = 0; tail < residuals * choices * choices; ++tail) {
         all.push_back(form);
         all.back().at(kActivation) = activation;
         all.back().at(kResidual) = tail % residuals;
-        all.back().at(kTable) = tail / residuals;
+        all.back().at(kTable) = tail / residuals % choices;
+        all.back().at(kMayBeNan) = tail / residuals / choices;
         all.back().push_back(is_exact(activation) ? 1 : 0);  // as if it were a constant
       }
     }
@@ -110,6 +115,10 @@ MacProblem::MacProblem(const KernelRow& row, const MacSpecialization& constants,
   for (uint32_t n = 0; n < channels; ++n) {
     scales_.push_back(random.uniform(0.5f, 1.5f) / spread);
     bias_.push_back(random.uniform(-1.0f, 1.0f));
+  }
+  if (constants.may_be_nan && constants.activation == kNoActivation) {
+    bias_.at(channels / 2) = std::numeric_limits<float>::quiet_NaN();
+    bias_.back() = -std::numeric_limits<float>::infinity();
   }
   random.fill(residual_);
   random.fill(table_);
