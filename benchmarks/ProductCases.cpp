@@ -155,6 +155,7 @@ std::vector<Maker> product_makers() {
       {"linear_float", true, make_linear, "product", {{1, 384}, {128, 384}, {128, 768}}},
       attention("attention_float", {64, false, false}),
       attention("attention_float_masked", {64, false, true}),
+      attention("attention_float_masked_32", {32, false, true}),
       attention("attention", {64, true, false}),
       attention("attention_masked", {64, true, true}),
       attention("attention_masked_32", {32, true, true}),

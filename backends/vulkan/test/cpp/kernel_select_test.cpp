@@ -123,7 +123,7 @@ void test_attention() {
   on_cpu.coopmat.step = {8, 8, 8};
   on_cpu.half_coopmat.step = {8, 8, 8};
   const Choice choices[] = {
-      {h200(), {128, 64, 384}, "attention__scalar__m64n32k64__wg128"},
+      {h200(), {128, 64, 384}, "attention__scalar__m64n32k64__wg256"},
       {h200(), {128, 64, 12}, "attention__scalar__m16n32k64__wg128"},
       {h200(), {128, 64, 6}, "attention__scalar__m16n32k64__wg128"},
       {h200(), {128, 32, 384}, "attention__scalar__m64n32k32__wg128"},
@@ -144,10 +144,10 @@ void test_attention() {
       {nvidia, {512, 128, 512, true}, on_nvidia("m64n32k128__wg128")},
       {nvidia, {512, 256, 512, true}, on_nvidia("m32n32k256__wg128")},
       {nvidia, {1, 64, 384, true}, "attention__gemv_scalar__m1n256k256__wg64"},
-      {nvidia, {128, 64, 384, false}, "attention__scalar__m64n32k64__wg128"},
-      {h200(), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg128"},
-      {without_half(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg128"},
-      {without_shuffle(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg128"},
+      {nvidia, {128, 64, 384, false}, "attention__scalar__m64n32k64__wg256"},
+      {h200(), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg256"},
+      {without_half(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg256"},
+      {without_shuffle(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg256"},
       {rdna3(),
        {197, 64, 12, true},
        "q8ta_attention__coopmat__m16n64k128__wg128__mat16x16x16__sg32"},
@@ -502,7 +502,7 @@ const KernelRow* select_rows(const DeviceCaps& caps, const RowsWork& work,
                              std::string* log = nullptr) {
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
-  return select_rows_kernel(rows, count, caps, work, log);
+  return select_rows_kernel(rows, count, caps, "normalize_rows", work, log);
 }
 
 void test_normalized_rows() {
@@ -551,7 +551,7 @@ void test_forced_rows() {
     setenv("ETVK_KERNEL", forced, 1);
     std::string result;
     try {
-      const KernelRow* row = choose_rows_kernel(lavapipe(), {64, elements});
+      const KernelRow* row = choose_rows_kernel(lavapipe(), "normalize_rows", {"normalize"}, {64, elements});
       result = row == nullptr ? "" : row->name;
     } catch (const Error& error) {
       result = error.what();

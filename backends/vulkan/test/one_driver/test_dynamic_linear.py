@@ -93,6 +93,21 @@ def test_integers(row: Any, grids: tuple[Any, ...], monkeypatch: pytest.MonkeyPa
 
 
 @each_grid
+@each_row("quantize_whole_rows")
+def test_rows_in_registers(
+    row: Any, grids: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tile_n: the longest row. Those whose size is no multiple of four take another kernel."""
+    force_row(monkeypatch, row)
+    w, scales, bias = layer(3, row.tile_n, 2)
+    for seed, (m, k) in enumerate(
+        [(1, 4), (7, 12), (2 * row.tile_m + 1, row.tile_n), (70, row.tile_n // 2 + 4), (3, 18)]
+    ):
+        x, one = drawn((m, k), seed), (w[:, :k].copy(), scales, bias)
+        np.testing.assert_array_equal(run(x, grids, *one), wanted(x, grids, *one), f"{m} {k}")
+
+
+@each_grid
 def test_many_values(grids: tuple[Any, ...]) -> None:
     """Scales of every kind: a division that is not rounded to nearest differs in some of them."""
     w, ones = np.eye(4, dtype=np.int8), np.ones(4, np.float32)
@@ -172,7 +187,7 @@ def test_readers_share_the_integers(grids: tuple[Any, ...]) -> None:
     for y, one in zip(results, layers, strict=True):
         np.testing.assert_array_equal(y, wanted(x, grids, *one))
     passes = 1 if grids[0] == "per_row" else 2  # a tensor's range is found first
-    assert len([name for name in kernels if name.startswith("quantize_rows")]) == passes
+    assert len([name for name in kernels if name.startswith("quantize_")]) == passes
 
 
 def test_other_grids_are_not_shared() -> None:

@@ -213,8 +213,6 @@ double attention_cost(const KernelRow& row, const DeviceCaps& caps, const Attent
   return waves * (row.tile_m + kFixedRows) * score * (1 + kPositionsOfSameCost / row.tile_n);
 }
 
-constexpr const char* kRows = "normalize_rows";
-
 bool row_fits(const KernelRow& row, const RowsWork& work, std::string* why) {
   if (work.elements <= row.tile_n) {
     return true;
@@ -455,9 +453,9 @@ uint32_t groups_of_lane(const KernelRow& row, uint32_t elements) {
 }
 
 const KernelRow* select_rows_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
-                                    const RowsWork& work, std::string* log) {
+                                    const char* op, const RowsWork& work, std::string* log) {
   std::ostringstream lines;
-  lines << kRows << " rows=" << work.rows << " elements=" << work.elements << " on " << caps.name
+  lines << op << " rows=" << work.rows << " elements=" << work.elements << " on " << caps.name
         << "\n";
   const auto fits = [&](const KernelRow& row, std::string* why) {
     if (work.elements < 2 * row.tile_k) {
@@ -467,7 +465,7 @@ const KernelRow* select_rows_kernel(const KernelRow* rows, size_t count, const D
     return row_fits(row, work, why);
   };
   std::vector<Candidate> candidates;
-  for (const KernelRow* row : usable_rows(rows, count, caps, kRows, lines, fits)) {
+  for (const KernelRow* row : usable_rows(rows, count, caps, op, lines, fits)) {
     candidates.push_back({row, Preference::kMeantFor, rows_cost(*row, caps, work)});
   }
   const KernelRow* best = best_of(candidates, "", lines);
@@ -477,20 +475,24 @@ const KernelRow* select_rows_kernel(const KernelRow* rows, size_t count, const D
   return best;
 }
 
-const KernelRow* choose_rows_kernel(const DeviceCaps& caps, const RowsWork& work) {
-  if (const KernelRow* forced = forced_kernel(caps, kRows, 1, 1)) {
+const KernelRow* choose_rows_kernel(const DeviceCaps& caps, const char* op,
+                                    std::initializer_list<const char*> others,
+                                    const RowsWork& work) {
+  if (const KernelRow* forced = forced_kernel(caps, op, 1, 1)) {
     std::string why;
     ETVK_CHECK(row_fits(*forced, work, &why), kNotSupported,
                "ETVK_KERNEL: " << forced->name << " cannot run: " << why);
-    return &logged_forced(kRows, *forced);
+    return &logged_forced(op, *forced);
   }
-  if (forced_kernel(caps, "normalize", 1, 1) != nullptr) {
-    return nullptr;
+  for (const char* other : others) {
+    if (forced_kernel(caps, other, 1, 1) != nullptr) {
+      return nullptr;
+    }
   }
   size_t count = 0;
   const KernelRow* rows = kernel_rows(&count);
   std::string log;
-  const KernelRow* best = select_rows_kernel(rows, count, caps, work, &log);
+  const KernelRow* best = select_rows_kernel(rows, count, caps, op, work, &log);
   if (log_kernels()) {
     std::fputs(log.c_str(), stderr);
   }

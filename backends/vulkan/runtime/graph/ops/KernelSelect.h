@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -58,22 +59,25 @@ const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
 // choose_linear_kernel() does.
 const KernelRow& choose_attention_kernel(const DeviceCaps& caps, const AttentionWork& work);
 
-// `rows` rows to normalize, of `elements` elements each, which follow each other in memory; a
-// multiple of four, at least four.
+// `rows` rows of `elements` elements each, which follow each other in memory; a multiple of four, at
+// least four.
 struct RowsWork {
   uint64_t rows;
   uint32_t elements;
 };
 
-// The row of normalize_rows that should be fastest, or null where normalize has to do: without
-// shuffles, for rows that fit into no registers, and for very short ones. `log` as in
+// The row of `op`, which keeps rows in registers, that should be fastest, or null where another op has
+// to do: without shuffles, for rows that fit into no registers, and for very short ones. `log` as in
 // select_linear_kernel().
 const KernelRow* select_rows_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
-                                    const RowsWork& work, std::string* log = nullptr);
+                                    const char* op, const RowsWork& work,
+                                    std::string* log = nullptr);
 
-// The same on the built-in table, under ETVK_KERNEL, which may name a row of normalize as well, and
-// ETVK_LOG_KERNELS. Throws where the forced row cannot run.
-const KernelRow* choose_rows_kernel(const DeviceCaps& caps, const RowsWork& work);
+// The same on the built-in table, under ETVK_KERNEL, which may name a row of the `other` ops as well,
+// and ETVK_LOG_KERNELS. Throws where the forced row cannot run.
+const KernelRow* choose_rows_kernel(const DeviceCaps& caps, const char* op,
+                                    std::initializer_list<const char*> others,
+                                    const RowsWork& work);
 
 // Of the groups of four elements of a row, how many a lane of this kernel has: rounded up to one of
 // a few numbers, each of which is a pipeline.

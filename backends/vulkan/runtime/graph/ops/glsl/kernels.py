@@ -482,16 +482,16 @@ def normalize(workgroup_size: int, steps: int) -> Kernel:
 ROW_GROUPS = 8  # of four elements of a row that a lane keeps, at most
 
 
-def normalize_rows(rows: int, lanes: int) -> Kernel:
-    """normalize_rows.comp: `rows` rows a workgroup, each of `lanes` threads; tile_n is the longest
-    row, tile_k the lanes."""
+def rows_in_registers(op: Op, shader: str, rows: int, lanes: int) -> Kernel:
+    """`rows` rows a workgroup, each of `lanes` threads; tile_n is the longest row, tile_k the
+    lanes."""
     if lanes & (lanes - 1):
-        raise KernelError(f"normalize_rows: lanes must be a power of two, got {lanes}")
+        raise KernelError(f"{op.name}: lanes must be a power of two, got {lanes}")
     workgroup_size = rows * lanes
     return Kernel(
-        op=Op("normalize_rows", 4, 32),
+        op=op,
         path="subgroups",
-        shader="reduce/normalize_rows.comp",
+        shader=shader,
         tile_m=rows,
         tile_n=4 * lanes * ROW_GROUPS,
         tile_k=lanes,
@@ -499,6 +499,18 @@ def normalize_rows(rows: int, lanes: int) -> Kernel:
         macros=(("LANES", lanes), ("MAX_GROUPS", ROW_GROUPS)),
         shared_bytes=2 * workgroup_size * 8,
         features=("subgroup_shuffle",),
+    )
+
+
+def normalize_rows(rows: int, lanes: int) -> Kernel:
+    return rows_in_registers(
+        Op("normalize_rows", 4, 32), "reduce/normalize_rows.comp", rows, lanes
+    )
+
+
+def quantize_whole_rows(rows: int, lanes: int) -> Kernel:
+    return rows_in_registers(
+        Op("quantize_whole_rows", 2, 24), "linear/quantize_whole_rows.comp", rows, lanes
     )
 
 
@@ -648,7 +660,8 @@ def attention_tiled(m: int, n: int, vector: int, workgroup_size: int) -> Kernel:
     groups = vector // 4
     divide(m * groups, workgroup_size, "groups of a tile of y by threads")
     divide(n * groups, workgroup_size, "groups of a tile of k by threads")
-    k_groups, weight_groups = n * (groups + 1), m * (n // 4 + 1)
+    rows, block_m = m * n // 4 // workgroup_size, m * groups // workgroup_size
+    k_groups, weight_groups = n * (groups + 1), m * (n // 4) + m // block_m
     return Kernel(
         op=ATTENTION,
         path="scalar",
@@ -658,7 +671,8 @@ def attention_tiled(m: int, n: int, vector: int, workgroup_size: int) -> Kernel:
         tile_k=vector,
         workgroup_size=workgroup_size,
         macros=(("MAX_GROUPS", groups),),
-        shared_bytes=16 * (m * (groups + 1) + max(k_groups, weight_groups) + k_groups)
+        shared_bytes=16
+        * (m * groups + m // rows + max(k_groups, weight_groups) + n * groups)
         + m * n
         + 4 * m,
     )
@@ -810,7 +824,7 @@ def attention_kernels() -> list[Kernel]:
         attention("scalar", 8, 128, 128, 2),
         attention("scalar", 4, 64, 64, 2),
         #                m   n  vector threads
-        attention_tiled(64, 32, 64, 128),
+        attention_tiled(64, 32, 64, 256),
         attention_tiled(32, 32, 64, 128),
         attention_tiled(16, 32, 64, 128),
         attention_tiled(64, 32, 32, 128),
@@ -849,6 +863,12 @@ def attention_coopmat_kernels() -> list[Kernel]:
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     *quantize_rows(),
+    #                rows lanes
+    quantize_whole_rows(16, 8),
+    quantize_whole_rows(8, 16),
+    quantize_whole_rows(4, 32),
+    quantize_whole_rows(2, 64),
+    quantize_whole_rows(1, 128),
     *(kernel for op in CONVOLUTION_OPS for kernel in convolution_kernels(op)),
     *(kernel for op in DEPTHWISE_OPS for kernel in depthwise_kernels(op)),
     *flat(Op("quantize_per_tensor", 2, 20), "elementwise/quantize_per_tensor.comp"),

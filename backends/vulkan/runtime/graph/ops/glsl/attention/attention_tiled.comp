@@ -33,22 +33,30 @@ layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 const uint COLUMNS = TILE_N / 4;                         // threads that share a row of scores
 const uint ROWS = TILE_M * COLUMNS / WORKGROUP_SIZE;     // of a thread
 const uint BLOCK_M = TILE_M * MAX_GROUPS / WORKGROUP_SIZE;
-// One group more in a row, so that rows begin in different banks of shared memory.
-const uint VECTOR_GROUPS = MAX_GROUPS + 1;
-const uint WEIGHT_GROUPS = COLUMNS + 1;
-const uint K_GROUPS = TILE_N * VECTOR_GROUPS;
-const uint ALL_WEIGHT_GROUPS = TILE_M * WEIGHT_GROUPS;
+// One group more behind what a thread has, so that what others read at the same time lies in other
+// banks of shared memory; no more than that, for workgroups share a multiprocessor's.
+const uint K_ROW_GROUPS = MAX_GROUPS + 1;
+const uint K_GROUPS = TILE_N * K_ROW_GROUPS;
+const uint WEIGHT_GROUPS = TILE_M * COLUMNS + TILE_M / BLOCK_M;
 
-shared vec4 q_tile[TILE_M * VECTOR_GROUPS];
-shared vec4 k_or_weights[K_GROUPS > ALL_WEIGHT_GROUPS ? K_GROUPS : ALL_WEIGHT_GROUPS];
-shared vec4 v_tile[K_GROUPS];
+shared vec4 q_tile[TILE_M * MAX_GROUPS + TILE_M / ROWS];
+shared vec4 k_or_weights[max(K_GROUPS, WEIGHT_GROUPS)];
+shared vec4 v_tile[TILE_N * MAX_GROUPS];
 shared vec4 partial[TILE_M * COLUMNS / 4];  // a value for each thread of each row
 shared float shrink[TILE_M];
 
-// Where position `s` of a tile is in shared memory: the four of a thread COLUMNS apart, so that
+// Where rows are in shared memory. The four positions of a thread are COLUMNS apart, so that
 // neighbouring threads read neighbouring rows.
-uint k_row(uint s) {
-  return (s % 4) * COLUMNS + s / 4;
+uint q_at(uint row) {
+  return row * MAX_GROUPS + row / ROWS;
+}
+
+uint k_at(uint s) {
+  return ((s % 4) * COLUMNS + s / 4) * K_ROW_GROUPS;
+}
+
+uint weights_at(uint row) {
+  return row * COLUMNS + row / BLOCK_M;
 }
 
 void load_q_tile(Tile tile) {
@@ -57,7 +65,7 @@ void load_q_tile(Tile tile) {
     const uint row = i / MAX_GROUPS;
     const uint group = i % MAX_GROUPS;
     const uint at = tile.q + min(tile.l0 + row, p.L - 1) * p.q[2];
-    q_tile[row * VECTOR_GROUPS + group] =
+    q_tile[q_at(row) + group] =
         group < groups ? load_q(at, p.q[3], group * 4, D) : vec4(0.0);
   }
 }
@@ -71,9 +79,9 @@ void load_k_and_v_tile(Tile tile, uint s0, uint count) {
     const uint row = own / MAX_GROUPS;
     const uint group = own % MAX_GROUPS;
     const uint s = min(s0 + row, p.S - 1);
-    k_or_weights[k_row(row) * VECTOR_GROUPS + group] =
+    k_or_weights[k_at(row) + group] =
         group < groups ? load_k(tile.k + s * p.k[2], p.k[3], group * 4, D) : vec4(0.0);
-    v_tile[row * VECTOR_GROUPS + group] =
+    v_tile[row * MAX_GROUPS + group] =
         group < v_groups && row < count
             ? load_v(tile.v + s * p.v[2], p.v[3], group * 4, DV)
             : vec4(0.0);
@@ -141,10 +149,10 @@ void main() {
       for (uint i = 0; i < MAX_GROUPS; ++i) {
         vec4 k[4];
         [[unroll]] for (uint j = 0; j < 4; ++j) {
-          k[j] = k_or_weights[(j * COLUMNS + column) * VECTOR_GROUPS + i];
+          k[j] = k_or_weights[k_at(column * 4 + j) + i];
         }
         [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-          const vec4 q = q_tile[(row0 + r) * VECTOR_GROUPS + i];
+          const vec4 q = q_tile[q_at(row0 + r) + i];
           scores[r] += vec4(dot(q, k[0]), dot(q, k[1]), dot(q, k[2]), dot(q, k[3]));
         }
       }
@@ -172,7 +180,7 @@ void main() {
             is_minus_infinity(before) ? 0.0 : keep_nan(vec4(grown), exp_of(vec4(grown))).x;
         total[r] = total[r] * factor + ((weights.x + weights.y) + (weights.z + weights.w));
         largest[r] = most;
-        k_or_weights[(row0 + r) * WEIGHT_GROUPS + column] = weights;
+        k_or_weights[weights_at(row0 + r) + column] = weights;
         if (column == 0) {
           shrink[row0 + r] = factor;
         }
@@ -186,10 +194,10 @@ void main() {
       for (uint i = 0; i < COLUMNS; ++i) {
         vec4 v[4];
         [[unroll]] for (uint j = 0; j < 4; ++j) {
-          v[j] = v_tile[(i * 4 + j) * VECTOR_GROUPS + group];
+          v[j] = v_tile[(i * 4 + j) * MAX_GROUPS + group];
         }
         [[unroll]] for (uint r = 0; r < BLOCK_M; ++r) {
-          const vec4 weights = k_or_weights[(block0 + r) * WEIGHT_GROUPS + i];
+          const vec4 weights = k_or_weights[weights_at(block0 + r) + i];
           tile_sums[r] += weights.x * v[0] + weights.y * v[1] + weights.z * v[2] + weights.w * v[3];
         }
       }

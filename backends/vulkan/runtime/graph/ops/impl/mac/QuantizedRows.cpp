@@ -77,6 +77,16 @@ void dispatch_stage(ComputeGraph& graph, Commands& commands, const KernelRow& ro
                     push, {groups, 1, 1});
 }
 
+void dispatch_whole_rows(ComputeGraph& graph, Commands& commands, const KernelRow& row,
+                         const Quantization& args, const QuantizeRowsPush& push) {
+  const uint32_t groups = (push.M - 1) / row.tile_m + 1;
+  commands.dispatch(graph.context().pipelines.get(
+                        row, {groups_of_lane(row, push.K), static_cast<uint32_t>(args.grids.rule)}),
+                    {bind_elements(graph, args.y, static_cast<uint64_t>(graph.numel(args.y))),
+                     bind_elements(graph, args.x, uint64_t{push.M} * push.K)},
+                    push, {std::min(groups, graph.caps().max_workgroup_count), 1, 1});
+}
+
 void record(ComputeGraph& graph, Commands& commands, const Quantization& args) {
   const uint32_t elements = element_count(graph, args.op, args.x);
   const Rows rows(args.grids, elements, graph.sizes(args.x).back());
@@ -89,6 +99,14 @@ void record(ComputeGraph& graph, Commands& commands, const Quantization& args) {
   QuantizeRowsPush push{
       static_cast<uint32_t>(rows.M), static_cast<uint32_t>(rows.K), 0,
       args.grids.quant_min,          args.grids.quant_max,          args.grids.eps};
+  if (args.grids.per_row && rows.K % 4 == 0) {
+    const RowsWork work{push.M, push.K};
+    if (const KernelRow* row = choose_rows_kernel(
+            graph.caps(), "quantize_whole_rows", {"quantize_rows", "quantize_long_rows"}, work)) {
+      dispatch_whole_rows(graph, commands, *row, args, push);
+      return;
+    }
+  }
   const KernelRow& row = choose_row(graph.caps(), elements, rows.K);
   if (args.grids.per_row) {
     const uint32_t groups = std::min(push.M, graph.caps().max_workgroup_count);

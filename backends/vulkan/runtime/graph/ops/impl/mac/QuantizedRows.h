@@ -10,7 +10,7 @@
 namespace etvk::ops {
 
 // How a grid follows from the smallest and the largest value, and values are rounded to it: STAGE
-// and RULE of quantize_rows.comp, which has the formulas.
+// of quantize_rows.comp, and RULE of row_grids.glsl, which has the formulas.
 enum class RowStage : uint32_t { kOfEachRow, kRanges, kOfAllRows };
 enum class RowRule : uint32_t { kAffine, kXnnpack, kSymmetric };
 

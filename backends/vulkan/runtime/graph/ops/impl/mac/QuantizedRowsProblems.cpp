@@ -1,4 +1,5 @@
-// Problems of quantize_rows.comp: each stage and rule, with rows of several magnitudes.
+// Problems of quantize_rows.comp and quantize_whole_rows.comp: each stage and rule, with rows of several
+// magnitudes.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -6,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/mac/QuantizedRows.h"
 #include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/Problem.h"
@@ -97,6 +99,36 @@ std::vector<uint32_t> ranges_of_workgroups(const std::vector<float>& x, uint32_t
   return ranges;
 }
 
+// Rows with a grid each.
+std::vector<float> drawn_rows(uint32_t count, uint32_t k, Random& random) {
+  std::vector<float> x;
+  for (uint32_t m = 0; m < count; ++m) {
+    const std::vector<float> own = drawn_row(m, k, false, random);
+    x.insert(x.end(), own.begin(), own.end());
+  }
+  return x;
+}
+
+// y of rows of `k` elements: int8 rows, and their grids behind them.
+void bind_quantized(Problem& problem, const RowGrids& grids, const std::vector<float>& x,
+                    uint32_t k) {
+  const size_t m_count = x.size() / k;
+  const auto row_bytes = static_cast<size_t>(padded_row(k));
+  std::vector<int8_t> y(m_count * row_bytes);
+  std::vector<uint32_t> found;
+  for (size_t m = 0; m < m_count; ++m) {
+    const float* first = &x[m * k];
+    const RowGrid grid = row_grid(grids, first, k);
+    append(found, grid);
+    for (uint32_t i = 0; i < k; ++i) {
+      y[m * row_bytes + i] = quantized_on(grids, grid, first[i]);
+    }
+  }
+  const auto* grid_bytes = reinterpret_cast<const int8_t*>(found.data());
+  y.insert(y.end(), grid_bytes, grid_bytes + found.size() * 4);
+  problem.bind_output(y);
+}
+
 Problem make(const KernelRow& row, const SpecializationConstants& constants, Random& random) {
   const auto stage = static_cast<RowStage>(constants.at(0));
   RowGrids grids = drawn_grids(static_cast<RowRule>(constants.at(1)), random);
@@ -108,12 +140,9 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   const uint32_t step = grids.per_row ? row.tile_n : kWorkgroups * row.tile_n;
   uint32_t k = step + 4 * static_cast<uint32_t>(random.integer(1, 9));
   k -= constants.at(2) != 0 ? 0 : static_cast<uint32_t>(random.integer(1, 3));
-  std::vector<float> x;
-  for (uint32_t m = 0; m < m_count; ++m) {
-    const auto kind = grids.per_row ? m : static_cast<uint32_t>(random.below(20));
-    const std::vector<float> own = drawn_row(kind, k, !grids.per_row, random);
-    x.insert(x.end(), own.begin(), own.end());
-  }
+  const std::vector<float> x =
+      grids.per_row ? drawn_rows(m_count, k, random)
+                    : drawn_row(static_cast<uint32_t>(random.below(20)), k, true, random);
   QuantizeRowsPush push{m_count, k, 0, grids.quant_min, grids.quant_max, grids.eps};
   Problem problem;
   problem.text = "M=" + std::to_string(m_count) + " K=" + std::to_string(k);
@@ -131,29 +160,49 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
   ranges.insert(ranges.begin(), {0, 0});
   push.range_count = static_cast<uint32_t>(ranges.size() / 2);
 
-  const auto row_bytes = static_cast<uint32_t>(padded_row(k));
-  std::vector<int8_t> y(size_t{m_count} * row_bytes);
-  std::vector<uint32_t> found;
-  for (uint32_t m = 0; m < m_count; ++m) {
-    const float* first = &x[size_t{m} * k];
-    const RowGrid grid = row_grid(grids, first, k);
-    append(found, grid);
-    for (uint32_t i = 0; i < k; ++i) {
-      y[size_t{m} * row_bytes + i] = quantized_on(grids, grid, first[i]);
-    }
-  }
-  const auto* grid_bytes = reinterpret_cast<const int8_t*>(found.data());
-  y.insert(y.end(), grid_bytes, grid_bytes + found.size() * 4);
-  problem.bind_output(y);
+  bind_quantized(problem, grids, x, k);
   problem.bind(x);
   problem.bind(ranges);
   problem.set_push(push);
   return problem;
 }
 
+// ---- Rows in registers.
+
+std::vector<SpecializationConstants> all_constants_of_whole_rows(const KernelRow& row) {
+  std::vector<SpecializationConstants> all;
+  uint32_t last = 0;
+  for (uint32_t elements = 4; elements <= row.tile_n; elements += 4 * row.tile_k) {
+    const uint32_t groups = groups_of_lane(row, elements);
+    for (uint32_t rule = 0; groups != last && rule < 3; ++rule) {
+      all.push_back({groups, rule});
+    }
+    last = groups;
+  }
+  return all;
+}
+
+// Rows up to the longest that the groups have room for, more than the workgroups make in one pass.
+Problem make_whole_rows(const KernelRow& row, const SpecializationConstants& constants,
+                        Random& random) {
+  const RowGrids grids = drawn_grids(static_cast<RowRule>(constants.at(1)), random);
+  const auto most = static_cast<int32_t>(constants.at(0) * row.tile_k);
+  const auto k = static_cast<uint32_t>(4 * random.integer((most + 1) / 2, most));
+  const uint32_t m_count = kWorkgroups * row.tile_m + 1;
+  const std::vector<float> x = drawn_rows(m_count, k, random);
+  Problem problem;
+  problem.text = "M=" + std::to_string(m_count) + " K=" + std::to_string(k);
+  problem.groups.x = kWorkgroups;
+  bind_quantized(problem, grids, x, k);
+  problem.bind(x);
+  problem.set_push(QuantizeRowsPush{m_count, k, 0, grids.quant_min, grids.quant_max, grids.eps});
+  return problem;
+}
+
 const RegisterProblems registered({
     {"quantize_rows", all_constants, make},
     {"quantize_long_rows", all_constants, make},
+    {"quantize_whole_rows", all_constants_of_whole_rows, make_whole_rows},
 });
 
 }  // namespace

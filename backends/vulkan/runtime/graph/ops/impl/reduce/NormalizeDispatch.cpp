@@ -125,7 +125,8 @@ void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args
   if (are_whole_rows(args, loops)) {
     const RowsWork work{elements / static_cast<uint64_t>(loops.reduced_count),
                         static_cast<uint32_t>(loops.reduced_count)};
-    if (const KernelRow* row = choose_rows_kernel(graph.caps(), work)) {
+    if (const KernelRow* row =
+            choose_rows_kernel(graph.caps(), "normalize_rows", {"normalize"}, work)) {
       dispatch_rows(graph, commands, args, *row, work, number_of(args, rows));
       return;
     }
