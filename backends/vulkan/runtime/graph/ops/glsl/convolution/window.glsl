@@ -57,6 +57,9 @@ uint load_image_word(XRow row, int h, int byte) {
 
 // Words of a row, from quad kq on; kq < k_quads().
 uvec4 load_x_quad(XRow row, uint kq) {
+  if (WINDOW == WINDOW_POINT) {
+    return x_quads[(row.image >> 4) + kq];
+  }
   uint run = kq * 16 / p.run_bytes;
   uint at = kq * 16 - run * p.run_bytes;
   if (X_ALIGN == 16) {

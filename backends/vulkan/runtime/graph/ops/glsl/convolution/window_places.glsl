@@ -2,13 +2,14 @@
 // without gaps. Row m of the matrix product is pixel m of y; a workgroup makes channels of one group,
 // its gl_WorkGroupID.z. Elements of x are bytes, or float32.
 //
-// Asks of who includes it: push constants as below, and WINDOW, one of the three kinds.
+// Asks of who includes it: push constants as below, and WINDOW, one of the kinds.
 #ifndef WINDOW_PLACES_GLSL
 #define WINDOW_PLACES_GLSL
 
 const uint WINDOW_TAPS = 0;        // a run for each tap
 const uint WINDOW_ROWS = 1;        // a run for each row of the window
 const uint WINDOW_TRANSPOSED = 2;  // a run for each tap, of which some meet no pixel of x
+const uint WINDOW_POINT = 3;       // one tap, which is always inside of the image
 
 // Two numbers of 16 bits in one word: down, then across.
 ivec2 unpack_pair(uint pair) {
@@ -17,24 +18,10 @@ ivec2 unpack_pair(uint pair) {
 
 // A row of the product, worked out once before the loop along K.
 struct XRow {
-  int image;  // element of x where its image begins
+  int image;  // element of x where its image begins; of a point, where the run begins
   int h;      // pixel of the first tap; transposed: the pixel of y, padding included
   int w;
 };
-
-// Rows beyond M repeat the last one.
-XRow x_row(uint m) {
-  m = min(m, p.M - 1);
-  const uint pixels = p.y_height * p.y_width;
-  const uint image = m / pixels;
-  const uint pixel = m - image * pixels;
-  const uint h = pixel / p.y_width;
-  const ivec2 at = ivec2(h, pixel - h * p.y_width);
-  const ivec2 padding = unpack_pair(p.padding);
-  const ivec2 first =
-      WINDOW == WINDOW_TRANSPOSED ? at + padding : at * unpack_pair(p.stride) - padding;
-  return XRow(int(image * p.x_height * p.x_width * p.x_channels), first.x, first.y);
-}
 
 // The row `count` pixels of y further to the right.
 XRow right_of(XRow row, int count) {
@@ -70,6 +57,25 @@ ivec2 run_place(XRow row, uint run) {
   const uint kw = WINDOW == WINDOW_ROWS ? 0 : run - kh * across;
   const ivec2 pixel = pixel_of(row, ivec2(kh, kw));
   return ivec2(pixel.x, pixel.y * int(p.x_channels) + int(gl_WorkGroupID.z * p.group_channels));
+}
+
+// Rows beyond M repeat the last one.
+XRow x_row(uint m) {
+  m = min(m, p.M - 1);
+  const uint pixels = p.y_height * p.y_width;
+  const uint image = m / pixels;
+  const uint pixel = m - image * pixels;
+  const uint h = pixel / p.y_width;
+  const ivec2 at = ivec2(h, pixel - h * p.y_width);
+  const ivec2 padding = unpack_pair(p.padding);
+  const ivec2 first =
+      WINDOW == WINDOW_TRANSPOSED ? at + padding : at * unpack_pair(p.stride) - padding;
+  const XRow row = XRow(int(image * p.x_height * p.x_width * p.x_channels), first.x, first.y);
+  if (WINDOW == WINDOW_POINT) {
+    const ivec2 place = run_place(row, 0);
+    return XRow(row.image + place.x * row_elements() + place.y, 0, 0);
+  }
+  return row;
 }
 
 // Of w and y: where the group's channels begin, and how many a pixel of y has.

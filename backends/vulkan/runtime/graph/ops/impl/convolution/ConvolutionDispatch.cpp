@@ -31,10 +31,11 @@ WindowPush window_push(const Convolution& convolution, const Image& x, const Ima
 }
 
 // Specialization constants that all kernels of windows have.
-std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_alignment) {
+std::vector<uint32_t> specialization(const Convolution& convolution, uint32_t x_alignment,
+                                     uint32_t window) {
   std::vector<uint32_t> constants =
       mac_specialization(convolution.mac, convolution.constants, convolution.push.N, {x_alignment});
-  constants.push_back(window_kind(convolution.window, convolution.has_whole_rows()));
+  constants.push_back(window);
   return constants;
 }
 
@@ -45,9 +46,10 @@ void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convoluti
   const KernelRow& row = choose_elementwise_kernel(
       graph.caps(), {{mac.quantized_output ? "q8ta_conv2d_dw" : "conv2d_dw_q8ta_q8csw", outputs}});
   const uint32_t alignment = push.x_channels != push.y_channels ? 0 : push.x_channels % 4 ? 1 : 4;
+  const uint32_t kind = window_kind(convolution.window, convolution.has_whole_rows());
   // Pixels outside the image are not read, words of x behind its end are the last one again, and
   // outputs beyond the width and the channels of y are not stored (depthwise.comp).
-  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
+  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment, kind)),
                     mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
                                  element_count(x)),
                     push, depthwise_grid(row, graph.caps(), y));
@@ -63,11 +65,15 @@ void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution
                            {push.mac.M, push.mac.N, push.mac.K});
   const uint32_t channels = push.group_channels;
   const uint32_t alignment = channels % 16 == 0 ? 16 : channels % 4 == 0 ? 4 : 1;
+  const bool is_point = alignment == 16 && convolution.window.kernel == kOnes &&
+                        convolution.window.padding == kZeros && !convolution.window.is_transposed;
+  const uint32_t kind =
+      is_point ? kWindowPoint : window_kind(convolution.window, convolution.has_whole_rows());
   WorkgroupCount grid = linear_grid(row, push.mac.M, push.mac.N);
   grid.z = groups;
   // Pixels outside the image are not read, words of x behind its end are the last one again
   // (window.glsl); rows of y and w and columns beyond M and N as of a linear layer.
-  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment)),
+  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment, kind)),
                     mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
                                  element_count(x)),
                     push, grid);

@@ -24,13 +24,14 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   const std::vector<uint32_t> alignments =
       depthwise ? std::vector<uint32_t>{0, 1, 4} : std::vector<uint32_t>{1, 4, 16};
   std::vector<SpecializationConstants> forms;
-  for (uint32_t window : {kWindowTaps, kWindowRows, kWindowTransposed}) {
+  for (uint32_t window : {kWindowTaps, kWindowRows, kWindowTransposed, kWindowPoint}) {
     for (uint32_t alignment : alignments) {
       for (uint32_t n_aligned : {0u, 1u}) {
         // A depthwise kernel has a tap at a time; whole words of x are whole words of y there.
         const bool exists =
-            !depthwise || (window != kWindowRows && (alignment != 4 || n_aligned == 1) &&
-                           (alignment != 1 || n_aligned == 0));
+            depthwise ? window != kWindowRows && window != kWindowPoint &&
+                            (alignment != 4 || n_aligned == 1) && (alignment != 1 || n_aligned == 0)
+                      : window != kWindowPoint || alignment == 16;
         if (!exists) {
           continue;
         }

@@ -55,6 +55,7 @@ void check_counts(const std::string& op, const Window& window, const Image& x, c
 constexpr uint32_t kWindowTaps = 0;
 constexpr uint32_t kWindowRows = 1;
 constexpr uint32_t kWindowTransposed = 2;
+constexpr uint32_t kWindowPoint = 3;  // with channels of a group that are a multiple of 16
 
 inline uint32_t window_kind(const Window& window, bool has_whole_rows) {
   return window.is_transposed ? kWindowTransposed : has_whole_rows ? kWindowRows : kWindowTaps;

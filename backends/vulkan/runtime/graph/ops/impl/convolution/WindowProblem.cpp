@@ -13,9 +13,9 @@ DrawnWindow::DrawnWindow(uint32_t window, uint32_t least_pixels, Random& random)
                             width};
   for (size_t d = 0; d < 2; ++d) {
     const bool is_across = d == 1;
-    kernel[d] = drawn_number(2, 3, random);
+    kernel[d] = window == kWindowPoint ? 1 : drawn_number(2, 3, random);
     stride[d] = drawn_number(1, 2, random);
-    padding[d] = drawn_number(0, 2, random);
+    padding[d] = window == kWindowPoint ? 0 : drawn_number(0, 2, random);
     // Across, a gap between taps is what rows of the window have not.
     dilation[d] = window == kWindowTaps && is_across   ? 2
                   : window == kWindowRows && is_across ? 1
