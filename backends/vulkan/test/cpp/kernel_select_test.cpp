@@ -551,7 +551,8 @@ void test_forced_rows() {
     setenv("ETVK_KERNEL", forced, 1);
     std::string result;
     try {
-      const KernelRow* row = choose_rows_kernel(lavapipe(), "normalize_rows", {"normalize"}, {64, elements});
+      const KernelRow* row =
+          choose_rows_kernel(lavapipe(), "normalize_rows", {"normalize"}, {64, elements});
       result = row == nullptr ? "" : row->name;
     } catch (const Error& error) {
       result = error.what();

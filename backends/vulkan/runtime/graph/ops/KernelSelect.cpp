@@ -80,8 +80,8 @@ double coopmat_cost(const KernelRow& row, const DeviceCaps& caps, double groups,
   const uint32_t K = work.K;
   const double outputs = static_cast<double>(row.tile_m) * row.tile_n;
   const double steps = std::ceil(static_cast<double>(K) / row.tile_k);
-  const double wave = (5000 + outputs + 100 * steps) *
-                      (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
+  const double wave =
+      (5000 + outputs + 100 * steps) * (row.workgroup_size / row.subgroup_size >= 8 ? 1 : 1.4);
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
   const uint32_t resident = caps.max_shared_bytes / row.shared_bytes;
   const double overlap = waves == 1 ? 1 : resident >= 4 ? 0.45 : resident >= 2 ? 0.65 : 1;
@@ -389,7 +389,8 @@ const KernelRow* select_linear_kernel(const KernelRow* rows, size_t count, const
                                       const std::string& tuned) {
   std::ostringstream lines;
   lines << op << " M=" << work.M << " N=" << work.N << " K=" << work.K
-        << (work.batch == 1 ? "" : " batch=" + std::to_string(work.batch)) << " on " << caps.name << "\n";
+        << (work.batch == 1 ? "" : " batch=" + std::to_string(work.batch)) << " on " << caps.name
+        << "\n";
   const auto fits = [&](const KernelRow& row, std::string* why) {
     return grid_fits(row, caps, work.M, work.N, why);
   };

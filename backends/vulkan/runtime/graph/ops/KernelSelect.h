@@ -59,22 +59,22 @@ const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
 // choose_linear_kernel() does.
 const KernelRow& choose_attention_kernel(const DeviceCaps& caps, const AttentionWork& work);
 
-// `rows` rows of `elements` elements each, which follow each other in memory; a multiple of four, at
-// least four.
+// `rows` rows of `elements` elements each, which follow each other in memory; a multiple of four,
+// at least four.
 struct RowsWork {
   uint64_t rows;
   uint32_t elements;
 };
 
-// The row of `op`, which keeps rows in registers, that should be fastest, or null where another op has
-// to do: without shuffles, for rows that fit into no registers, and for very short ones. `log` as in
-// select_linear_kernel().
+// The row of `op`, which keeps rows in registers, that should be fastest, or null where another op
+// has to do: without shuffles, for rows that fit into no registers, and for very short ones. `log`
+// as in select_linear_kernel().
 const KernelRow* select_rows_kernel(const KernelRow* rows, size_t count, const DeviceCaps& caps,
                                     const char* op, const RowsWork& work,
                                     std::string* log = nullptr);
 
-// The same on the built-in table, under ETVK_KERNEL, which may name a row of the `other` ops as well,
-// and ETVK_LOG_KERNELS. Throws where the forced row cannot run.
+// The same on the built-in table, under ETVK_KERNEL, which may name a row of the `other` ops as
+// well, and ETVK_LOG_KERNELS. Throws where the forced row cannot run.
 const KernelRow* choose_rows_kernel(const DeviceCaps& caps, const char* op,
                                     std::initializer_list<const char*> others,
                                     const RowsWork& work);

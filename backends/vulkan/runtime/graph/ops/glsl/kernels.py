@@ -503,9 +503,7 @@ def rows_in_registers(op: Op, shader: str, rows: int, lanes: int) -> Kernel:
 
 
 def normalize_rows(rows: int, lanes: int) -> Kernel:
-    return rows_in_registers(
-        Op("normalize_rows", 4, 32), "reduce/normalize_rows.comp", rows, lanes
-    )
+    return rows_in_registers(Op("normalize_rows", 4, 32), "reduce/normalize_rows.comp", rows, lanes)
 
 
 def quantize_whole_rows(rows: int, lanes: int) -> Kernel:
@@ -671,8 +669,7 @@ def attention_tiled(m: int, n: int, vector: int, workgroup_size: int) -> Kernel:
         tile_k=vector,
         workgroup_size=workgroup_size,
         macros=(("MAX_GROUPS", groups),),
-        shared_bytes=16
-        * (m * groups + m // rows + max(k_groups, weight_groups) + n * groups)
+        shared_bytes=16 * (m * groups + m // rows + max(k_groups, weight_groups) + n * groups)
         + m * n
         + 4 * m,
     )

@@ -49,10 +49,11 @@ void dispatch_depthwise(ComputeGraph& graph, Commands& commands, const Convoluti
   const uint32_t kind = window_kind(convolution.window, convolution.has_whole_rows());
   // Pixels outside the image are not read, words of x behind its end are the last one again, and
   // outputs beyond the width and the channels of y are not stored (depthwise.comp).
-  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment, kind)),
-                    mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
-                                 element_count(x)),
-                    push, depthwise_grid(row, graph.caps(), y));
+  commands.dispatch(
+      graph.context().pipelines.get(row, specialization(convolution, alignment, kind)),
+      mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
+                   element_count(x)),
+      push, depthwise_grid(row, graph.caps(), y));
   commands.count_operations(2 * outputs * push.mac.K);
 }
 
@@ -73,10 +74,11 @@ void dispatch_windows(ComputeGraph& graph, Commands& commands, const Convolution
   grid.z = groups;
   // Pixels outside the image are not read, words of x behind its end are the last one again
   // (window.glsl); rows of y and w and columns beyond M and N as of a linear layer.
-  commands.dispatch(graph.context().pipelines.get(row, specialization(convolution, alignment, kind)),
-                    mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
-                                 element_count(x)),
-                    push, grid);
+  commands.dispatch(
+      graph.context().pipelines.get(row, specialization(convolution, alignment, kind)),
+      mac_bindings(graph, mac, convolution.constants, push.mac.M, push.y_channels,
+                   element_count(x)),
+      push, grid);
   commands.count_operations(2 * uint64_t{groups} * push.mac.M * push.mac.N * push.mac.K);
 }
 

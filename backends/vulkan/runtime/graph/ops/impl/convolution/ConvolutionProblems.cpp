@@ -28,10 +28,10 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
     for (uint32_t alignment : alignments) {
       for (uint32_t n_aligned : {0u, 1u}) {
         // A depthwise kernel has a tap at a time; whole words of x are whole words of y there.
-        const bool exists =
-            depthwise ? window != kWindowRows && window != kWindowPoint &&
-                            (alignment != 4 || n_aligned == 1) && (alignment != 1 || n_aligned == 0)
-                      : window != kWindowPoint || alignment == 16;
+        const bool exists = depthwise ? window != kWindowRows && window != kWindowPoint &&
+                                            (alignment != 4 || n_aligned == 1) &&
+                                            (alignment != 1 || n_aligned == 0)
+                                      : window != kWindowPoint || alignment == 16;
         if (!exists) {
           continue;
         }

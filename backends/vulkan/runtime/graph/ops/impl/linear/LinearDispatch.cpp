@@ -30,8 +30,7 @@ void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& arg
                      << " are over the limit of 2^32 - 1 elements");
   push.M = static_cast<uint32_t>(M);
   const char* family = args.quantized_output ? "q8ta_linear" : "linear_q8ta_q8csw";
-  const KernelRow& row =
-      choose_linear_kernel(graph.caps(), family, {push.M, push.N, push.K});
+  const KernelRow& row = choose_linear_kernel(graph.caps(), family, {push.M, push.N, push.K});
   const LoadForm loads{push.K % 16 == 0  ? 16u
                        : push.K % 4 == 0 ? 4u
                                          : 1u,
@@ -40,9 +39,10 @@ void dispatch_linear(ComputeGraph& graph, Commands& commands, const MacArgs& arg
   // Rows of x and w beyond M and N repeat the last one, columns likewise (linear_io.glsl,
   // linear_epilogue.glsl); without a residual or a table its binding is not touched.
   const uint64_t x_elements = uint64_t{push.M} * push.K;
-  commands.dispatch(graph.context().pipelines.get(row, mac_specialization(args, constants, push.N, loads)),
-                    mac_bindings(graph, args, constants, push.M, push.N, x_elements), push,
-                    linear_grid(row, push.M, push.N));
+  commands.dispatch(
+      graph.context().pipelines.get(row, mac_specialization(args, constants, push.N, loads)),
+      mac_bindings(graph, args, constants, push.M, push.N, x_elements), push,
+      linear_grid(row, push.M, push.N));
   commands.count_operations(2 * uint64_t{push.M} * push.N * push.K);
 }
 

@@ -30,8 +30,8 @@ std::vector<uint32_t> mac_specialization(const MacArgs& args, const MacConstants
   // Sums and scales are finite (check_scales), and no activation makes NaN of an infinity. So it
   // takes a second infinity, of a bias or a residual.
   const float largest_residual = 255.0f * static_cast<float>(args.residual.grid.scale);
-  const bool may_be_nan = args.quantized_output &&
-                          !(constants.has_finite_bias && std::isfinite(largest_residual));
+  const bool may_be_nan =
+      args.quantized_output && !(constants.has_finite_bias && std::isfinite(largest_residual));
   return {loads.x_alignment,
           channels % 4 == 0 ? 1u : 0u,
           static_cast<uint32_t>(args.activation),

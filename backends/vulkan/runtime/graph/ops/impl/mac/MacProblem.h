@@ -25,9 +25,9 @@ struct MacSpecialization {
 bool gives_float(const KernelRow& row);  // else int8
 
 // Of pipelines of `forms`, which have no activation, residual and table, those to check: with each
-// activation, each residual and table that the row takes, NaN or none, and each pair of values of what loads and
-// stores read, which is all but the activation. Each of these values is there with an exact
-// activation, too: behind another one, a fault of one step is within the limit.
+// activation, each residual and table that the row takes, NaN or none, and each pair of values of
+// what loads and stores read, which is all but the activation. Each of these values is there with
+// an exact activation, too: behind another one, a fault of one step is within the limit.
 std::vector<SpecializationConstants> with_epilogues(
     const KernelRow& row, const std::vector<SpecializationConstants>& forms);
 

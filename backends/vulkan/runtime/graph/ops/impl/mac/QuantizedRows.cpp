@@ -101,8 +101,8 @@ void record(ComputeGraph& graph, Commands& commands, const Quantization& args) {
       args.grids.quant_min,          args.grids.quant_max,          args.grids.eps};
   if (args.grids.per_row && rows.K % 4 == 0) {
     const RowsWork work{push.M, push.K};
-    if (const KernelRow* row = choose_rows_kernel(
-            graph.caps(), "quantize_whole_rows", {"quantize_rows", "quantize_long_rows"}, work)) {
+    if (const KernelRow* row = choose_rows_kernel(graph.caps(), "quantize_whole_rows",
+                                                  {"quantize_rows", "quantize_long_rows"}, work)) {
       dispatch_whole_rows(graph, commands, *row, args, push);
       return;
     }

@@ -1,5 +1,5 @@
-// Problems of quantize_rows.comp and quantize_whole_rows.comp: each stage and rule, with rows of several
-// magnitudes.
+// Problems of quantize_rows.comp and quantize_whole_rows.comp: each stage and rule, with rows of
+// several magnitudes.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
