@@ -33,7 +33,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from executorch_vulkan import VulkanInt8Quantizer, VulkanPartitioner
+from executorch_vulkan import VulkanInt8Quantizer, VulkanPartitioner, smooth_outliers
 from minilm import load_model, load_tokenizer, tokens_of
 from sentences import CALIBRATION, DOCUMENTS, QUERIES
 from steps import load, print_device, time_us, what_is_where
@@ -50,21 +50,24 @@ class Mode:
 
     quantizer: VulkanInt8Quantizer | None
     cosine: float
+    smooth: bool = False  # scale down channels with outliers first
 
 
 MODES = {
     "float": Mode(None, 0.9999),
-    "static": Mode(VulkanInt8Quantizer(), 0.97),
+    "static": Mode(VulkanInt8Quantizer(), 0.99, smooth=True),
     "dynamic": Mode(VulkanInt8Quantizer(dynamic=True), 0.995),
 }
 Inputs = tuple[torch.Tensor, torch.Tensor]
 
 
-def quantize(model: nn.Module, quantizer: VulkanInt8Quantizer, tokenizer: Tokenizer) -> nn.Module:
+def quantize(model: nn.Module, mode: Mode, tokenizer: Tokenizer) -> nn.Module:
     """Calibrated on sentences that are not among those that are compared."""
     batches = [tokens_of(tokenizer, CALIBRATION[at : at + 6]) for at in range(0, 18, 6)]
-    exported = torch.export.export(model, batches[0], dynamic_shapes=_SHAPES)
-    prepared = prepare_pt2e(exported.module(), quantizer)
+    exported = torch.export.export(model, batches[0], dynamic_shapes=_SHAPES).module()
+    if mode.smooth:
+        exported = smooth_outliers(exported, batches)
+    prepared = prepare_pt2e(exported, mode.quantizer)
     for batch in batches:
         prepared(*batch)
     return convert_pt2e(prepared)
@@ -100,7 +103,7 @@ def run_mode(name: str, model: nn.Module, wanted: torch.Tensor, runs: int, folde
     print(f"{name:<9} ", end="", flush=True)
     start = time.perf_counter()
     if mode.quantizer is not None:
-        model = quantize(model, mode.quantizer, tokenizer)
+        model = quantize(model, mode, tokenizer)
         print(f"quantized in {time.perf_counter() - start:.0f} s, ", end="", flush=True)
         start = time.perf_counter()
     lowered = lower(model, tokens_of(tokenizer, DOCUMENTS[:8]))

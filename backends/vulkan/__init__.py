@@ -21,7 +21,7 @@ from . import custom_ops as _custom_ops  # noqa: E402, F401
 from . import graph_builder as _graph_builder  # noqa: E402
 from . import patterns as _patterns  # noqa: E402, F401
 from .partitioner import VulkanPartitioner  # noqa: E402
-from .quantizer import Int8Config, VulkanInt8Quantizer  # noqa: E402
+from .quantizer import Int8Config, VulkanInt8Quantizer, smooth_outliers  # noqa: E402
 from .reporting.explain import explain  # noqa: E402
 from .runtime.loader import Device, devices, linear_kernel, load  # noqa: E402
 
@@ -36,4 +36,5 @@ __all__ = [
     "devices",
     "explain",
     "linear_kernel",
+    "smooth_outliers",
 ]

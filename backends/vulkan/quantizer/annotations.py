@@ -14,6 +14,7 @@ from torchao.quantization.pt2e.quantizer import (
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from .int8_values import Demand, Int8Values, is_move, is_sum
+from .layers import groups_of, is_convolution
 from .op_kinds import LAYERS, kind_of, tensor_arguments
 from .specs import Int8Config, activation_spec, dynamic_spec, weight_spec
 
@@ -22,16 +23,14 @@ Specs = Mapping[Node, QuantizationSpecBase | None]
 
 def annotate_layer(node: Node, values: Int8Values, config: Int8Config) -> None:
     """A layer's input, weight and, where int8 is asked for, result."""
-    kind = kind_of(node)
-    layer = LAYERS[kind]
-    is_convolution = kind.startswith("conv")
+    layer = LAYERS[kind_of(node)]
     x, weight = node.args[layer.x], node.args[layer.weight]
     assert isinstance(x, Node) and isinstance(weight, Node)
     # A grouped transposed convolution has its channels along two axes.
-    is_grouped = layer.axis == 1 and is_convolution and _groups(node) != 1
+    is_grouped = layer.axis == 1 and groups_of(node) != 1
     axis = layer.axis if config.per_channel and not is_grouped else None
     # The last dimension of an image is no row that a convolution reads.
-    per_token = config.per_token and not is_convolution
+    per_token = config.per_token and not is_convolution(node)
     spec = dynamic_spec(per_token) if config.dynamic else activation_spec()
     _annotate(node, {x: spec, weight: weight_spec(axis)})
     end = values.ends.get(node, node)
@@ -39,13 +38,6 @@ def annotate_layer(node: Node, values: Int8Values, config: Int8Config) -> None:
         [*readers] = end.users
         if not any(values.is_int8_op(one) and values.summed_layer(one) is end for one in readers):
             _annotate(end, output=activation_spec())
-
-
-def _groups(convolution: Node) -> int:
-    """Of a transposed convolution."""
-    groups = convolution.args[6] if len(convolution.args) > 6 else 1
-    assert isinstance(groups, int)
-    return groups
 
 
 def annotate_int8_ops(graph: Graph, values: Int8Values) -> None:

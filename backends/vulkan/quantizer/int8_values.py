@@ -14,6 +14,7 @@ from enum import Enum
 from torch.fx import Graph, Node
 
 from .attention import find_attention
+from .layers import constants_of, is_layer
 from .op_kinds import (
     ACTIVATIONS,
     ARITHMETIC,
@@ -55,7 +56,7 @@ class Int8Values:
 
     def __init__(self, graph: Graph, is_static: Callable[[Node], bool]) -> None:
         self._is_static = is_static
-        self.constants = _constants(graph)
+        self.constants = constants_of(graph)
         found = [
             one
             for one in find_attention(graph)
@@ -78,15 +79,7 @@ class Int8Values:
 
     def is_layer(self, node: Node) -> bool:
         """True for a layer whose weight is a constant and which computes in float32."""
-        layer = LAYERS.get(kind_of(node))
-        if layer is None or not is_float32(node) or len(node.args) <= layer.weight:
-            return False
-        x, weight = node.args[layer.x], node.args[layer.weight]
-        if not (isinstance(x, Node) and isinstance(weight, Node) and is_float32(weight)):
-            return False
-        if x in self.constants or weight not in self.constants:
-            return False
-        return layer.axis == 0 or kind_of(node).startswith("conv") or weight.meta["val"].dim() == 2
+        return is_layer(node, self.constants)
 
     def is_attention(self, node: Node) -> bool:
         return node in self._attention_results
@@ -265,16 +258,3 @@ def _only_reader(node: Node) -> Node | None:
 def _is_tensor(node: Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, (list, tuple)) or hasattr(value, "dtype")
-
-
-def _constants(graph: Graph) -> set[Node]:
-    found: set[Node] = set()
-    for node in graph.nodes:
-        if node.op == "get_attr":
-            is_constant = not any(map(changes_its_input, node.users))
-        else:
-            inputs = node.all_input_nodes
-            is_constant = bool(kind_of(node) and inputs) and all(one in found for one in inputs)
-        if is_constant:
-            found.add(node)
-    return found

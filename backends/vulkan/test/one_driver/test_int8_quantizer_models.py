@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -22,24 +23,29 @@ ALL = pytest.mark.all
 
 
 def lowered(
-    module: nn.Module, calibration: Sequence[Inputs], shapes: Any
+    module: nn.Module, calibration: Sequence[Inputs], shapes: Any, smooth: bool = False
 ) -> tuple[nn.Module, bytes]:
     """The quantized graph and the program, which must be one delegate and nothing else."""
     first, *more = calibration
-    quantized = quantized_for_vulkan(module, first, shapes, more=more)
+    quantized = quantized_for_vulkan(module, first, shapes, more=more, smooth=smooth)
     exported = torch.export.export(quantized, first, dynamic_shapes=shapes, strict=False)
     program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
     return quantized, pte_of(whole(program))
 
 
+USUAL = {("sentence_encoder", False), ("llama", False), ("vit", True)}
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "smooth"),
     [
-        pytest.param(name, marks=() if name in ("sentence_encoder", "llama", "vit") else ALL)
-        for name in TRANSFORMERS
+        pytest.param(
+            *one, marks=() if one in USUAL else ALL, id=one[0] + one[1] * ", outliers smoothed"
+        )
+        for one in product(TRANSFORMERS, (False, True))
     ],
 )
-def test_transformers(name: str) -> None:
+def test_transformers(name: str, smooth: bool) -> None:
     torch.manual_seed(0)
     network = TRANSFORMERS[name]
     generator = torch.Generator().manual_seed(1)
@@ -47,7 +53,7 @@ def test_transformers(name: str) -> None:
     inputs = [network.inputs(*size, generator) for size in SIZES]
     with torch.no_grad():
         shapes = network.dynamic_shapes()
-        quantized, pte = lowered(network.build().eval(), calibration, shapes)
+        quantized, pte = lowered(network.build().eval(), calibration, shapes, smooth)
     check_steps(quantized, pte, inputs, shapes)
 
 

@@ -58,9 +58,8 @@ def test_float32_is_as_eager() -> None:
 @pytest.mark.parametrize("name", ["static", "dynamic"])
 def test_int8_is_close_to_float32(name: str) -> None:
     mode, tokenizer = MODES[name], load_tokenizer()
-    assert mode.quantizer is not None
     with torch.no_grad():
-        quantized = quantize(model(), mode.quantizer, tokenizer)
+        quantized = quantize(model(), mode, tokenizer)
         pte = pte_of(whole(lower(quantized, tokens_of(tokenizer, DOCUMENTS[:8]))))
         method = load(pte)
         found = embed(method, tokenizer, TEXTS)

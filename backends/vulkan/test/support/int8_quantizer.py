@@ -11,7 +11,7 @@ from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import Quantizer
 
-from executorch_vulkan import VulkanInt8Quantizer
+from executorch_vulkan import VulkanInt8Quantizer, smooth_outliers
 
 Inputs = tuple[torch.Tensor, ...]
 
@@ -35,13 +35,23 @@ def quantized_for_vulkan(
     dynamic_shapes: Any = None,
     quantizer: Quantizer | None = None,
     more: Iterable[Inputs] = (),
+    smooth: bool = False,
 ) -> GraphModule:
-    """`module` after PT2E, calibrated on `inputs` and `more`; by default with our quantizer."""
+    """`module` after PT2E, calibrated on `inputs` and `more`; by default with our quantizer.
+
+    Args:
+        smooth: whether channels with outliers are scaled first.
+    """
     exported = torch.export.export(
         module.eval(), inputs, dynamic_shapes=dynamic_shapes, strict=False
     )
-    prepared = prepare_pt2e(exported.module(), quantizer or VulkanInt8Quantizer())
-    for batch in (inputs, *more):
+    batches = (inputs, *more)
+    graph_module = exported.module()
+    assert isinstance(graph_module, GraphModule)
+    if smooth:
+        smooth_outliers(graph_module, batches)
+    prepared = prepare_pt2e(graph_module, quantizer or VulkanInt8Quantizer())
+    for batch in batches:
         prepared(*batch)
     return convert_pt2e(prepared)
 
