@@ -4,14 +4,11 @@ right ones: the library under test knows nothing of it.
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
-from linear_fixture import BUILD, ROOT, built
+from linear_fixture import built
+from shader_compiler import GLSL, INCLUDES, compiler, glslang
 
-GLSL = ROOT / "backends/vulkan/runtime/graph/ops/glsl"
 # What a fault does to a linear kernel with an int8 output, where its first thread is done.
 _ADD_ONE = "y_out[0] = (y_out[0] & ~0xffu) | ((y_out[0] + 1u) & 0xffu);"
 _COUNT = "atomicAdd(counter[p.N | 3u], 1u)"
@@ -24,22 +21,6 @@ FAULTS = {
 _COUNTER = "layout(set = 0, binding = 5) buffer Counter { uint counter[]; };"
 
 
-def _compiler() -> ModuleType:
-    """compile_kernels.py, whose modules find each other by their folder."""
-    sys.path.insert(0, str(GLSL))
-    import compile_kernels
-
-    return compile_kernels
-
-
-def _glslang() -> str:
-    cache = built("CMakeCache.txt").read_text()
-    for name in ("ETVK_GLSLANG", "ETVK_FOUND_GLSLANG"):
-        if found := re.search(rf"^{name}:\w+=(.+)$", cache, re.M):
-            return found[1]
-    raise AssertionError("the build does not say which glslang it had")
-
-
 def write_faulty(row_name: str, fault: str, folder: Path) -> None:
     """Puts NAME.right and NAME.wrong into `folder`, for PRETEND_SHADERS.
 
@@ -47,8 +28,8 @@ def write_faulty(row_name: str, fault: str, folder: Path) -> None:
         row_name: of the kernel table.
         fault: GLSL statements for the first thread of the first workgroup, after main().
     """
-    compiler = _compiler()
-    kernel = next(one for one in compiler.KERNELS if one.name == row_name)
+    build = compiler()
+    kernel = next(one for one in build.KERNELS if one.name == row_name)
     source = (GLSL / kernel.shader).read_text()
     assert source.count("void main()") == 1
     source = source.replace("void main()", "void right_main()")
@@ -58,10 +39,8 @@ def write_faulty(row_name: str, fault: str, folder: Path) -> None:
     wrong.write_text(
         f"{source}\n{counter}\nvoid main() {{ right_main(); if ({first}) {{ {fault} }} }}\n"
     )
-    tools = compiler.Tools.find(_glslang(), "")
-    command = [*tools.glslang, *compiler.GLSLANG_FLAGS, f"-I{GLSL}", f"-I{BUILD / 'generated'}"]
-    output = ["-o", str(folder / f"{row_name}.wrong"), str(wrong)]
-    failed = compiler.run_tool(kernel, [*command, *compiler.definitions(kernel), *output])
+    command = [*glslang(), *build.GLSLANG_FLAGS, *INCLUDES, *build.definitions(kernel)]
+    failed = build.run_tool(kernel, [*command, "-o", str(folder / f"{row_name}.wrong"), str(wrong)])
     assert not failed, failed
     right = built(f"generated/spirv/{row_name}.spv").read_bytes()
     (folder / f"{row_name}.right").write_bytes(right)

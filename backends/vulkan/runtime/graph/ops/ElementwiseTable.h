@@ -8,6 +8,9 @@ namespace etvk {
 
 constexpr uint32_t kMostParameters = 3;
 
+// Of a number in push constants, of the type that a kernel's operands have there.
+using Bits = uint32_t;
+
 // In all rows `name` is that of the op in a blob, which several rows may have; `code` its FUNCTION
 // in the shaders, `signature` as OpRegistry.h says. The row with `keyword` is meant where the
 // call's argument of this name is `keyword_value`; null: None, and for `keyword`, that there is

@@ -3,8 +3,7 @@
 // Bindings: 0 y, float32 or with Y_BOOL bool; 1 x, float32 in groups of four or with X_BOOL bool in
 // words. With INTEGERS, int32 in place of float32. One thread makes the units of flat_steps.glsl (four elements each); it alone touches them,
 // and keeps the bytes of the last word that lie beyond the tensor.
-// Specialization constant 0: FUNCTION, the code of a row of elementwise.py; one of its parameters is
-// p.alpha, p.beta or p.gamma.
+// Specialization constant 0: FUNCTION, the code of a row of elementwise.py.
 // Preconditions: x has whole groups, whatever the last one holds behind the tensor. Features: none.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -18,9 +17,7 @@ layout(constant_id = 0) const uint FUNCTION = 0;
 
 layout(push_constant) uniform Params {
   uint count;
-  NUMBER alpha;
-  NUMBER beta;
-  NUMBER gamma;
+  NUMBER parameters[3];
 } p;
 
 #include "elementwise/store_result.glsl"
@@ -53,7 +50,8 @@ void main() {
     }
     [[unroll]] for (uint s = 0; s < STEPS; ++s) {
       if (is_step(first, s, units)) {
-        store(step_at(first, s, units), apply(x[s], p.alpha, p.beta, p.gamma));
+        const RESULT y = apply(x[s], p.parameters[0], p.parameters[1], p.parameters[2]);
+        store(step_at(first, s, units), y);
       }
     }
   }

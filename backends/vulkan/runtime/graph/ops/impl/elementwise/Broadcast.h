@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/ops/ElementwiseTable.h"
 #include "graph/ops/impl/Loops.h"
 
 namespace etvk::ops {
@@ -15,7 +16,7 @@ struct BinaryPush {
   uint32_t sizes[kMaxLoops - 1];
   uint32_t a_strides[kMaxLoops];
   uint32_t b_strides[kMaxLoops];
-  uint32_t a_number, b_number, alpha;  // bits of what the operands are
+  Bits a_number, b_number, alpha;
 };
 
 struct TernaryPush {

@@ -9,7 +9,7 @@ namespace etvk::ops {
 
 struct UnaryPush {
   uint32_t count;
-  uint32_t parameters[kMostParameters];  // bits of what x is
+  Bits parameters[kMostParameters];
 };
 
 }  // namespace etvk::ops
