@@ -192,13 +192,23 @@ class Constants:
         return first
 
     def _evaluate(self, node: Node, known: KnownValues) -> Any:
-        if node.op == "placeholder":
-            return self._leaf(node, known)
-        args, kwargs = map_arg(
-            (node.args, dict(node.kwargs)), lambda source: self._evaluate(source, known)
-        )
-        with torch.no_grad():
-            return without_copy(node.target)(*args, **kwargs)
+        """Each of the nodes behind it once, however many read it."""
+        found: dict[Node, Any] = {}
+        pending = [node]
+        while pending:
+            one = pending[-1]
+            missing = [source for source in one.all_input_nodes if source not in found]
+            if missing:
+                pending += missing
+                continue
+            pending.pop()
+            if one.op == "placeholder":
+                found[one] = self._leaf(one, known)
+                continue
+            args, kwargs = map_arg((one.args, dict(one.kwargs)), found.__getitem__)
+            with torch.no_grad():
+                found[one] = without_copy(one.target)(*args, **kwargs)
+        return found[node]
 
     def _leaf(self, node: Node, known: KnownValues) -> torch.Tensor:
         spec = self._spec(node)

@@ -19,6 +19,7 @@ import executorch_vulkan
 from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.partitioning.levels import group_by_level
 from executorch_vulkan.patterns import registration
+from executorch_vulkan.patterns.vocabulary.constants import Constants
 from executorch_vulkan.patterns.vocabulary.graph_edits import mark_as_ours
 from executorch_vulkan.program import read_delegates
 from on_cpu import on_cpu
@@ -108,6 +109,27 @@ def test_pattern_graphs_are_traced_once(
     assert lower(2) == 2
     assert lower(1) == 1
     assert len(traces) == len(graphs_of()) > 0
+
+
+def test_a_constant_is_computed_once_however_many_read_it() -> None:
+    """Each of these sums reads the one before twice: 2^60 of them, without what is kept."""
+
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Parameter(torch.ones(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.first
+            for _ in range(60):
+                y = y + y
+            return x * y
+
+    program = torch.export.export(Sums(), (torch.ones(3),))
+    [product] = program.graph.find_nodes(
+        op="call_function", target=torch.ops.aten.mul.Tensor, sort=False
+    )
+    assert torch.equal(Constants(program).value(product.args[1]), torch.full((3,), 2.0**60))
 
 
 def test_every_pattern_graph_is_kept() -> None:
