@@ -3,7 +3,8 @@
     x -> choose_qparams -> (scale, zero point);  x -> quantize -> dequantize -> (moves) -> layer
 
 of the tensor, as XNNPACKQuantizer's is_dynamic=True writes it, of each row (token), or as torchao's
-affine ops, which say their granularity by the size of a block.
+affine ops, which say their granularity by the size of a block. Integers of uint8 are those of int8,
+128 higher: where the zero point is chosen with them, they stand for the same values.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _PER_TOKEN = "quantized_decomposed.choose_qparams_per_token_asymmetric.default"
 _AFFINE = "torchao.choose_qparams_affine.default"
 _RULES = {"ASYMMETRIC": "affine", "SYMMETRIC": "symmetric"}  # by torchao's mapping type
 _LEAST_EPS = 2.0**-126  # a normal float32
+_UINT8_ABOVE = 128
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,14 @@ def read_dynamic_input(dequantize: Node, moves: list[Node]) -> DynamicInput:
         raise _problem("its scale is not that of the values that it quantizes")
     if not is_float32(x):
         raise NotInt8Error("activation is not float32; call float() on the model and its inputs")
-    grids = _grids(choose, x)
     both = [_bounds(one) for one in (quantize, dequantize)]
-    if any(found != (grids.quant_min, grids.quant_max, torch.int8) for found in both):
+    above = _UINT8_ABOVE if both[0][2] == torch.uint8 else 0
+    grids = _grids(choose, x, above)
+    wanted = (grids.quant_min + above, grids.quant_max + above, both[0][2] if above else torch.int8)
+    if any(found != wanted for found in both):
         raise _problem(
             f"it is quantized to {', '.join(map(str, both[0]))}, and its scale is for "
-            f"{grids.quant_min}, {grids.quant_max}, torch.int8"
+            f"{', '.join(map(str, wanted))}"
         )
     _check_moves(x, moves, grids)
     return DynamicInput(quantize, dequantize, grids, tuple(moves), chosen)
@@ -176,35 +180,42 @@ def _choice(scale: Argument, zero_point: Argument) -> tuple[Node, tuple[Node, ..
     return found[0], (found[0], *passed)
 
 
-def _grids(choose: Node, x: Node) -> RowGrids:
+def _grids(choose: Node, x: Node, above: int) -> RowGrids:
+    """Of int8, whose integers are by `above` less than the graph's."""
     name = op_name(choose)
     if name in (_PER_TENSOR, _PER_TENSOR_SYMMETRIC):
         _, quant_min, quant_max, eps, _ = choose.args
         rule = "affine" if name == _PER_TENSOR else "symmetric"
-        return _checked("per_tensor", rule, quant_min, quant_max, eps)
+        return _checked("per_tensor", rule, quant_min, quant_max, eps, above)
     if name == _PER_TOKEN:
-        return _checked("per_row", "xnnpack", INT8_MIN, INT8_MAX, _EPS)
+        return _checked("per_row", "xnnpack", INT8_MIN, INT8_MAX, _EPS, 0)
     if name != _AFFINE:
         raise _problem(f"{name} chooses its scale")
     _, mapping, block, _, quant_min, quant_max, eps = (*choose.args, None, None, None)[:7]
     if mapping not in _RULES:
         raise _problem(f"its mapping type is {mapping}")
-    low = INT8_MIN if quant_min is None else quant_min
-    high = INT8_MAX if quant_max is None else quant_max
+    low = INT8_MIN + above if quant_min is None else quant_min
+    high = INT8_MAX + above if quant_max is None else quant_max
     least = _LEAST_EPS if eps is None else eps
-    return _checked(_granularity(block, x), _RULES[mapping], low, high, least)  # type: ignore[index]
+    rule = _RULES[mapping]  # type: ignore[index]
+    return _checked(_granularity(block, x), rule, low, high, least, above)
 
 
 def _checked(
-    granularity: str, rule: str, quant_min: Argument, quant_max: Argument, eps: Argument
+    granularity: str,
+    rule: str,
+    quant_min: Argument,
+    quant_max: Argument,
+    eps: Argument,
+    above: int,
 ) -> RowGrids:
     assert isinstance(quant_min, (int, float)) and isinstance(quant_max, (int, float))
     assert isinstance(eps, (int, float))
-    low, high = int(quant_min), int(quant_max)
-    if not INT8_MIN <= low < high <= INT8_MAX or (
-        rule == "symmetric" and low + high not in (-1, 0)
-    ):
-        raise _problem(f"its range is {low} to {high}")
+    low, high = int(quant_min) - above, int(quant_max) - above
+    # A symmetric grid's zero point of uint8 differs from op to op.
+    is_centered = low + high in (-1, 0) and above == 0
+    if not INT8_MIN <= low < high <= INT8_MAX or (rule == "symmetric" and not is_centered):
+        raise _problem(f"its range is {low + above} to {high + above}")
     if not _LEAST_EPS <= eps <= 2.0**100:
         raise _problem(f"eps, its least scale, is {eps}")
     return RowGrids(granularity, rule, low, high, float(eps))

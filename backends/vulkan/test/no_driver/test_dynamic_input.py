@@ -80,6 +80,8 @@ def match(module: nn.Module, *shape: int, **kw: Any) -> MacMatch:
     [
         (per_tensor(), RowGrids("per_tensor", "affine", -128, 127, EPS)),
         (per_tensor(-127), RowGrids("per_tensor", "affine", -127, 127, EPS)),
+        (per_tensor(0, 255, torch.uint8), RowGrids("per_tensor", "affine", -128, 127, EPS)),
+        (per_tensor(0, 127, torch.uint8), RowGrids("per_tensor", "affine", -128, -1, EPS)),
         (
             per_tensor(choose=_ops.choose_qparams_symmetric.tensor),
             RowGrids("per_tensor", "symmetric", -128, 127, EPS),
@@ -114,7 +116,12 @@ def test_moves_of_a_whole_tensor_are_redone_in_float(before: Rounding, k: int) -
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
-    "uint8": (lambda: Layer(per_tensor(0, 255, torch.uint8)), (4, 8), "its range is 0 to 255"),
+    "symmetric_uint8": (
+        lambda: Layer(per_tensor(0, 255, torch.uint8, _ops.choose_qparams_symmetric.tensor)),
+        (4, 8),
+        "its range is 0 to 255",
+    ),
+    "wide": (lambda: Layer(per_tensor(-300, 300, torch.int16)), (4, 8), "its range is -300 to 300"),
     "moved_rows": (
         lambda: Layer(per_token, lambda x: x.reshape(3, 8)),
         (6, 4),

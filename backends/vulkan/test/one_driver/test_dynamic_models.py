@@ -9,6 +9,8 @@ import pytest
 import torch
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
 from executorch_vulkan import VulkanPartitioner, explain
 from model_cases import Inputs, quantized_module
@@ -125,6 +127,26 @@ def test_per_tensor(name: str, per_channel: bool) -> None:
     dims = ({0: torch.export.Dim("batch", min=1, max=9)},)
     inputs = [(torch.randn(batch, *shape),) for batch in (4, 1, 9, 3)]
     module = quantized_module(build().eval(), inputs[0], dims, True, per_channel)
+    with torch.no_grad():
+        pte = lowered(module, inputs[0], dims)
+    check_steps(module, pte, inputs, dims)
+
+
+@pytest.mark.parametrize("reduce_range", [False, True])
+def test_uint8(reduce_range: bool) -> None:
+    """As X86InductorQuantizer writes it, of convolutions too."""
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Linear(6, 7), nn.SiLU(), nn.Linear(7, 5))
+    dims = ({0: torch.export.Dim("batch", min=1, max=9)},)
+    inputs = [(torch.randn(batch, 3, 5, 6) + 0.5,) for batch in (4, 1, 9)]
+    config = x86.get_default_x86_inductor_quantization_config(
+        is_dynamic=True, reduce_range=reduce_range
+    )
+    quantizer = x86.X86InductorQuantizer().set_global(config)
+    exported = torch.export.export(nn.Sequential(*layers).eval(), inputs[0], dynamic_shapes=dims)
+    prepared = prepare_pt2e(exported.module(), quantizer)
+    prepared(*inputs[0])
+    module = convert_pt2e(prepared)
     with torch.no_grad():
         pte = lowered(module, inputs[0], dims)
     check_steps(module, pte, inputs, dims)
