@@ -23,7 +23,7 @@ from .convolution import (
     rows_of_taps,
 )
 from .definition import REFERENCES
-from .dynamic_linear import LINEAR_DYNAMIC, linear_dq8ca_q8csw
+from .dynamic_linear import LINEAR_DYNAMIC, ROUND_ROWS, linear_dq8ca_q8csw, round_rows
 from .elementwise import Q8TA_BINARY, Q8TA_DEQUANTIZE, Q8TA_TABLE, q8ta_binary, q8ta_table
 from .formulas import (
     INT8_MAX,
@@ -116,6 +116,7 @@ __all__ = [
     "REFERENCES",
     "REGROUP",
     "RMS_NORM",
+    "ROUND_ROWS",
     "STATE",
     "TOPK_PLACES",
     "TO_DIM_ORDER",
@@ -150,5 +151,6 @@ __all__ = [
     "q8ta_upsample_bilinear2d",
     "quantize",
     "quantize_value",
+    "round_rows",
     "rows_of_taps",
 ]

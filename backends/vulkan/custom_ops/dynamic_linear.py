@@ -1,4 +1,5 @@
-"""Int8 linears of which activations are quantized at run time: reference, schema, edge op."""
+"""Values that are quantized to int8 at run time, alone and in front of linears: references,
+schemas, edge ops."""
 
 from __future__ import annotations
 
@@ -64,6 +65,23 @@ def quantize_rows(
     return torch.clamp(q, quant_min, quant_max).to(torch.int8)
 
 
+def round_rows(
+    x: torch.Tensor, granularity: str, rule: str, quant_min: int, quant_max: int, eps: float
+) -> torch.Tensor:
+    """float32 `x` as it is after quantizing it to int8, on a grid of its own values, and back.
+
+    Args:
+        x: float32 [..., K].
+        granularity, rule, quant_min, quant_max, eps: as of `row_grids`.
+
+    Returns:
+        float32 of the shape of `x`; NaN where there is no grid.
+    """
+    scale, zero_point = row_grids(x, granularity, rule, quant_min, quant_max, eps)
+    q = quantize_rows(x, scale, zero_point, rule, quant_min, quant_max)
+    return (q.to(torch.int32) - zero_point).to(torch.float32) * scale
+
+
 def linear_dq8ca_q8csw(
     x: torch.Tensor,
     granularity: str,
@@ -105,6 +123,13 @@ def _meta(x: torch.Tensor, *args: Any) -> torch.Tensor:
     weights: torch.Tensor = args[5]
     return x.new_empty([*x.shape[:-1], weights.shape[0]])
 
+
+ROUND_ROWS = define(
+    "round_rows",
+    "Tensor x, str granularity, str rule, int quant_min, int quant_max, float eps",
+    round_rows,
+    lambda x, *args: x.new_empty(x.shape),
+)
 
 # Of a layer whose activations are quantized at run time.
 DYNAMIC_INPUTS = (

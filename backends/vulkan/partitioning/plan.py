@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch.fx import GraphModule, Node
 
 from ..patterns.rules.arithmetic import ARITHMETIC_OPS
-from ..patterns.rules.linear_operands import is_quantized_layer
+from ..patterns.rules.linear_operands import has_dynamic_input, is_quantized_layer
 from ..patterns.steps import Matches, StepPlan
 from ..patterns.vocabulary.constants import Constants
 from ..patterns.vocabulary.edge_ops import (
@@ -144,13 +144,18 @@ class PartitionPlan:
             elif node.target in SUPPORTED:
                 problem = self._single_problem(node)
                 if problem is None:
-                    # What is quantized runs in int8 or not at all, as its user expects.
-                    if not is_quantized_layer(node):
+                    # What is quantized statically runs in int8 or not at all, as its user expects.
+                    if not is_quantized_layer(node) or self._may_run_rounded(node):
                         self._candidates.add(node)
                 elif node.target == QUANTIZE:
                     self.rejections.append(Rejection(node, problem))
         # A result without its op, which a list of the user's may have kept off.
         self._candidates -= {one for one in self._candidates if op_of(one) not in self._candidates}
+
+    def _may_run_rounded(self, layer: Node) -> bool:
+        """True for a layer that may compute in float32 with what is rounded at run time; another
+        backend may have an int8 kernel."""
+        return not self._for_others and has_dynamic_input(layer)
 
     def _in_float(self, rejection: Rejection) -> Rejection:
         """Of a layer that is not quantized: why it does not run in float, where it could."""
@@ -184,11 +189,12 @@ class PartitionPlan:
     def _plan_steps(self, matches: Matches) -> StepPlan:
         """The steps that can be made whole, with what the user's lists allow."""
         while True:
-            plan = matches.plan(self._excluded, self._unfolded)
+            plan = matches.plan(self._excluded, self._unfolded, rounds=not self._for_others)
             problems = [(step, self._problem(step)) for step in plan.steps]
             if not any(problem for _, problem in problems):
                 inner = {node for step in plan.steps for node in step.nodes}
-                problems = [(step, self._outside_reader(step, inner)) for step in plan.steps]
+                given = {node for step in plan.steps for node in step.outputs}
+                problems = [(step, self._outside_reader(step, inner, given)) for step in plan.steps]
             taken_back = [(step, problem) for step, problem in problems if problem]
             if not taken_back:
                 return plan
@@ -279,9 +285,10 @@ class PartitionPlan:
                 return problem
         return None
 
-    def _outside_reader(self, step: Step, inner: Collection[Node]) -> str | None:
-        """Who else needs a node that only steps compute, or None."""
-        given = set(step.outputs)
+    def _outside_reader(
+        self, step: Step, inner: Collection[Node], given: Collection[Node]
+    ) -> str | None:
+        """Who else needs a node that only steps compute, and none of them gives, or None."""
         for node in step.float_only:
             for user in node.users:
                 if user in inner or node in given or self._runs_in_float(node, step):

@@ -46,7 +46,7 @@ from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
 from .quantized_linear import is_dynamic_layer, match_quantized_linear
-from .rules.linear_operands import is_quantized_layer
+from .rules.linear_operands import has_dynamic_input, is_quantized_layer
 from .steps import match_steps, rewrite_steps
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import CONVOLUTION, LINEAR_OPS
@@ -163,7 +163,8 @@ def _rewrite_whole_graph(
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
         node = rejection.node
-        if is_quantized_layer(node) and rejection.is_static and not constants.is_constant(node):
+        is_ours = is_quantized_layer(node) and not has_dynamic_input(node)
+        if is_ours and rejection.is_static and not constants.is_constant(node):
             # The partitioner took the layer without seeing its values, and nothing else in our
             # runtime runs it.
             raise ValueError(

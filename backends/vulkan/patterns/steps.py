@@ -20,6 +20,7 @@ from .rules.padding import match_padding
 from .rules.pooling import match_pooling
 from .rules.residual import fold_residuals
 from .rules.rms_norm import match_rms_norm
+from .rules.rounding import match_rounding
 from .rules.unary_table import match_unary
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS, PAD, POOL_OPS
@@ -53,8 +54,16 @@ class Matches:
             for node in forms
             if (step := match_unary(node, forms)) is not None and not _is_folded(node, constants)
         ]
+        self._roundings = [
+            step for node in graph.nodes if (step := match_rounding(node)) is not None
+        ]
 
-    def plan(self, excluded: Collection[Node] = (), unfolded: Collection[Node] = ()) -> StepPlan:
+    def plan(
+        self,
+        excluded: Collection[Node] = (),
+        unfolded: Collection[Node] = (),
+        rounds: bool = True,
+    ) -> StepPlan:
         """The steps of most nodes.
 
         Of two that claim a node, the later one takes it: of two layers that are added, it takes
@@ -63,6 +72,7 @@ class Matches:
         Args:
             excluded: anchors that must not become steps.
             unfolded: anchors whose step must be its fallback.
+            rounds: whether values are rounded at run time for others than int8 layers.
         """
         anchors = {step.anchor for step in self._layers}
         taken = set(excluded)
@@ -78,7 +88,12 @@ class Matches:
         claimed = {node for step in layers for node in step.claims}.union(excluded)
         unary = [step for step in self._unary if step.anchor not in claimed]
         covered = {node for step in layers for node in step.nodes}.union(excluded)
-        steps = sorted([*layers, *unary], key=lambda step: step.anchor)
+        roundings = [
+            step
+            for step in self._roundings
+            if rounds and step.anchor not in excluded and not covered.issuperset(step.anchor.users)
+        ]
+        steps = sorted([*layers, *unary, *roundings], key=lambda step: step.anchor)
         kept = (one for one in self._rejections if one.node not in covered)
         return StepPlan(tuple(steps), tuple(kept))
 

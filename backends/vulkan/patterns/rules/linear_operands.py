@@ -47,6 +47,12 @@ def is_quantized_layer(node: Node) -> bool:
     return all(is_dequantize(behind_moves(one)[0]) for one in operands)
 
 
+def has_dynamic_input(layer: Node) -> bool:
+    """True for a linear or convolution whose input is quantized at run time."""
+    dequantize = behind_moves(node_argument(layer, 1 if layer.target == ADDMM else 0))[0]
+    return is_dequantize(dequantize) and is_dynamic(dequantize)
+
+
 def read_linear_operands(
     linear: Node, constants: Constants | None
 ) -> tuple[Int8Input | DynamicInput, Weight, Node | None]:

@@ -5,7 +5,9 @@
 
 #include "Entry.h"
 #include "Int8Grid.h"
+#include "Layer.h"
 #include "Shapes.h"
+#include "graph/selfcheck/RowGridReference.h"
 
 namespace etvk::fuzz {
 
@@ -39,6 +41,30 @@ Result dequantize_per_tensor(const Arguments& arguments) {
   y.accuracy = computed_of(x.accuracy);
   for (size_t i = 0; i < y.count(); ++i) {
     set_float(y, i, dequantize(x.int8_at(i), grid));
+  }
+  return y;
+}
+
+// Of values that other ops have computed, a rounding may fall to the other side.
+Result round_rows(const Arguments& arguments) {
+  const ops::RowGrids grids = read_row_grids(arguments);
+  const Tensor& x = arguments.tensor("x");
+  if (x.dtype != DType::kFloat32 || x.sizes.empty()) {
+    throw Meaningless("x that is not float32 [..., K]");
+  }
+  Tensor y = zeros(DType::kFloat32, x.sizes);
+  y.accuracy = x.accuracy == Accuracy::kExact ? Accuracy::kExact : Accuracy::kUnknown;
+  std::vector<float> values(x.count());
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = x.float_at(i);
+  }
+  const size_t size = grids.per_row ? static_cast<size_t>(x.sizes.back()) : values.size();
+  for (size_t first = 0; first < values.size(); first += size) {
+    const RowGrid grid = row_grid(grids, &values[first], size);
+    for (size_t i = first; i < first + size; ++i) {
+      const int32_t distance = quantized_on(grids, grid, values[i]) - grid.zero_point;
+      set_float(y, i, static_cast<float>(distance) * grid.scale);
+    }
   }
   return y;
 }
@@ -130,6 +156,12 @@ bool draw_dequantize(Draft& draft) {
   return true;
 }
 
+bool draw_round_rows(Draft& draft) {
+  draft.give("x", draft.some_tensor({DType::kFloat32}));
+  give_row_grids(draft, draft.random().chance(60));
+  return true;
+}
+
 bool draw_table(Draft& draft) {
   constexpr DType kResults[] = {DType::kInt8, DType::kUint8, DType::kFloat32};
   draft.give("x", draft.some_tensor({DType::kInt8, DType::kInt8, DType::kUint8}));
@@ -172,6 +204,7 @@ bool draw_mean(Draft& draft) {
 std::vector<Entry> quantize_entries() {
   return {
       {"quantized_decomposed.quantize_per_tensor.default", draw_quantize, quantize_per_tensor},
+      {"et_vk.round_rows.default", draw_round_rows, round_rows},
       {"quantized_decomposed.dequantize_per_tensor.default", draw_dequantize,
        dequantize_per_tensor},
       {"et_vk.q8ta_dequantize.default", draw_dequantize, dequantize_per_tensor},

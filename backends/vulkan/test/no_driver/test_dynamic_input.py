@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 from torch import nn
 
-from executorch_vulkan import explain
+from executorch_vulkan import VulkanPartitioner
 from executorch_vulkan.custom_ops import REFERENCES, linear_dq8ca_q8csw
 from executorch_vulkan.patterns.quantized_linear import match_quantized_linear
 from executorch_vulkan.patterns.rules.dynamic_input import DynamicInput, RowGrids
@@ -18,10 +20,12 @@ from executorch_vulkan.patterns.rules.mac_moves import Moves
 from executorch_vulkan.patterns.vocabulary.constants import Constants
 from executorch_vulkan.patterns.vocabulary.rejection import Rejection
 from executorch_vulkan.patterns.vocabulary.step import Step
+from executorch_vulkan.program import read_delegates
 from on_cpu import on_cpu
 from quantized_graphs import Grid, QuantizedWeight, edge_program, linears
 
 OUT = Grid(0.1, -7)
+DYNAMIC, ROUNDED = "et_vk.linear_dq8ca_q8csw.default", "et_vk.round_rows.default"
 EPS = 2.0**-12
 _ops = torch.ops.quantized_decomposed
 
@@ -181,17 +185,55 @@ def test_refused(name: str) -> None:
     assert isinstance(found, Rejection) and reason in found.reason
 
 
-def test_values_that_something_else_reads_in_float() -> None:
-    class Read(Layer):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.rounded(x)
-            return nn.functional.linear(x, self.weight()).sum() + on_cpu(x).sum()
+class Read(Layer):
+    """What a layer reads, read by another op as well."""
 
-    program = edge_program(Read(per_tensor()), 4, 8)
-    reasons = [row.reason for row in explain(program) if "mm" in row.op]
-    assert (
-        len(reasons) == 1 and "is also read in float by aten__cdist_forward_default" in reasons[0]
-    )
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.rounded(x)
+        return nn.functional.linear(x, self.weight()).sum() + on_cpu(x).sum()
+
+
+def delegated(module: nn.Module, *shape: int, later: Any = None) -> list[str]:
+    """The ops of all delegates of ours."""
+    exported = torch.export.export(module.eval(), (torch.ones(shape),))
+    partitioners = [VulkanPartitioner(), *([] if later is None else [later])]
+    config = EdgeCompileConfig(_check_ir_validity=False)
+    lowered = to_edge_transform_and_lower(exported, partitioner=partitioners, compile_config=config)
+    return [name for one in read_delegates(lowered) for name in one.op_names]
+
+
+@pytest.mark.parametrize("rounded", [per_tensor(), per_tensor(0, 255, torch.uint8), per_token])
+def test_values_that_something_else_reads_in_float(rounded: Rounding) -> None:
+    """The layer takes the integers, and the other op what they stand for."""
+    ops = delegated(Read(rounded), 4, 8)
+    assert ops.count(DYNAMIC) == ops.count(ROUNDED) == 1
+
+
+def test_values_that_only_others_read() -> None:
+    layer = Layer(per_token, after=lambda y: torch.sin(per_tensor()(y)))
+    assert delegated(layer, 4, 8) == [DYNAMIC, ROUNDED, "aten.sin.default"]
+
+
+class Groups(nn.Module):
+    """A weight of [6, 8] with a scale for each half of a row, as 4-bit weights have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(2)
+        self.register_buffer("integers", torch.randint(-8, 8, (12, 4), generator=generator))
+        self.register_buffer("scales", torch.rand(12, 1, generator=generator))
+
+    def forward(self) -> torch.Tensor:
+        return (self.integers.to(torch.int8) * self.scales).reshape(6, 8)
+
+
+def test_layers_of_other_weights_are_float_layers_of_rounded_values() -> None:
+    assert delegated(Layer(per_token, weight=Groups()), 4, 8) == [ROUNDED, "aten.linear.default"]
+
+
+def test_another_backend_finds_what_is_quantized_for_it() -> None:
+    layer = Layer(per_token, lambda x: torch.sin(x), weight=Groups())
+    assert ROUNDED not in delegated(layer, 4, 8, later=XnnpackPartitioner())
 
 
 @pytest.mark.parametrize("rounded", [per_tensor(), per_token])

@@ -144,6 +144,47 @@ def test_not_finite(grids: tuple[Any, ...]) -> None:
     np.testing.assert_array_equal(y[kept], wanted(x, grids, w, scales, bias)[kept])
 
 
+# ---- Rounded values.
+
+
+def rounded(x: Any, grids: tuple[Any, ...]) -> np.ndarray:
+    bounds = x.bounds if isinstance(x, Dynamic) else x.shape
+    return run_op("et_vk.round_rows.default", [x, *grids], Output(np.float32, bounds))
+
+
+def wanted_rounded(x: np.ndarray, grids: tuple[Any, ...]) -> np.ndarray:
+    q, scale, zero_point = (one.numpy() for one in GRIDS[grids](torch.from_numpy(x)))
+    return (q.astype(np.float32) - zero_point.astype(np.float32)) * scale.astype(np.float32)
+
+
+@each_grid
+@each_row("dequantize_rows")
+def test_rounded(row: Any, grids: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    shapes = [(1,), (7,), (1, 1), (9, 67), (3, 2, 16), (300, 5), (2, 1, 3, row.tile_n + 3)]
+    for seed, shape in enumerate(shapes):
+        x = drawn(shape, seed)
+        np.testing.assert_array_equal(rounded(x, grids), wanted_rounded(x, grids), f"{shape}")
+
+
+@each_grid
+def test_rounded_dynamic_and_not_finite(grids: tuple[Any, ...]) -> None:
+    for rows in (0, 1, 4):
+        x = drawn((rows, 3, 18), 6)
+        y = rounded(Dynamic(x, (5, 3, 18)), grids)
+        assert y.shape == x.shape
+        if rows:
+            np.testing.assert_array_equal(y, wanted_rounded(x, grids))
+    x = drawn((9, 20), 1)
+    broken = x.copy()
+    broken[3, 4], broken[5, 19] = np.nan, np.inf
+    y = rounded(broken, grids)
+    lost = [3, 5] if grids[0] == "per_row" else range(9)
+    assert np.isnan(y[list(lost)]).all()
+    kept = [row for row in range(9) if row not in lost]
+    np.testing.assert_array_equal(y[kept], wanted_rounded(x, grids)[kept])
+
+
 # ---- Products.
 
 

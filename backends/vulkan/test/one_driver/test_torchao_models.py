@@ -17,6 +17,7 @@ from torchao.quantization import (
     Int8DynamicActivationIntxWeightConfig,
     MappingType,
     PerAxis,
+    PerGroup,
     PerTensor,
     quantize_,
 )
@@ -50,6 +51,21 @@ def check(module: nn.Module, pte: bytes, inputs: list[tuple[torch.Tensor]]) -> N
         assert actual.shape == wanted.shape
         errors = (actual - wanted).abs() / float(wanted.abs().max())
         assert float(errors.median()) <= ERROR and float(errors.max()) <= FLIPPED
+
+
+def test_weights_of_groups_run_in_float() -> None:
+    """What rounds their inputs at run time has a kernel; "8da4w" to torchao."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(32, 48), nn.SiLU(), nn.Linear(48, 16, bias=False)).eval()
+    config = Int8DynamicActivationIntxWeightConfig(
+        weight_dtype=torch.int4, weight_granularity=PerGroup(16)
+    )
+    quantize_(module, config)
+    inputs = [(torch.randn(batch, 32),) for batch in (4, 1, 9)]
+    with torch.no_grad():
+        exported = torch.export.export(module, inputs[0], dynamic_shapes=DIMS)
+        program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
+        check(module, pte_of(whole(program)), inputs)
 
 
 def _mlp() -> nn.Module:

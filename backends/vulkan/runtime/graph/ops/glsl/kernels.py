@@ -860,6 +860,7 @@ def attention_coopmat_kernels() -> list[Kernel]:
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     *quantize_rows(),
+    *flat(Op("dequantize_rows", 2, 8), "linear/dequantize_rows.comp"),
     #                rows lanes
     quantize_whole_rows(16, 8),
     quantize_whole_rows(8, 16),
