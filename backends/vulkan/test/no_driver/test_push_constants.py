@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from linear_fixture import ROOT
+from linear_fixture import BUILD, ROOT
 from shader_compiler import GLSL, INCLUDES, compiler, glslang
 
 BYTES = {"int8_t": 1, "uint16_t": 2, "uint32_t": 4, "int32_t": 4, "float": 4}
@@ -23,6 +23,7 @@ DECLARED = re.compile(r"(\w+)(?:\[([\w -]+)\])?(?: = [^,]+)?$")
 CONSTANT = re.compile(r"constexpr \w+ (k\w+) = (\d+);")
 GLSL_NUMBER = re.compile(r"const uint (\w+)\s*= (\d+)u?;")
 GLSL_TYPES = {"uint32_t": "uint", "int32_t": "int"}
+SPIRV = BUILD / "generated/spirv"
 ANY_TYPE = "Bits"  # what C++ calls a number whose type depends on the operands
 
 
@@ -111,7 +112,9 @@ def test_every_shader_has_a_struct_of_its_names() -> None:
     structs = cpp_structs()
     pushes = {name: structs.members(name) for name in structs.names() if name.endswith("Push")}
     met = set()
-    for row in {(row.shader, row.op): row for row in compiler().KERNELS}.values():
+    # A glslang that does not know a row's extensions leaves the row out.
+    made = [row for row in compiler().KERNELS if (SPIRV / f"{row.name}.spv").is_file()]
+    for row in {(row.shader, row.op): row for row in made}.values():
         members = glsl_members(row)
         found = [name for name, own in pushes.items() if is_same(own, members)]
         assert found, f"{row.op.name}, {row.shader}: no struct has {members}"
