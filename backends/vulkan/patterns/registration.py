@@ -163,8 +163,8 @@ def _rewrite_whole_graph(
     plan = match_steps(graph_module.graph, constants)
     for rejection in plan.rejections:
         node = rejection.node
-        is_ours = is_quantized_layer(node) and not has_dynamic_input(node)
-        if is_ours and rejection.is_static and not constants.is_constant(node):
+        has_static_input = is_quantized_layer(node) and not has_dynamic_input(node)
+        if has_static_input and rejection.is_static and not constants.is_constant(node):
             # The partitioner took the layer without seeing its values, and nothing else in our
             # runtime runs it.
             raise ValueError(

@@ -45,7 +45,7 @@ _PER_TOKEN = "quantized_decomposed.choose_qparams_per_token_asymmetric.default"
 _AFFINE = "torchao.choose_qparams_affine.default"
 _RULES = {"ASYMMETRIC": "affine", "SYMMETRIC": "symmetric"}  # by torchao's mapping type
 _LEAST_EPS = 2.0**-126  # a normal float32
-_UINT8_ABOVE = 128
+_ABOVE_INT8 = {torch.int8: 0, torch.uint8: 128}
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,10 @@ def read_dynamic_input(dequantize: Node, moves: list[Node]) -> DynamicInput:
     if not is_float32(x):
         raise NotInt8Error("activation is not float32; call float() on the model and its inputs")
     both = [_bounds(one) for one in (quantize, dequantize)]
-    above = _UINT8_ABOVE if both[0][2] == torch.uint8 else 0
+    dtype = _chosen_dtype(choose)
+    above = _ABOVE_INT8[dtype]
     grids = _grids(choose, x, above)
-    wanted = (grids.quant_min + above, grids.quant_max + above, both[0][2] if above else torch.int8)
+    wanted = (grids.quant_min + above, grids.quant_max + above, dtype)
     if any(found != wanted for found in both):
         raise _problem(
             f"it is quantized to {', '.join(map(str, both[0]))}, and its scale is for "
@@ -180,6 +181,13 @@ def _choice(scale: Argument, zero_point: Argument) -> tuple[Node, tuple[Node, ..
     return found[0], (found[0], *passed)
 
 
+def _chosen_dtype(choose: Node) -> torch.dtype:
+    """Of the integers that a scale and zero point are chosen for."""
+    place = {_PER_TENSOR: 4, _AFFINE: 3}.get(op_name(choose))
+    is_uint8 = place is not None and choose.args[place] == torch.uint8
+    return torch.uint8 if is_uint8 else torch.int8
+
+
 def _grids(choose: Node, x: Node, above: int) -> RowGrids:
     """Of int8, whose integers are by `above` less than the graph's."""
     name = op_name(choose)
@@ -188,7 +196,7 @@ def _grids(choose: Node, x: Node, above: int) -> RowGrids:
         rule = "affine" if name == _PER_TENSOR else "symmetric"
         return _checked("per_tensor", rule, quant_min, quant_max, eps, above)
     if name == _PER_TOKEN:
-        return _checked("per_row", "xnnpack", INT8_MIN, INT8_MAX, _EPS, 0)
+        return _checked("per_row", "xnnpack", INT8_MIN, INT8_MAX, _EPS, above)
     if name != _AFFINE:
         raise _problem(f"{name} chooses its scale")
     _, mapping, block, _, quant_min, quant_max, eps = (*choose.args, None, None, None)[:7]

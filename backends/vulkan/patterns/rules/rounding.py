@@ -8,8 +8,6 @@ int8 per channel: these compute in float32 with what is rounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch.fx import Node
 
 from ...custom_ops import ROUND_ROWS
@@ -19,13 +17,6 @@ from ..vocabulary.graph_edits import call_after
 from ..vocabulary.rejection import NotInt8Error
 from ..vocabulary.step import Family, Step
 from .dynamic_input import DynamicInput, is_dynamic, read_dynamic_input
-
-
-@dataclass(frozen=True)
-class RoundingMatch:
-    """What is rounded, and how; its dequantize is the anchor."""
-
-    x: DynamicInput
 
 
 def match_rounding(node: Node) -> Step | None:
@@ -38,7 +29,7 @@ def match_rounding(node: Node) -> Step | None:
         return None
     return Step(
         ROUNDING,
-        RoundingMatch(x),
+        x,
         anchor=node,
         nodes=x.nodes,
         reads=(x.node,),
@@ -49,10 +40,10 @@ def match_rounding(node: Node) -> Step | None:
     )
 
 
-def rewrite_rounding(constants: Constants, match: RoundingMatch) -> None:
+def rewrite_rounding(constants: Constants, x: DynamicInput) -> None:
     """Put the op in the place of the dequantize."""
-    node = match.x.dequantize
-    result = call_after(node.graph, node, ROUND_ROWS, (match.x.node, *match.x.arguments))
+    node = x.dequantize
+    result = call_after(node.graph, node, ROUND_ROWS, (x.node, *x.arguments))
     node.replace_all_uses_with(result)
 
 

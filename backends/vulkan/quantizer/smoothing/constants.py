@@ -25,15 +25,20 @@ def states_of(model: GraphModule) -> list[Tensor]:
 def constant_of(model: GraphModule, op: Node, at: int) -> Tensor | None:
     """The value of an op's argument, a constant; None where it has none."""
     node = op.args[at] if len(op.args) > at else None
-    return _computed(model, node).detach() if isinstance(node, Node) else None
+    return _computed(model, node, {}).detach() if isinstance(node, Node) else None
 
 
-def _computed(model: GraphModule, node: Node) -> Tensor:
+def _computed(model: GraphModule, node: Node, found: dict[Node, Tensor]) -> Tensor:
+    """Each of the nodes behind it once, however many read it."""
+    if node in found:
+        return found[node]
     if node.op == "get_attr":
-        return operator.attrgetter(str(node.target))(model)
-    args, kwargs = map_arg((node.args, node.kwargs), lambda one: _computed(model, one))
-    assert callable(node.target)
-    return node.target(*args, **kwargs)
+        found[node] = operator.attrgetter(str(node.target))(model)
+    else:
+        args, kwargs = map_arg((node.args, node.kwargs), lambda one: _computed(model, one, found))
+        assert callable(node.target)
+        found[node] = node.target(*args, **kwargs)
+    return found[node]
 
 
 def set_constant(model: GraphModule, op: Node, at: int, value: Tensor) -> None:

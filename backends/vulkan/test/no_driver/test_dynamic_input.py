@@ -125,6 +125,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         (4, 8),
         "its range is 0 to 255",
     ),
+    "uint8_on_grids_of_int8": (
+        lambda: Layer(_per_token_of_uint8),
+        (4, 8),
+        "it is quantized to 0, 255, torch.uint8, and its scale is for -128, 127, torch.int8",
+    ),
     "wide": (lambda: Layer(per_tensor(-300, 300, torch.int16)), (4, 8), "its range is -300 to 300"),
     "moved_rows": (
         lambda: Layer(per_token, lambda x: x.reshape(3, 8)),
@@ -163,6 +168,12 @@ def _of_others(x: torch.Tensor) -> torch.Tensor:
     scale, zero_point = _ops.choose_qparams.tensor(x + 1.0, -128, 127, EPS, torch.int8)
     q = _ops.quantize_per_tensor(x, scale, zero_point, -128, 127, torch.int8)
     return _ops.dequantize_per_tensor(q, scale, zero_point, -128, 127, torch.int8)
+
+
+def _per_token_of_uint8(x: torch.Tensor) -> torch.Tensor:
+    scale, zero_point = _ops.choose_qparams_per_token_asymmetric(x, torch.int8)
+    q = _ops.quantize_per_token(x, scale, zero_point, 0, 255, torch.uint8)
+    return _ops.dequantize_per_token(q, scale, zero_point, 0, 255, torch.uint8, torch.float32)
 
 
 def _of_two(x: torch.Tensor) -> torch.Tensor:
