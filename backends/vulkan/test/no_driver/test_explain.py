@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -34,20 +36,60 @@ PER_CHANNEL = "quantized_decomposed.dequantize_per_channel.default"
 OFF = "not on Vulkan"
 
 
-def exported(module: nn.Module, *shape: int) -> torch.export.ExportedProgram:
-    return torch.export.export(module.eval(), (torch.zeros(shape),))
+Shape = tuple[int, ...]
+
+
+def exported(module: nn.Module, *shapes: Shape) -> torch.export.ExportedProgram:
+    return torch.export.export(module.eval(), tuple(torch.zeros(shape) for shape in shapes))
 
 
 def edge(module: nn.Module, *shape: int) -> Any:
-    return to_edge(exported(module, *shape), compile_config=CONFIG)
+    return to_edge(exported(module, shape), compile_config=CONFIG)
 
 
 def lowered(module: nn.Module, *shape: int, partitioner: Any = None) -> Any:
+    return lowered_for(module, shape, partitioner=partitioner)
+
+
+def lowered_for(module: nn.Module, *shapes: Shape, partitioner: Any = None) -> Any:
     return to_edge_transform_and_lower(
-        exported(module, *shape),
+        exported(module, *shapes),
         partitioner=[partitioner or VulkanPartitioner()],
         compile_config=CONFIG,
     )
+
+
+class Parts(nn.Module):
+    """Modules that have nothing to do with each other, each on an input of its own: what takes a
+    program a module takes one for all."""
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        # Not by their bare names, for some are those of a module's attributes.
+        self.parts = nn.ModuleDict({f"part {name}": part for name, part in parts.items()})
+
+    def forward(self, *inputs: torch.Tensor) -> list[Any]:
+        return [part(x) for part, x in zip(self.parts.values(), inputs, strict=True)]
+
+
+class Reports:
+    """Of Parts, before and after they are lowered."""
+
+    def __init__(self, modules: Mapping[str, tuple[nn.Module, Shape]]) -> None:
+        parts = Parts({name: module for name, (module, _) in modules.items()})
+        shapes = [shape for _, shape in modules.values()]
+        program = to_edge(exported(parts, *shapes), compile_config=CONFIG)
+        self.program = lowered_for(parts, *shapes)
+        self.before, self.after = explain(program), explain(self.program)
+        self._part = {
+            node.name: path.split(".")[1].removeprefix("part ")
+            for node in program.exported_program().graph.nodes
+            if node.op == "call_function"
+            for path, _ in list(node.meta["nn_module_stack"].values())[1:2]
+        }
+
+    def of(self, name: str, report: Report) -> list[Row]:
+        return [row for row in report if self._part[row.node] == name]
 
 
 class Two(nn.Module):
@@ -75,8 +117,13 @@ LAYER = [
 ]
 
 
+@cache
+def two_delegates() -> Report:
+    return explain(edge(Two(on_cpu), 4, 8))
+
+
 def test_every_node_of_two_delegates() -> None:
-    report = explain(edge(Two(on_cpu), 4, 8))
+    report = two_delegates()
     wanted = [*LAYER, (ON_CPU, OFF, NO_KERNEL), *LAYER]
     assert [(row.op, row.became, row.reason) for row in report] == wanted
     assert [row.delegate for row in report] == [*[0] * 6, None, *[1] * 6]
@@ -88,21 +135,23 @@ def test_lowered_and_not_lowered_programs_give_the_same() -> None:
     def key(row: Any) -> tuple[Any, ...]:
         return row.op, row.became, row.delegate, row.reason
 
-    for between in (on_cpu, torch.sin, lambda x: x.reshape(2, 2, 8)):
-        before = sorted(map(str, map(key, explain(edge(Two(between), 4, 8)))))
-        assert before == sorted(map(str, map(key, explain(lowered(Two(between), 4, 8)))))
+    betweens = {"cpu": on_cpu, "sin": torch.sin, "reshape": lambda x: x.reshape(2, 2, 8)}
+    reports = Reports({name: (Two(between), (4, 8)) for name, between in betweens.items()})
+    assert len(reports.before) > 3 * 12
+    before = sorted(map(str, map(key, reports.before)))
+    assert before == sorted(map(str, map(key, reports.after)))
 
 
-class Beside(nn.Module):
-    """A layer that becomes a delegate, and beside it what stays outside."""
+class Delegated(nn.Module):
+    """A layer that becomes a delegate, so that what is beside it is in a lowered program."""
 
-    def __init__(self, other: nn.Module) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.layer, self.other = Layer(weight=QuantizedWeight(8, 8)), other
+        self.layer = Layer(weight=QuantizedWeight(8, 8))
 
-    def forward(self, x: torch.Tensor, *more: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        y = self.layer(x.flatten()[:8].reshape(1, 8))
-        return y, on_cpu(y), self.other(x)
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y = self.layer(x)
+        return y, on_cpu(y)
 
 
 class On(nn.Module):
@@ -160,22 +209,37 @@ OUTSIDE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }
 
 
+NOT_ON_THE_CPU = "per_group"  # its dequantize can't run there
+
+
+@cache
+def outside(on_the_cpu: bool) -> Reports:
+    modules = {
+        name: value for name, value in OUTSIDE.items() if (name != NOT_ON_THE_CPU) == on_the_cpu
+    }
+    return Reports({"delegated": (Delegated(), (1, 8)), **modules})
+
+
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_reasons_do_not_change_by_lowering(name: str) -> None:
-    module, shape = OUTSIDE[name]
+    reports = outside(name != NOT_ON_THE_CPU)
 
     def key(row: Any) -> tuple[Any, ...]:
         return row.node, row.op, row.became, row.delegate, row.reason
 
-    before = explain(edge(Beside(module), *shape))
-    assert before.left_out
-    program = lowered(Beside(module), *shape)
-    assert sorted(map(str, map(key, before))) == sorted(map(str, map(key, explain(program))))
-    if name == "per_group":
-        return  # its dequantize can't run on the CPU
-    # Also where to_executorch has changed the graph in place.
-    program.to_executorch()
-    assert {row.reason for row in before} == {row.reason for row in explain(program)}
+    before = reports.of(name, reports.before)
+    assert before
+    after = reports.of(name, reports.after)
+    assert sorted(map(str, map(key, before))) == sorted(map(str, map(key, after)))
+
+
+def test_reasons_do_not_change_by_to_executorch() -> None:
+    """Which changes the graph in place, names of nodes too."""
+    reports = outside(on_the_cpu=True)
+    reports.program.to_executorch()
+    reasons = {row.reason for row in reports.before}
+    assert {row.reason for row in explain(reports.program)} == reasons
+    assert len(reasons) > len(OUTSIDE)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -203,7 +267,7 @@ REASONS = {
     "per_group": "weight is quantized per group (torchao.dequantize_affine.default); quantize it "
     "per channel or per tensor",
     "weight_not_constant": "weight is not a constant: "
-    "quantized_decomposed_quantize_per_tensor_default_1 quantizes it at run time; leave products "
+    "quantized_decomposed_quantize_per_tensor_default quantizes it at run time; leave products "
     "of activations out of the quantization, or make it a parameter and fold its quantize with "
     "convert_pt2e(..., fold_quantize=True)",
     "activation_scale": "activation scale 1e-40 is not a positive normal float32; calibrate with "
@@ -220,17 +284,24 @@ REASONS = {
 
 @pytest.mark.parametrize("name", REASONS)
 def test_reason_of_a_linear(name: str) -> None:
-    build, shape = WHY[name]
-    rows = [row for row in explain(edge(build(), *shape)) if "quantize" not in row.op]
-    linears = [row for row in rows if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
-    assert [(row.became, row.reason) for row in linears] == [(OFF, REASONS[name])]
+    reports = outside(name != NOT_ON_THE_CPU)
+    rows = [row for row in reports.of(name, reports.before) if "quantize" not in row.op]
+    [linear] = [row for row in rows if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
+    assert linear.became == OFF
+    assert re.sub(r"_default_\d+", "_default", linear.reason) == REASONS[name]
+
+
+@cache
+def in_float() -> Reports:
+    return Reports(IN_FLOAT)
 
 
 @pytest.mark.parametrize("name", IN_FLOAT)
 def test_products_that_are_no_int8_layers_run_in_float(name: str) -> None:
-    module, shape = IN_FLOAT[name]
-    for report in (explain(edge(module, *shape)), explain(lowered(module, *shape))):
-        [row] = [row for row in report if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
+    reports = in_float()
+    for report in (reports.before, reports.after):
+        rows = reports.of(name, report)
+        [row] = [row for row in rows if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
         assert (row.became, row.delegate, row.reason) == (row.op, 0, "")
 
 
@@ -250,21 +321,28 @@ FLOAT_REASONS: dict[str, tuple[Callable[[torch.Tensor], Any], str, str]] = {
 }
 
 
+class NextToALayer(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.layer, self.is_behind = Layer(weight=QuantizedWeight(8, 8)), name != "function"
+        self.function = FLOAT_REASONS[name][0]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.is_behind:
+            return self.function(self.layer(x))
+        return self.layer(self.function(on_cpu(x)))
+
+
+@cache
+def float_ops() -> Reports:
+    return Reports({name: (NextToALayer(name), (2, 8, 8)) for name in FLOAT_REASONS})
+
+
 @pytest.mark.parametrize("name", FLOAT_REASONS)
 def test_reason_of_a_float_op(name: str) -> None:
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = Layer(weight=QuantizedWeight(8, 8))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if name == "function":
-                return self.layer(function(on_cpu(x)))
-            return function(self.layer(x))
-
-    function, op, reason = FLOAT_REASONS[name]
-    for report in (explain(edge(Model(), 2, 8, 8)), explain(lowered(Model(), 2, 8, 8))):
-        rows = [row for row in report if row.op == op]
+    _, op, reason = FLOAT_REASONS[name]
+    for report in (float_ops().before, float_ops().after):
+        rows = [row for row in float_ops().of(name, report) if row.op == op]
         assert [(row.became, row.reason) for row in rows] == [(OFF, reason)]
         assert not [row for row in report if row.op == "getitem"]
         assert "executorch_call_delegate" not in str(report)
@@ -332,7 +410,7 @@ def test_another_backend_had_it() -> None:
 
 
 def test_all_methods() -> None:
-    methods = {"one": exported(Layer(), 1, 8), "many": exported(Layer(), 5, 8)}
+    methods = {"one": exported(Layer(), (1, 8)), "many": exported(Layer(), (5, 8))}
     report = explain(to_edge(methods, compile_config=CONFIG))
     linears = [(row.method, row.became) for row in report if row.op == ADDMM]
     assert linears == [("many", LINEAR), ("one", "et_vk.q8ta_linear_gemv.default")]
@@ -340,7 +418,7 @@ def test_all_methods() -> None:
 
 
 def test_printed() -> None:
-    lines = str(explain(edge(Two(on_cpu), 4, 8))).splitlines()
+    lines = str(two_delegates()).splitlines()
     assert [line.split()[:4] for line in lines[:5:4]] == [
         ["node", "op", "became", "delegate"],
         ["aten_addmm_default", ADDMM, LINEAR, "0"],
@@ -406,7 +484,7 @@ def test_the_partitioner_logs_it(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="executorch_vulkan"):
         lowered(Two(on_cpu), 4, 8)
     [message] = [r.message for r in caplog.records if "what becomes" in r.message]
-    assert message.splitlines()[1:] == str(explain(edge(Two(on_cpu), 4, 8))).splitlines()
+    assert message.splitlines()[1:] == str(two_delegates()).splitlines()
 
 
 def test_wrong_arguments() -> None:
