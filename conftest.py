@@ -4,6 +4,7 @@ pytest imports the `__init__.py` of every folder above a test. For backends/vulk
 module `vulkan` beside the installed `executorch_vulkan`, with every op registered twice.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("all")]
+
+
+def pytest_collection_finish() -> None:
+    """Where tests run, which with workers is not where they are started."""
+    from quick_exports import make_exports_quick
+
+    make_exports_quick()
+    # A lowering makes very many objects. To look for garbage among them as often as Python does,
+    # and among those of modules too, takes an eighth of its time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20)
 
 
 def _place(item: pytest.Item) -> tuple[int, str]:
