@@ -109,6 +109,7 @@ Measurement run_case(Context& context, const BenchOptions& options, const OpCase
 // Ops of the table whose rows may stand in for each other.
 bool can_stand_in(const KernelRow& row, const KernelRow& chosen) {
   constexpr const char* kAlike[][2] = {{"attention", "q8ta_attention"},
+                                       {"attention", "float_attention"},
                                        {"normalize", "normalize_rows"}};
   const auto is_one_of = [](const KernelRow& one, const char* const(&ops)[2]) {
     return std::strcmp(one.op, ops[0]) == 0 || std::strcmp(one.op, ops[1]) == 0;

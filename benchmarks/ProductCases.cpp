@@ -156,6 +156,7 @@ std::vector<Maker> product_makers() {
       attention("attention_float", {64, false, false}),
       attention("attention_float_masked", {64, false, true}),
       attention("attention_float_masked_32", {32, false, true}),
+      attention("attention_float_128", {128, false, false}),
       attention("attention", {64, true, false}),
       attention("attention_masked", {64, true, true}),
       attention("attention_masked_32", {32, true, true}),

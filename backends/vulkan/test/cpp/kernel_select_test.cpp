@@ -119,6 +119,9 @@ void test_attention() {
   const auto on_nvidia = [](const std::string& tile) {
     return "q8ta_attention__coopmat__" + tile + "__mat16x16x32__sg32";
   };
+  const auto of_float = [](const std::string& tile) {
+    return "float_attention__coopmat__" + tile + "__mat16x16x32__sg32";
+  };
   DeviceCaps on_cpu = with_coopmat(lavapipe(), {{8, 8, 8}}, {{8, 8, 8}});
   on_cpu.coopmat.step = {8, 8, 8};
   on_cpu.half_coopmat.step = {8, 8, 8};
@@ -144,7 +147,16 @@ void test_attention() {
       {nvidia, {512, 128, 512, true}, on_nvidia("m64n32k128__wg128")},
       {nvidia, {512, 256, 512, true}, on_nvidia("m32n32k256__wg128")},
       {nvidia, {1, 64, 384, true}, "attention__gemv_scalar__m1n256k256__wg64"},
-      {nvidia, {128, 64, 384, false}, "attention__scalar__m64n32k64__wg256"},
+      // Of float32 on matrices from some hundred tiles on.
+      {nvidia, {128, 64, 384}, of_float("m64n16k64__wg128")},
+      {nvidia, {128, 64, 48}, of_float("m64n16k64__wg128")},
+      {nvidia, {128, 64, 12}, "attention__scalar__m16n32k64__wg128"},
+      {nvidia, {128, 32, 384}, of_float("m64n16k32__wg128")},
+      {nvidia, {128, 32, 96}, of_float("m64n16k32__wg128")},
+      {nvidia, {128, 32, 12}, "attention__scalar__m16n64k32__wg128"},
+      {nvidia, {512, 128, 24}, of_float("m32n32k128__wg128")},
+      {nvidia, {512, 256, 512}, "attention__scalar__m8n128k256__wg128"},
+      {without_half(nvidia), {128, 64, 384}, "attention__scalar__m64n32k64__wg256"},
       {h200(), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg256"},
       {without_half(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg256"},
       {without_shuffle(nvidia), {128, 64, 384, true}, "attention__scalar__m64n32k64__wg256"},
@@ -157,6 +169,10 @@ void test_attention() {
       {rdna3_fixed(),
        {197, 64, 384, true},
        "q8ta_attention__coopmat__m64n32k64__wg256__mat16x16x16__sg64"},
+      {rdna3(), {197, 64, 384}, "float_attention__coopmat__m64n32k64__wg128__mat16x16x16__sg32"},
+      {rdna3_fixed(),
+       {197, 64, 384},
+       "float_attention__coopmat__m64n32k64__wg256__mat16x16x16__sg64"},
       {xe2(), {197, 64, 12, true}, "q8ta_attention__coopmat__m32n32k64__wg64__mat8x16x32__sg16"},
       {on_cpu, {128, 64, 384, true}, "attention__cpu__m4n32k256__wg8"},
   };

@@ -73,7 +73,7 @@ def assert_close(y: np.ndarray, wanted: np.ndarray, what: str) -> None:
     assert (error <= 1e-5 * largest).all(), f"{what}: {error.max()} of {largest.max()}"
 
 
-@each_row("attention")
+@each_row("attention", "float_attention")
 def test_tile_edges(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """All in two pipelines: whole groups, and elements."""
     force_row(monkeypatch, row)
@@ -90,17 +90,18 @@ def test_tile_edges(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             assert_close(run(q, k, v), reference(q, k, v), f"{m} rows, {n} positions of {size}")
 
 
-@each_row("attention")
+@each_row("attention", "float_attention")
 def test_head_sizes(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
     most = row.tile_k
-    for size, v_size in ((most, most), (24, 24), (1, 1), (3, most - 1), (most, 16)):
+    middle = min(24, most - 4)
+    for size, v_size in ((most, most), (middle, middle), (1, 1), (3, most - 1), (most, 16)):
         q, k, v = drawn((1, 2, 3, size), 1), drawn((1, 2, 9, size), 2), drawn((1, 2, 9, v_size), 3)
         q /= math.sqrt(size)
         assert_close(run(q, k, v), reference(q, k, v), f"vectors of {size} and {v_size}")
 
 
-@each_row("attention")
+@each_row("attention", "float_attention")
 def test_vectors_too_large(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
     large, small = drawn((1, 2, 3, row.tile_k + 1), 1), drawn((1, 2, 3, 4), 2)
@@ -110,7 +111,7 @@ def test_vectors_too_large(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             run(q, k, v)
 
 
-@each_row("attention")
+@each_row("attention", "float_attention")
 def test_masks(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
     m, n = row.tile_m + 2, row.tile_n + 3
@@ -131,7 +132,7 @@ def test_masks(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert_close(run(q, own_k, own_v, is_causal=True), wanted, f"causal, {positions}")
 
 
-@each_row("attention")
+@each_row("attention", "float_attention")
 def test_rows_without_a_score(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     force_row(monkeypatch, row)
     m, n = row.tile_m + 1, 2 * row.tile_n + 1
@@ -148,7 +149,9 @@ def test_rows_without_a_score(row: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert_close(run(q, k, v, added, "add", zero_rows=False), wanted, "NaN")
 
 
-def test_special_values() -> None:
+@each_row("attention", "float_attention")
+def test_special_values(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
     q, k, v = drawn((1, 1, 5, 4), 1), drawn((1, 1, 6, 4), 2), drawn((1, 1, 6, 4), 3)
     q[0, 0, 1, 2] = NAN
     q[0, 0, 2, :] = 0
@@ -162,6 +165,43 @@ def test_special_values() -> None:
         y = run(q, k, v)
         assert np.array_equal(np.isinf(y), np.isinf(wanted))
         assert_close(np.where(np.isinf(y), 0, y), np.where(np.isinf(wanted), 0, wanted), "special")
+
+
+@each_row("float_attention")
+def test_magnitudes(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far from what float16 holds: all of a tensor, and its tiles more and more."""
+    force_row(monkeypatch, row)
+    m, n = row.tile_m + 1, 3 * row.tile_n + 1
+    q, k, v = drawn((1, 2, m, 8), 1), drawn((1, 2, n, 8), 2), drawn((1, 2, n, 8), 3)
+    for size in (1e-30, 1e-6, 1e6, 1e30):
+        assert_close(run(q * size, k / size, v), reference(q * size, k / size, v), f"q of {size}")
+        assert_close(run(q / size, k * size, v), reference(q / size, k * size, v), f"k of {size}")
+        assert_close(run(q, k, v * size), reference(q, k, v * size), f"v of {size}")
+    tile = np.arange(n)[:, None] // row.tile_n
+    for step in (1e-9, 1e-3, 1e3, 1e9):
+        sizes = (step ** tile.astype(np.float64)).astype(np.float32)
+        wanted = reference(q, k, v * sizes)
+        assert_close(run(q, k, v * sizes), wanted, f"tiles of v by {step}")
+        own_k = k * np.minimum(sizes, 1)
+        assert_close(run(q, own_k, v), reference(q, own_k, v), f"tiles of k by {step}")
+
+
+@each_row("float_attention")
+def test_hidden_values(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies at positions that a mask hides, as in a cache that is not full, is of no weight."""
+    force_row(monkeypatch, row)
+    m, n = row.tile_m + 1, 2 * row.tile_n
+    q, k, v = drawn((1, 2, m, 8), 1), drawn((1, 2, n, 8), 2), drawn((1, 2, n, 8), 3)
+    for hidden in ([3], [0, n - 1], list(range(row.tile_n // 2, n))):
+        keep = np.ones((m, n), np.bool_)
+        keep[:, hidden] = False
+        wanted = reference(q, k, v, keep)
+        for size in (1e4, 1e12, 1e30):
+            own_k, own_v = k.copy(), v.copy()
+            own_k[:, :, hidden] *= size
+            own_v[:, :, hidden] *= size
+            what = f"{len(hidden)} of {size}"
+            assert_close(run(q, own_k, own_v, keep, "fill_false"), wanted, what)
 
 
 def test_large_scores() -> None:

@@ -181,11 +181,11 @@ const KernelRow* best_of(std::vector<Candidate>& candidates, const std::string& 
 
 constexpr const char* kAttention = "attention";
 constexpr const char* kInt8Attention = "q8ta_attention";
+constexpr const char* kFloatAttention = "float_attention";
 
 // Ops of the table whose rows can do the work.
 std::vector<const char*> attention_ops(const AttentionWork& work) {
-  return work.is_int8 ? std::vector<const char*>{kAttention, kInt8Attention}
-                      : std::vector<const char*>{kAttention};
+  return {kAttention, work.is_int8 ? kInt8Attention : kFloatAttention};
 }
 
 bool vector_fits(const KernelRow& row, uint32_t vector, std::string* why) {
@@ -199,17 +199,19 @@ bool vector_fits(const KernelRow& row, uint32_t vector, std::string* why) {
 
 // Waves of workgroups, each of which costs its rows and a fixed part; room that vectors leave empty
 // is threads without work, and each tile of positions has barriers of its own. Fits what an H200
-// takes. With matrices products cost as little as elsewhere, and what else a score takes, its
-// exponential and its way through shared memory, is a quarter.
+// takes. With matrices, what a score takes beside products, its exponential and its way through
+// shared memory, is a quarter; products of int8 cost as little as elsewhere, those of float32 are
+// three each of float16, whose halves have to be made first.
 double attention_cost(const KernelRow& row, const DeviceCaps& caps, const AttentionWork& work) {
   constexpr double kFixedRows = 16;
   constexpr double kVectorOfSameCost = 128;
   constexpr double kPositionsOfSameCost = 16;
+  constexpr double kFloatProducts = 1.5;
   const auto groups = static_cast<double>(work.heads * ceil_div(work.rows, row.tile_m));
   const double waves = std::ceil(groups / concurrent_workgroups(caps.type));
-  const double score = uses_coopmat(row)
-                           ? 0.25 + product_cost(row.path) * row.tile_k / kVectorOfSameCost
-                           : 1 + row.tile_k / kVectorOfSameCost;
+  const double vector = row.tile_k / kVectorOfSameCost;
+  const double products = work.is_int8 ? product_cost(row.path) : kFloatProducts;
+  const double score = uses_coopmat(row) ? 0.25 + products * vector : 1 + vector;
   return waves * (row.tile_m + kFixedRows) * score * (1 + kPositionsOfSameCost / row.tile_n);
 }
 

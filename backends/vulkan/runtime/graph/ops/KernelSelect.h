@@ -48,9 +48,9 @@ struct AttentionWork {
   bool is_int8 = false;  // q, k and v
 };
 
-// The row of attention, or of q8ta_attention where q, k and v are int8, that should be fastest, or
-// null, as select_linear_kernel() does it; a row's tile_k is the size of the vectors that it has
-// room for.
+// The row of attention, or of q8ta_attention or float_attention as q, k and v are, that should be
+// fastest, or null, as select_linear_kernel() does it; a row's tile_k is the size of the vectors
+// that it has room for.
 const KernelRow* select_attention_kernel(const KernelRow* rows, size_t count,
                                          const DeviceCaps& caps, const AttentionWork& work,
                                          std::string* log = nullptr);

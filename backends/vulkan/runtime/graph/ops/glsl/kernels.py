@@ -199,16 +199,23 @@ def coopmat(
     return on_matrices(row, matrix)
 
 
-def attention_coopmat(
-    matrix: Matrix, n: int, vector: int, warps_m: int, warps_n: int = 1
+def attention_strips(
+    op: Op,
+    shader: str,
+    matrix: Matrix,
+    n: int,
+    vector: int,
+    warps: tuple[int, int],
+    q_row: int,
+    position: int,
 ) -> Kernel:
-    """attention_coopmat.comp: warps_m blocks of matrix.m rows a workgroup, of warps_n subgroups;
-    n positions at a time, vectors up to `vector`."""
-    what = "q8ta_attention coopmat"
+    """attention_strips.glsl: warps: blocks of matrix.m rows a workgroup, and subgroups of each; n
+    positions at a time, vectors up to `vector`. In groups of 16 bytes of shared memory, q has q_row
+    a row, and k and v have `position` together for each position."""
+    what = f"{op.name} coopmat"
+    warps_m, warps_n = warps
     m = warps_m * matrix.m
-    divide(vector, QUAD_BYTES, f"{what} vector")
-    divide(vector, matrix.k, f"{what} vector by K of a matrix")
-    divide(n, matrix.n * warps_n, f"{what} positions by columns of a block's matrices")
+    divide(n, matrix.half_n * warps_n, f"{what} positions by columns of a block's matrices")
     divide(n, matrix.half_k, f"{what} positions by K of a float16 matrix")
     round_n = min(n, vector)
     divide(round_n, matrix.half_n * warps_n, f"{what} columns of a strip")
@@ -217,12 +224,11 @@ def attention_coopmat(
     divide(max(own_rows, matrix.subgroup_size), min(own_rows, matrix.subgroup_size), what)
     team = max(1, matrix.subgroup_size // own_rows)
     divide(n, 8 * team, f"{what} positions by threads of a row")
-    q_groups, strips = m * (vector // 16 + 1), m * (n // 4 + 1)
-    tile = n * (vector // 16 + 1 + vector // 8 + 1)
+    strips = m * (n // 4 + 1)
     row = Kernel(
-        op=Q8TA_ATTENTION,
+        op=op,
         path="coopmat",
-        shader="attention/attention_coopmat.comp",
+        shader=f"attention/{shader}",
         tile_m=m,
         tile_n=n,
         tile_k=vector,
@@ -233,7 +239,7 @@ def attention_coopmat(
             ("OUT_N", matrix.half_n),
             ("OUT_K", matrix.half_k),
         ),
-        shared_bytes=16 * max(tile + strips, q_groups),
+        shared_bytes=16 * max(n * position + strips, m * q_row),
     )
     row = on_matrices(row, matrix)
     return replace(
@@ -241,6 +247,48 @@ def attention_coopmat(
         features=(*row.features, "half_coopmat", "subgroup_shuffle"),
         half_shape=(matrix.m, matrix.half_n, matrix.half_k),
     )
+
+
+def attention_coopmat(
+    matrix: Matrix, n: int, vector: int, warps_m: int, warps_n: int = 1
+) -> Kernel:
+    """attention_coopmat.comp, as attention_strips() has it."""
+    what = "q8ta_attention coopmat"
+    quads = divide(vector, QUAD_BYTES, f"{what} vector")
+    divide(vector, matrix.k, f"{what} vector by K of a matrix")
+    divide(n, matrix.n * warps_n, f"{what} positions by columns of a block's matrices")
+    k_row, v_row = quads + 1, 2 * quads + 1
+    shader = "attention_coopmat.comp"
+    warps = (warps_m, warps_n)
+    return attention_strips(Q8TA_ATTENTION, shader, matrix, n, vector, warps, k_row, k_row + v_row)
+
+
+def attention_float_coopmat(
+    matrix: Matrix, n: int, vector: int, warps_m: int, warps_n: int = 1
+) -> Kernel:
+    """attention_float_coopmat.comp, as attention_strips() has it. Its rows need the int8 matrix as
+    well, which every device with one of float16 has."""
+    what = "float_attention coopmat"
+    groups = 2 * divide(vector, 8, f"{what} vector")
+    divide(vector, matrix.half_k, f"{what} vector by K of a float16 matrix")
+    divide(matrix.subgroup_size, groups, f"{what} subgroup by groups of a vector")
+    halves_row = groups + 1
+    warps = (warps_m, warps_n)
+    row = attention_strips(
+        FLOAT_ATTENTION,
+        "attention_float_coopmat.comp",
+        matrix,
+        n,
+        vector,
+        warps,
+        halves_row,
+        2 * halves_row,
+    )
+    for rows in (row.tile_m, n):
+        divide(rows * groups, row.workgroup_size, f"{what} groups of a tile by threads")
+    if warps_m * warps_n * matrix.m * matrix.half_n // 4 > 2 * n * halves_row:
+        raise KernelError(f"{what}: no room for {row.tile_m} rows of sums in {n} positions")
+    return replace(row, shared_bytes=row.shared_bytes + 16 * warps_m * warps_n)
 
 
 def skinny(op: Op, matrix: Matrix, n: int, warps: int, piece: int) -> Kernel:
@@ -632,6 +680,7 @@ def matmul_cpu(op: Op, m: int, threads: int) -> Kernel:
 ATTENTION = Op("attention", binding_count=5, push_constant_bytes=128)
 ATTENTION_GROUPS = 64  # of four elements in a head's vector, at most
 Q8TA_ATTENTION = replace(ATTENTION, name="q8ta_attention")  # of int8 only
+FLOAT_ATTENTION = replace(ATTENTION, name="float_attention")  # of float32 only
 
 
 def attention(path: str, m: int, n: int, workgroup_size: int, block_m: int) -> Kernel:
@@ -857,6 +906,23 @@ def attention_coopmat_kernels() -> list[Kernel]:
     ]
 
 
+def attention_float_coopmat_kernels() -> list[Kernel]:
+    """Of float32 on cooperative matrices of float16. Only NVIDIA's are timed."""
+    return [
+        #                                n  vector warps
+        attention_float_coopmat(NVIDIA, 16, 32, 4),
+        attention_float_coopmat(NVIDIA, 16, 64, 4),
+        attention_float_coopmat(NVIDIA, 32, 128, 2, 2),
+        attention_float_coopmat(AMD, 32, 64, 4),
+        attention_float_coopmat(AMD_64, 32, 64, 4),
+        attention_float_coopmat(INTEL_XE2, 16, 64, 4),
+        # For tests; lavapipe compiles larger ones for a minute.
+        attention_float_coopmat(LAVAPIPE_SMALL, 16, 16, 2),
+        attention_float_coopmat(LAVAPIPE_SMALL, 16, 32, 2, 2),
+        attention_float_coopmat(LAVAPIPE_AMD, 16, 16, 1),
+    ]
+
+
 KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in LINEAR_OPS for kernel in linear_kernels(op)),
     *quantize_rows(),
@@ -895,6 +961,7 @@ KERNELS: tuple[Kernel, ...] = (
     *(kernel for op in PRODUCT_OPS for kernel in matmul_kernels(op)),
     *attention_kernels(),
     *attention_coopmat_kernels(),
+    *attention_float_coopmat_kernels(),
     copy(Op("strided_copy_bytes", 2, 88, macros=(("ELEMENT_BYTES", 1),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 64, 1),
     copy(Op("strided_copy_words", 2, 88, macros=(("ELEMENT_BYTES", 4),)), 128, 4),

@@ -131,7 +131,7 @@ void store_tile(Tile tile) {
     const uint row = own / groups;
     if (tile.l0 + row < p.L) {
       store_group(tile.y, tile.l0 + row, group, sums[row * MAX_GROUPS + group], total[row],
-                  largest[row]);
+                  largest[row], v_unit());
     }
   }
 }

@@ -150,16 +150,18 @@ void store_bytes(uint at, uint d, vec4 y) {
   }
 }
 
-// Group `group` of row l of y, from the row's sum of exponentials times v, the sum of these and the
-// largest score.
-void store_group(uint y_at, uint l, uint group, vec4 weighted, float total, float largest) {
-  vec4 y = divide(weighted, vec4(total));
+// What a step of v stands for.
+float v_unit() {
+  return INT8_IN != 0 ? p.v_scale : 1.0;
+}
+
+// Group `group` of row l of y, from the row's sum of exponentials times v, in steps of `unit`, the sum of
+// these and the largest score.
+void store_group(uint y_at, uint l, uint group, vec4 weighted, float total, float largest,
+                 float unit) {
+  precise vec4 y = divide(weighted, vec4(total)) * unit;
   if (is_minus_infinity(largest)) {
     y = ZEROS != 0 || p.S == 0 ? vec4(0.0) : nan();
-  }
-  if (INT8_IN != 0) {
-    precise vec4 scaled = y * p.v_scale;
-    y = scaled;
   }
   const uint at = y_at + l * p.y[2] + group * 4 * p.y[3];
   if (INT8_OUT != 0) {

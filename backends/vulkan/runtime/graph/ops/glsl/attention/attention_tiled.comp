@@ -217,7 +217,8 @@ void main() {
     [[unroll]] for (uint r = 0; r < BLOCK_M; ++r) {
       const uint row = block0 + r;
       if (has_group && tile.l0 + row < p.L) {
-        store_group(tile.y, tile.l0 + row, group, sums[r], sum_of_partials(row), shrink[row]);
+        store_group(tile.y, tile.l0 + row, group, sums[r], sum_of_partials(row), shrink[row],
+                    v_unit());
       }
     }
   }

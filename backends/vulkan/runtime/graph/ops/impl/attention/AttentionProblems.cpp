@@ -2,6 +2,7 @@
 // of float32 and int8.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "graph/ops/impl/attention/Attention.h"
@@ -21,6 +22,13 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
   // Whole groups, form of the mask, causal, zeros for rows without a score, int8 in and out.
+  if (std::strcmp(row.op, "float_attention") == 0) {
+    return {{2, 0, 0, 0, 0, 0},
+            {1, 1, 1, 1, 0, 0},
+            {0, 2, 0, 1, 0, 1},
+            {0, 3, 1, 0, 0, 0},
+            {1, 0, 1, 0, 0, 1}};
+  }
   if (uses_coopmat(row)) {
     return {{2, 0, 0, 0, 1, 1}, {0, 1, 1, 1, 1, 1}, {1, 2, 0, 1, 1, 1},
             {0, 3, 0, 0, 1, 0}, {1, 1, 0, 0, 1, 0}, {2, 3, 1, 0, 1, 0}};
@@ -228,6 +236,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& constants, Ran
 const RegisterProblems registered({
     {"attention", all_constants, make},
     {"q8ta_attention", all_constants, make},
+    {"float_attention", all_constants, make},
 });
 
 }  // namespace
