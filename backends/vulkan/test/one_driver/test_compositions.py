@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 from torch.export import Dim
 
-from executorch_vulkan import VulkanPartitioner
 from programs import load
-from whole_models import Function, check, drawn, exact, lowered, pte_of, whole
+from whole_models import AllOf, Function, Together, check, drawn, exact, lowered, pte_of, whole
 
 Calls = dict[str, Callable[..., Any]]
 
 SPECIAL = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -2.0])
-
-
-def all_of(calls: Calls) -> Function:
-    """Of every call what it gives, those of several results as well."""
-
-    def function(*inputs: torch.Tensor) -> list[torch.Tensor]:
-        results: list[torch.Tensor] = []
-        for call in calls.values():
-            result = call(*inputs)
-            results += result if isinstance(result, (tuple, list)) else [result]
-        return results
-
-    return Function(function)
-
-
-def by_call(calls: Calls) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("call", calls.values(), ids=calls)
 
 
 # ---- Functions.
@@ -57,12 +39,12 @@ OF_TWO: Calls = {
 
 
 def test_functions() -> None:
-    check(all_of(OF_TWO), [drawn((5, 7)), drawn((7,), seed=1)], names=list(OF_TWO))
+    check(AllOf(OF_TWO), [drawn((5, 7)), drawn((7,), seed=1)], names=list(OF_TWO))
     large = [drawn((9,)) * 1e38, drawn((9,), seed=1) * 1e38]
-    check(all_of({"hypot": torch.hypot}), [one * 0.5 for one in large])
+    check(AllOf({"hypot": torch.hypot}), [one * 0.5 for one in large])
     pairs = [SPECIAL[:, None].clone(), SPECIAL.clone()]
     special = {name: OF_TWO[name] for name in OF_TWO if name not in ("remainder", "rrelu")}
-    check(all_of(special), pairs, names=list(special))
+    check(AllOf(special), pairs, names=list(special))
     check(Function(lambda a: torch.ldexp(a, torch.tensor([3, -4]))), [drawn((3, 2))])
 
 
@@ -75,13 +57,13 @@ def test_clamps_by_tensors() -> None:
         "clamp_min": lambda x, low, high: torch.clamp_min(x, low),
     }
     bounds = [drawn((7,), -2.0, 0.0, 1), drawn((5, 1), 0.0, 2.0, 2)]
-    check(all_of(calls), [drawn((5, 7)), *bounds], names=list(calls))
+    check(AllOf(calls), [drawn((5, 7)), *bounds], names=list(calls))
     special = [SPECIAL[:, None, None].clone(), SPECIAL[:, None].clone(), SPECIAL.clone()]
-    check(all_of(calls), special, names=list(calls))
+    check(AllOf(calls), special, names=list(calls))
     integers = torch.randint(-9, 9, (5, 7), generator=torch.Generator().manual_seed(0))
-    exact(all_of(calls), [integers, integers[0].clone(), integers[:, :1].clone()])
+    exact(AllOf(calls), [integers, integers[0].clone(), integers[:, :1].clone()])
     # PyTorch converts what is of another dtype.
-    check(all_of(calls), [drawn((5, 7)), integers, bounds[1]])
+    check(AllOf(calls), [drawn((5, 7)), integers, bounds[1]])
     check(Function(lambda a, b: F.cosine_similarity(a, b)), [drawn((5, 7)), drawn((5, 7), seed=1)])
 
 
@@ -110,15 +92,20 @@ OF_INTEGERS: Calls = {
 }
 
 
-@by_call(OF_INTEGERS)
+@cache
+def of_integers(dtype: torch.dtype) -> Together:
+    return Together(OF_INTEGERS, [INTEGERS.to(dtype), COUNTS.to(dtype)])
+
+
+@pytest.mark.parametrize("name", OF_INTEGERS)
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32], ids=["int64", "int32"])
-def test_integers(call: Callable[..., Any], dtype: torch.dtype) -> None:
-    exact(all_of({"call": call}), [INTEGERS.to(dtype), COUNTS.to(dtype)])
+def test_integers(name: str, dtype: torch.dtype) -> None:
+    of_integers(dtype).exact(name)
 
 
 def test_shifts_to_the_left() -> None:
     """What is wider than 32 bits is none of the device's, so of int64 the counts are small."""
-    model = all_of({"left": lambda x, n: x << n, "of_number": lambda x, n: 3 << n})
+    model = AllOf({"left": lambda x, n: x << n, "of_number": lambda x, n: 3 << n})
     exact(model, [INTEGERS, COUNTS % 14])
     exact(model, [INTEGERS.int(), COUNTS.int()])
 
@@ -134,7 +121,7 @@ def test_bools() -> None:
         "amin": lambda a, b: [a.amin(), a.amin(1), a.amin((0, 1), keepdim=True), a.min()],
     }
     mask = torch.rand(4, 5, generator=torch.Generator().manual_seed(0)) > 0.5
-    exact(all_of(calls), [mask, mask[1].clone()], [torch.ones_like(mask), ~mask[0]])
+    exact(AllOf(calls), [mask, mask[1].clone()], [torch.ones_like(mask), ~mask[0]])
 
 
 # ---- Reductions, scans and picks.
@@ -157,9 +144,15 @@ OF_ONE: Calls = {
 }
 
 
-@by_call(OF_ONE)
-def test_of_one_tensor(call: Callable[..., Any]) -> None:
-    check(all_of({"call": call}), [drawn((3, 5, 7))])
+@cache
+def of_one() -> Together:
+    """ExecuTorch refuses most of these ops where they stay in the program."""
+    return Together(OF_ONE, [drawn((3, 5, 7))], validity=True)
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_of_one_tensor(name: str) -> None:
+    of_one().check(name)
 
 
 def test_nan_in_order() -> None:
@@ -170,7 +163,7 @@ def test_nan_in_order() -> None:
         "values": lambda x: [x.median(1).values, x.cummax(1).values, x.cummin(0).values],
         "kthvalue": lambda x: [x.kthvalue(5, 1).values, x.kthvalue(6, 1).values],
     }
-    check(all_of(calls), [x])
+    check(AllOf(calls), [x])
     places = Function(lambda x: [x.cummax(1)[1], x.cummin(0)[1], x.kthvalue(3, 1)[1]])
     exact(places, [x])
     exact(Function(lambda x: [torch.median(x, 1)[1]]), [x])
@@ -208,7 +201,7 @@ def test_products() -> None:
         "addmv": lambda a, b, c: torch.addmv(a[:, 0], b[0], c[0, :, 0], beta=2, alpha=0.5),
         "bilinear": lambda a, b, c: F.bilinear(b[0], a, c[:, :, :], a[0, :2]),
     }
-    check(all_of(calls), [a, b, c])
+    check(AllOf(calls), [a, b, c])
 
 
 def test_masked_scatter() -> None:
@@ -219,7 +212,7 @@ def test_masked_scatter() -> None:
         "row": lambda x, mask, source: x.masked_scatter(mask[0], source),
     }
     for one in (mask, torch.zeros_like(mask), torch.ones_like(mask)):
-        exact(all_of(calls), [x, one, source])
+        exact(AllOf(calls), [x, one, source])
 
 
 # ---- Poolings of three dimensions.
@@ -239,14 +232,19 @@ POOLINGS: Calls = {
 }
 
 
-@by_call(POOLINGS)
-def test_poolings(call: Callable[..., Any]) -> None:
-    check(all_of({"call": call}), [drawn((2, 3, 5, 6, 7))])
+@cache
+def poolings() -> Together:
+    return Together(POOLINGS, [drawn((2, 3, 5, 6, 7))])
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_poolings(name: str) -> None:
+    poolings().check(name)
 
 
 def test_poolings_without_a_batch() -> None:
     calls = {name: POOLINGS[name] for name in ("avg", "max_of_sizes", "adaptive_max")}
-    check(all_of(calls), [drawn((3, 5, 6, 7))])
+    check(AllOf(calls), [drawn((3, 5, 6, 7))])
 
 
 def test_poolings_of_dynamic_batches() -> None:
@@ -297,16 +295,29 @@ def check_sampled(module: nn.Module, *sets: list[torch.Tensor], dynamic_shapes: 
     del pte
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
-def test_grid_sample(mode: str) -> None:
+# By mode: padding, and whether corners are at the ends. Each value of one is with each of another,
+# but for bicubic, whose programs are large; --all has every combination.
+SAMPLED = {
+    "bilinear": [("zeros", False), ("border", True), ("reflection", False)],
+    "nearest": [("zeros", True), ("border", False), ("reflection", True)],
+    "bicubic": [("reflection", False)],
+}
+OTHER_SAMPLED = {
+    "bilinear": [("zeros", True), ("border", False), ("reflection", True)],
+    "nearest": [("zeros", False), ("border", True), ("reflection", False)],
+    "bicubic": [("zeros", False), ("border", False)],
+}
+
+
+@pytest.mark.parametrize(
+    "forms", [SAMPLED, pytest.param(OTHER_SAMPLED, marks=pytest.mark.all)], ids=["pairs", "others"]
+)
+@pytest.mark.parametrize("mode", SAMPLED)
+def test_grid_sample(mode: str, forms: dict[str, list[tuple[str, bool]]]) -> None:
     """Inside and outside, by each padding, with corners at the ends and beside them."""
 
     def function(x: torch.Tensor, grid: torch.Tensor) -> list[torch.Tensor]:
-        return [
-            F.grid_sample(x, grid, mode, padding, corners)
-            for padding in ("zeros", "border", "reflection")
-            for corners in ((False,) if mode == "bicubic" else (False, True))
-        ]
+        return [F.grid_sample(x, grid, mode, padding, corners) for padding, corners in forms[mode]]
 
     batch = {0: Dim("batch", max=5)}
     sets = [[drawn((n, 3, 5, 7)), drawn((n, 4, 6, 2), -2.7, 2.7, n)] for n in (2, 5, 1)]
@@ -327,7 +338,7 @@ def test_grid_sample_of_one_pixel() -> None:
         )
         for corners in (False, True)
     }
-    check_sampled(all_of(calls), [drawn((1, 2, 1, 4)), drawn((1, 3, 3, 2), -2.0, 2.0)])
+    check_sampled(AllOf(calls), [drawn((1, 2, 1, 4)), drawn((1, 3, 3, 2), -2.0, 2.0)])
 
 
 # ---- Convolutions of three dimensions.
@@ -354,18 +365,26 @@ VOLUMES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@cache
+def of_volumes(batch: bool = True) -> Together:
+    torch.manual_seed(0)
+    names = VOLUMES if batch else ("all_moves", "of_lines", "transposed_groups")
+    layers = {name: VOLUMES[name]() for name in names}
+    if not batch:
+        return Together(layers, [drawn(VOLUME[1:])])
+    dims = (({0: Dim("batch", max=5)},),)
+    sets = [[drawn((n, *VOLUME[1:]), seed=n)] for n in (2, 5, 1)]
+    return Together(layers, *sets, dynamic_shapes=dims)
+
+
 @pytest.mark.parametrize("name", VOLUMES)
 def test_convolutions(name: str) -> None:
-    torch.manual_seed(0)
-    batch = {0: Dim("batch", max=5)}
-    sets = [[drawn((n, *VOLUME[1:]), seed=n)] for n in (2, 5, 1)]
-    check(VOLUMES[name](), *sets, dynamic_shapes=(batch,))
+    of_volumes().check(name)
 
 
 @pytest.mark.parametrize("name", ["all_moves", "of_lines", "transposed_groups"])
 def test_convolutions_without_a_batch(name: str) -> None:
-    torch.manual_seed(0)
-    check(VOLUMES[name](), [drawn(VOLUME[1:])])
+    of_volumes(batch=False).check(name)
 
 
 class Viewed(nn.Module):
@@ -417,9 +436,14 @@ def windows_of_windows(x: torch.Tensor) -> torch.Tensor:
 WRITTEN |= {"diagonal": fill_diagonal, "base": write_base, "windows": windows_of_windows}
 
 
-@by_call(WRITTEN)
-def test_views_beside_writes(call: Callable[..., Any]) -> None:
-    check(all_of({"call": call}), [drawn((4, 5))])
+@cache
+def written() -> Together:
+    return Together(WRITTEN, [drawn((4, 5))])
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_views_beside_writes(name: str) -> None:
+    written().check(name)
 
 
 def test_views_beside_states() -> None:
@@ -465,13 +489,6 @@ def test_means_of_channels_last_tensors(batches: tuple[int, ...]) -> None:
 
 
 # ---- What stays as it is.
-
-
-def test_validity_is_checked() -> None:
-    """ExecuTorch refuses most of these ops where they stay in the program."""
-    x = drawn((3, 5, 7))
-    program = torch.export.export(all_of(OF_ONE), (x,))
-    whole(to_edge_transform_and_lower(program, partitioner=[VulkanPartitioner()]))
 
 
 def test_other_dtypes_are_left_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,12 +32,27 @@ class Function(nn.Module):
         return self.function(*inputs, *(getattr(self, name) for name in self.names))
 
 
-def lowered(module: nn.Module, inputs: Inputs, dynamic_shapes: Any = None) -> EdgeProgramManager:
+class AllOf(nn.Module):
+    """What each of several functions and modules gives for the same inputs, in a flat list."""
+
+    def __init__(self, calls: Mapping[str, Callable[..., Any]]) -> None:
+        super().__init__()
+        self.calls = dict(calls)
+        self.own = nn.ModuleList(one for one in calls.values() if isinstance(one, nn.Module))
+
+    def forward(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
+        return [result for call in self.calls.values() for result in listed(call(*inputs))]
+
+
+def lowered(
+    module: nn.Module, inputs: Inputs, dynamic_shapes: Any = None, validity: bool = False
+) -> EdgeProgramManager:
+    """`validity`: ExecuTorch refuses ops that it does not know where they stay in the program."""
     exported = torch.export.export(module.eval(), tuple(inputs), dynamic_shapes=dynamic_shapes)
     return to_edge_transform_and_lower(
         exported,
         partitioner=[VulkanPartitioner()],
-        compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        compile_config=EdgeCompileConfig(_check_ir_validity=validity),
     )
 
 
@@ -96,6 +111,45 @@ def check(
         labels = names or [str(index) for index in range(len(wanted))]
         for name, actual, expected in zip(labels, results, wanted, strict=True):
             check_close(actual, expected, name)
+
+
+class Together:
+    """Calls on the same inputs, lowered as one program and run once: a test then looks at one."""
+
+    def __init__(
+        self,
+        calls: Mapping[str, Callable[..., Any]],
+        *sets: Inputs,
+        dynamic_shapes: Any = None,
+        validity: bool = False,
+    ) -> None:
+        self._all = AllOf(calls).eval()
+        self._sets = (*sets, sets[0])
+        method = load(pte := pte_of(whole(lowered(self._all, sets[0], dynamic_shapes, validity))))
+        self._results = [
+            [result.clone() for result in method.execute(list(inputs))] for inputs in self._sets
+        ]
+        del pte
+
+    def _of(self, name: str, reference: AllOf) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """For each of the inputs, the results of one call and what they must be."""
+        before = list(reference.calls)[: list(reference.calls).index(name)]
+        double = reference is not self._all
+        for inputs, results in zip(self._sets, self._results, strict=True):
+            if double:
+                inputs = [one.double() if one.is_floating_point() else one for one in inputs]
+            first = sum(len(listed(reference.calls[one](*inputs))) for one in before)
+            wanted = listed(reference.calls[name](*inputs))
+            yield from zip(results[first : first + len(wanted)], wanted, strict=True)
+
+    def check(self, name: str) -> None:
+        for actual, wanted in self._of(name, copy.deepcopy(self._all).double()):
+            check_close(actual, wanted, name)
+
+    def exact(self, name: str) -> None:
+        for actual, wanted in self._of(name, self._all):
+            assert actual.dtype == wanted.dtype
+            assert torch.equal(actual, wanted), name
 
 
 def int8_ops(module: nn.Module, x: torch.Tensor, *grids: Grid | None) -> list[str]:
