@@ -19,12 +19,12 @@ from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
 from executorch_vulkan.reporting.report import Report, Row
 from model_cases import (
-    CASES,
     CONV_CLAMPED,
     DEQUANTIZE,
     LINEAR,
     QUANTIZE,
     ModelCase,
+    each_case,
     quantize_and_lower,
 )
 from on_cpu import ON_CPU, on_cpu
@@ -242,7 +242,7 @@ def test_reasons_do_not_change_by_to_executorch() -> None:
     assert len(reasons) > len(OUTSIDE)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@each_case()
 def test_layers_are_those_of_the_delegates(case: ModelCase) -> None:
     """What the report says of the linears is what the blobs hold, in the same delegates."""
     program = quantize_and_lower(case).program

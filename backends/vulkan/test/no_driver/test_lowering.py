@@ -6,18 +6,16 @@ import pytest
 
 from blob_interpreter import run_lowered
 from executorch_vulkan.program import read_delegates
-from model_cases import CASES, ModelCase, output_steps, quantize_and_lower
-
-cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+from model_cases import ModelCase, each_case, output_steps, quantize_and_lower
 
 
-@cases
+@each_case()
 def test_delegates(case: ModelCase) -> None:
     lowered = quantize_and_lower(case)
     assert tuple(d.op_names for d in read_delegates(lowered.program)) == case.chains
 
 
-@cases
+@each_case()
 def test_cpu_ops(case: ModelCase) -> None:
     if not case.chains:
         pytest.skip("nothing is delegated")
@@ -30,7 +28,7 @@ def test_cpu_ops(case: ModelCase) -> None:
     assert names - {"executorch_call_delegate", "getitem"} == case.cpu_ops
 
 
-@cases
+@each_case()
 def test_close_to_pt2e(case: ModelCase) -> None:
     lowered = quantize_and_lower(case)
     for shapes in (case.input_shapes, *case.other_shapes):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from drivers import on_driver
-from model_cases import CASES, ModelCase
+from model_cases import CASES, ModelCase, each_case
 from other_process import OtherProcess, other_process
 from programs import pte_bytes, run
 
@@ -57,7 +57,7 @@ def process_of() -> Iterator[Callable[[str], OtherProcess]]:
         yield start
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@each_case()
 @pytest.mark.parametrize(
     "name",
     [
