@@ -10,7 +10,6 @@ import torch
 from executorch.backends.xnnpack.partition.config.gemm_configs import ConvolutionConfig
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
 from executorch.exir import EdgeCompileConfig, to_edge, to_edge_transform_and_lower
@@ -21,7 +20,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
-from model_cases import DEQUANTIZE, LINEAR, QUANTIZE
+from model_cases import DEQUANTIZE, LINEAR, QUANTIZE, Quantizer
 from on_cpu import ON_CPU, on_cpu
 from programs import run
 from quantized_graphs import Grid, QuantizedWeight
@@ -83,7 +82,7 @@ def quantized(name: str) -> tuple[nn.Module, Tensors]:
     torch.manual_seed(0)
     module, inputs = build().eval(), (torch.randn(shape),)
     config = get_symmetric_quantization_config(is_per_channel=True)
-    quantizer = XNNPACKQuantizer().set_global(config)
+    quantizer = Quantizer().set_global(config)
     prepared = prepare_pt2e(torch.export.export(module, inputs).module(), quantizer)
     for _ in range(4):
         prepared(torch.randn(shape))

@@ -238,14 +238,36 @@ def test_the_page_in_a_browser(call, mlp: Path, tmp_path: Path) -> None:
         assert f"{row['us']:.1f}" in texts
 
 
-def run_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, for a process keeps its loader's devices."""
-    return subprocess.run(
-        [sys.executable, "-m", "executorch_vulkan", *map(str, arguments)],
+END = "end of a command"
+SEVERAL = f"""
+import json, sys
+from executorch_vulkan.cli import main
+for arguments in json.loads(sys.argv[1]):
+    code = main(arguments)
+    print({END!r}, code, flush=True)
+    print({END!r}, file=sys.stderr, flush=True)
+"""
+
+
+def run_commands(
+    *commands: Sequence[object], **environment: str
+) -> list[subprocess.CompletedProcess[str]]:
+    """In a process of their own, for a process keeps its loader's devices."""
+    listed = json.dumps([[str(argument) for argument in command] for command in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL, listed],
         env=os.environ | environment,
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
+    codes = re.findall(rf"^{END} (\d+)\n", done.stdout, re.M)
+    outputs = re.split(rf"^{END} \d+\n", done.stdout, flags=re.M)[:-1]
+    errors = re.split(rf"^{END}\n", done.stderr, flags=re.M)[:-1]
+    return [
+        subprocess.CompletedProcess(list(command), int(code), output, error)
+        for command, code, output, error in zip(commands, codes, outputs, errors, strict=True)
+    ]
 
 
 def test_operations_of_convolutions(call, tmp_path: Path) -> None:
@@ -277,7 +299,7 @@ def test_profile_without_times_of_ops(mlp: Path, tmp_path: Path, device: str, re
     environment = pretending(device)
     page = tmp_path / "p.html"
     command = ("profile", mlp, "--repeat", "2")
-    done = run_command(*command, "--json", "--html", page, **environment)
+    done, printed = run_commands((*command, "--json", "--html", page), command, **environment)
     assert done.returncode == 0, done.stderr
     described = json.loads(done.stdout)
     assert reason in described["missing"] and described["copy_gb_per_s"] is None
@@ -293,7 +315,7 @@ def test_profile_without_times_of_ops(mlp: Path, tmp_path: Path, device: str, re
     assert sum(row["us"] for row in described["rows"]) <= 1.1 * described["median_us"]
     assert page.read_text().count("no times of ops: ") == 1
 
-    text = run_command(*command, **environment).stdout
+    text = printed.stdout
     [line] = [line for line in text.splitlines() if line.startswith("no times of ops: ")]
     assert reason in line
     # Times and shares, and no speeds.
@@ -303,9 +325,8 @@ def test_profile_without_times_of_ops(mlp: Path, tmp_path: Path, device: str, re
 
 def test_profile_of_a_counter_that_starts_over(mlp: Path) -> None:
     """A thousandth of a millisecond after the first timestamp of each execution."""
-    done = run_command(
-        "profile", mlp, "--repeat", "5", "--json", **pretending("wrapping_timestamps")
-    )
+    command = ("profile", mlp, "--repeat", "5", "--json")
+    [done] = run_commands(command, **pretending("wrapping_timestamps"))
     described = json.loads(done.stdout)
     rows = described["rows"]
     assert described["missing"] is None and described["copy_gb_per_s"] > 0
@@ -433,19 +454,24 @@ def test_the_reader_of_the_output_may_go() -> None:
 
 def test_without_a_device(mlp: Path) -> None:
     no_driver, no_such = {"VK_DRIVER_FILES": "/nonexistent"}, {"ETVK_DEVICE": "no such"}
-    for command, environment, reason in (
-        (("devices",), no_driver, "no Vulkan device was found"),
-        (("profile", mlp), no_driver, "no Vulkan device was found"),
-        (("run", mlp), no_driver, "forward can't be loaded"),
-        (("profile", mlp), no_such, "ETVK_DEVICE=no such is none of: "),
-        (("run", mlp), no_such, "forward can't be loaded"),
+    profile, run_it, devices = ("profile", mlp), ("run", mlp), ("devices",)
+    *failed, listed = run_commands(profile, run_it, devices, **no_such)
+    for done, reason in zip(
+        (*run_commands(devices, profile, run_it, **no_driver), *failed),
+        (
+            "no Vulkan device was found",
+            "no Vulkan device was found",
+            "forward can't be loaded",
+            "ETVK_DEVICE=no such is none of: ",
+            "forward can't be loaded",
+        ),
+        strict=True,
     ):
-        done = run_command(*command, **environment)
+        command = done.args[0]
         assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
         *logged, last = done.stderr.splitlines()
-        assert last.startswith(f"executorch_vulkan {command[0]}: ") and reason in last
-        assert command[0] != "run" or any("VulkanBackend init: " in line for line in logged)
-    listed = run_command("devices", **no_such)
+        assert last.startswith(f"executorch_vulkan {command}: ") and reason in last
+        assert command != "run" or any("VulkanBackend init: " in line for line in logged)
     assert listed.returncode == 0 and listed.stdout and "*" not in listed.stdout
 
 

@@ -56,7 +56,7 @@ SQUEEZE = "aten.squeeze_copy.dims"
 FIXED_VIEW = "et_vk.fixed_view.default"
 
 
-class _Quantizer(XNNPACKQuantizer):
+class Quantizer(XNNPACKQuantizer):
     """Without the patterns of quantization-aware training, which take seconds to set up."""
 
     SUPPORTED_PATTERNS: ClassVar = [
@@ -64,9 +64,9 @@ class _Quantizer(XNNPACKQuantizer):
     ]
 
 
-class _LeavesConvolutions(_Quantizer):
+class _LeavesConvolutions(Quantizer):
     SUPPORTED_PATTERNS: ClassVar = [
-        pattern for pattern in _Quantizer.SUPPORTED_PATTERNS if "conv" not in pattern.name
+        pattern for pattern in Quantizer.SUPPORTED_PATTERNS if "conv" not in pattern.name
     ]
 
 
@@ -142,7 +142,7 @@ def export_quantized(case: ModelCase) -> tuple[nn.Module, ExportedProgram]:
     dims = case.dynamic_shapes
     if not case.quantize:
         return module, torch.export.export(module, inputs, dynamic_shapes=dims, strict=False)
-    quantizer = (_Quantizer if case.convolutions else _LeavesConvolutions)().set_global(
+    quantizer = (Quantizer if case.convolutions else _LeavesConvolutions)().set_global(
         get_symmetric_quantization_config(
             is_per_channel=case.per_channel, is_dynamic=case.is_dynamic
         )
@@ -167,7 +167,7 @@ def quantized_module(
 ) -> nn.Module:
     """`module` quantized with PT2E, calibrated on `inputs` unless it is dynamic."""
     config = get_symmetric_quantization_config(per_channel, is_dynamic=is_dynamic)
-    quantizer = _Quantizer().set_global(config)
+    quantizer = Quantizer().set_global(config)
     exported = torch.export.export(module, inputs, dynamic_shapes=dynamic_shapes, strict=False)
     prepared = prepare_pt2e(exported.module(), quantizer)
     prepared(*inputs)
