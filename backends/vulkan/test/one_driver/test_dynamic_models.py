@@ -12,6 +12,7 @@ from torch import nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
+from every_other import every_other
 from executorch_vulkan import VulkanPartitioner, explain
 from model_cases import Inputs, quantized_module
 from programs import load
@@ -119,8 +120,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("name", MODELS)
+@every_other("name, per_channel", MODELS, [True, False])
 def test_per_tensor(name: str, per_channel: bool) -> None:
     torch.manual_seed(0)
     build, shape = MODELS[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.export import Dim
 
+from every_other import every_other
 from executorch_vulkan.program import read_delegates
 from executorch_vulkan.runtime.graph.ops.glsl.elementwise import (
     BINARY,
@@ -79,7 +80,22 @@ def unary_model() -> tuple[nn.Module, list[str]]:
     return Function(function), [row.aten for rows in groups.values() for row in rows]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+# Functions are lowered and computed the same at any rank. The default run has the least, the most
+# and one of four dimensions; --all has all.
+def each_rank(shapes: Sequence[tuple[int, ...]], names: str = "shape") -> pytest.MarkDecorator:
+    few = (shapes[0], shapes[len(shapes) // 2], shapes[-1])
+    params = [
+        pytest.param(
+            *(shape if "," in names else (shape,)),
+            id=str(shape),
+            marks=[] if shape in few else [pytest.mark.all],
+        )
+        for shape in shapes
+    ]
+    return pytest.mark.parametrize(names, params)
+
+
+@each_rank(SHAPES)
 def test_every_function_of_one_tensor(shape: tuple[int, ...]) -> None:
     module, names = unary_model()
     inputs = [drawn(shape, *domain) for domain in unary_rows()]
@@ -107,7 +123,7 @@ def binary_rows(scalar: str) -> list[Binary]:
     return [row for row in BINARY if row.scalar == scalar and FLOAT32 in row.operands]
 
 
-@pytest.mark.parametrize(("left", "right"), PAIRS, ids=str)
+@each_rank(PAIRS, "left, right")
 def test_every_function_of_two_tensors(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     rows = binary_rows("")
 
@@ -155,8 +171,7 @@ def test_numbers_on_either_side() -> None:
         check(Function(function), [drawn(shape, 0.3, 3.0)])
 
 
-@pytest.mark.parametrize("keepdim", [False, True])
-@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+@every_other("shape, keepdim", SHAPES[1:], [False, True])
 def test_every_reduction(shape: tuple[int, ...], keepdim: bool) -> None:
     rank = len(shape)
     several = ([], [0], [-1], list(range(rank)), list(range(0, rank, 2)))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from executorch.exir import to_edge_transform_and_lower
 from torch.export import Dim
 
-from executorch_vulkan import VulkanPartitioner
-from programs import load
-from whole_models import Function, drawn, exact, pte_of, whole
+from whole_models import Together, drawn
 
 X = drawn((2, 3, 8, 9))
 AT = torch.tensor([[0, 1], [2, 1]])
@@ -83,46 +81,69 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[torch.Tensor, ...]]] = {
 }  # fmt: skip
 
 
+def taking(function: Callable[..., Any], places: list[int], *inputs: torch.Tensor) -> Any:
+    return function(*(inputs[place] for place in places))
+
+
+@cache
+def all_cases() -> Together:
+    inputs: list[torch.Tensor] = []
+    calls = {}
+    for name, (function, own) in CASES.items():
+        calls[name] = partial(taking, function, list(range(len(inputs), len(inputs) + len(own))))
+        inputs += (one.clone() for one in own)
+    return Together(calls, inputs)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_is_whole_and_exact(name: str) -> None:
-    function, inputs = CASES[name]
-    exact(Function(lambda *given: [function(*given)]), list(inputs))
+    all_cases().exact(name)
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x, i: [F.pad(x * 2, (1, 2)), F.pad(x * 2, (0, 0, 1, 2, -1, 0), value=3.0)],
-        lambda x, i: [(x * 2).flip(0, 2), (x * 2).repeat(2, 1, 3), (x * 2).roll(1, 2)],
-        lambda x, i: [(x * 2)[:, i, i], (x * 2)[i], F.pad(x * 2, (2, 1), mode="replicate")],
-        lambda x, i: [torch.index_put(x * 2, [i], x[i]), assigned(ALL, slice(1, 3))(x, 0.0)],
-    ],
-)
-def test_dynamic_sizes(function: Any) -> None:
+DYNAMIC: dict[str, Callable[..., list[torch.Tensor]]] = {
+    "pads": lambda x, i: [F.pad(x * 2, (1, 2)), F.pad(x * 2, (0, 0, 1, 2, -1, 0), value=3.0)],
+    "moves": lambda x, i: [(x * 2).flip(0, 2), (x * 2).repeat(2, 1, 3), (x * 2).roll(1, 2)],
+    "picks": lambda x, i: [(x * 2)[:, i, i], (x * 2)[i], F.pad(x * 2, (2, 1), mode="replicate")],
+    "puts": lambda x, i: [torch.index_put(x * 2, [i], x[i]), assigned(ALL, slice(1, 3))(x, 0.0)],
+}
+
+
+@cache
+def dynamic() -> Together:
     batch, picks = Dim("batch", min=3, max=6), Dim("picks", min=1, max=9)
     sets = [[drawn((n, 4, 5), seed=n), torch.arange(k) % 3] for n, k in ((3, 4), (6, 9), (5, 1))]
-    exact(Function(function), *sets, dynamic_shapes=(({0: batch}, {0: picks}),))
+    return Together(DYNAMIC, *sets, dynamic_shapes=(({0: batch}, {0: picks}),))
 
 
-@pytest.mark.parametrize(
-    "function",
-    {
-        "neighbours": lambda x, i, j: [(x * 2)[i, j], (x * 2)[i - 3, j - 2]],
-        "apart": lambda x, i, j: [(x * 2)[:, i % 2, j], (x * 2)[i, :, j]],
-        "broadcast": lambda x, i, j: [(x * 2)[i[:, None], j]],
-        "mask": lambda x, i, j: [
-            (x > 0)[torch.arange(x.shape[0])[:, None, None], 1, j] | (x[..., :1] > 1)
-        ],
-        "put": lambda x, i, j: [assigned("?", ALL, "?")(x, x[0, :, :1].T, i, j)],
-        "sum": lambda x, i, j: [(x * 0).index_put([i, i * 0, j], x[0, 0, 0].round(), True)],
-    }.values(),
-)
-def test_several_indices_of_dynamic_sizes(function: Any) -> None:
-    """Of the last dimension too, so that the one index is computed of a size."""
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_dynamic_sizes(name: str) -> None:
+    dynamic().exact(name)
+
+
+SEVERAL: dict[str, Callable[..., list[torch.Tensor]]] = {
+    "neighbours": lambda x, i, j: [(x * 2)[i, j], (x * 2)[i - 3, j - 2]],
+    "apart": lambda x, i, j: [(x * 2)[:, i % 2, j], (x * 2)[i, :, j]],
+    "broadcast": lambda x, i, j: [(x * 2)[i[:, None], j]],
+    "mask": lambda x, i, j: [
+        (x > 0)[torch.arange(x.shape[0])[:, None, None], 1, j] | (x[..., :1] > 1)
+    ],
+    "put": lambda x, i, j: [assigned("?", ALL, "?")(x, x[0, :, :1].T, i, j)],
+    "sum": lambda x, i, j: [(x * 0).index_put([i, i * 0, j], x[0, 0, 0].round(), True)],
+}
+
+
+@cache
+def several() -> Together:
     batch, last = Dim("batch", min=3, max=6), Dim("last", min=2, max=9)
     places = [torch.tensor([2, 0, 1, 2]), torch.tensor([1, 0, 1, 0])]
     sets = [[drawn((n, 4, k), seed=n), *places] for n, k in ((3, 5), (6, 9), (4, 2))]
-    exact(Function(function), *sets, dynamic_shapes=(({0: batch, 2: last}, {}, {}),))
+    return Together(SEVERAL, *sets, dynamic_shapes=(({0: batch, 2: last}, {}, {}),))
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_indices_of_dynamic_sizes(name: str) -> None:
+    """Of the last dimension too, so that the one index is computed of a size."""
+    several().exact(name)
 
 
 SUMS: dict[str, Callable[..., torch.Tensor]] = {
@@ -138,28 +159,34 @@ SUMS: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
+@cache
+def sums(dtype: torch.dtype) -> Together:
+    x, values = (drawn(shape, -20.0, 20.0, 3).round().to(dtype) for shape in ((4, 5), (6, 5)))
+    return Together(SUMS, [x, torch.tensor([1, 3, 1, 0, 1, 3]), values])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64], ids=["float32", "int64"])
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_of_writes(name: str, dtype: torch.dtype) -> None:
     """Of whole numbers, which any order adds up to the same."""
-    x, values = (drawn(shape, -20.0, 20.0, 3).round().to(dtype) for shape in ((4, 5), (6, 5)))
-    at = torch.tensor([1, 3, 1, 0, 1, 3])
-    exact(Function(lambda *given: [SUMS[name](*given)]), [x, at, values])
+    sums(dtype).exact(name)
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: F.adaptive_max_pool2d(x * 2, (3, 4)),
-        lambda x: F.adaptive_max_pool2d(x * 2, (4, 3)),
-        lambda x: F.adaptive_max_pool2d(x * 2, 1),
-        lambda x: F.adaptive_max_pool2d(x * 2, (None, 20)),
-        lambda x: F.adaptive_max_pool1d(x[0] * 2, 4),
-    ],
-)
-def test_adaptive_max_pooling_is_no_core_operator(function: Any) -> None:
+ADAPTIVE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "3x4": lambda x: F.adaptive_max_pool2d(x * 2, (3, 4)),
+    "4x3": lambda x: F.adaptive_max_pool2d(x * 2, (4, 3)),
+    "1": lambda x: F.adaptive_max_pool2d(x * 2, 1),
+    "8x20": lambda x: F.adaptive_max_pool2d(x * 2, (None, 20)),
+    "4": lambda x: F.adaptive_max_pool1d(x[0] * 2, 4),
+}
+
+
+@cache
+def adaptive() -> Together:
+    return Together(ADAPTIVE, [X], validity=True)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_adaptive_max_pooling_is_no_core_operator(name: str) -> None:
     """So ExecuTorch refuses it, in its default configuration, where it is kept."""
-    exported = torch.export.export(Function(function), (X,))
-    program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
-    pte = pte_of(whole(program))
-    assert torch.equal(load(pte).execute([X])[0], function(X))
+    adaptive().exact(name)

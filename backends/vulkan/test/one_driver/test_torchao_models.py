@@ -22,6 +22,7 @@ from torchao.quantization import (
     quantize_,
 )
 
+from every_other import every_other
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.patterns.passes.torchao_linears import linears_for_int_products
 from programs import load
@@ -84,9 +85,7 @@ def lowered(module: nn.Module, x: torch.Tensor) -> Any:
     return to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
 
 
-@pytest.mark.parametrize("shifts", [True, False])
-@pytest.mark.parametrize("shape", [(24,), (5, 24)])
-@pytest.mark.parametrize("config", CONFIGS)
+@every_other("config, shape, shifts", CONFIGS, [(24,), (5, 24)], [True, False])
 def test_mlp(
     config: str, shape: tuple[int, ...], shifts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,8 +115,7 @@ class Attending(nn.Module):
         return self.out(y.transpose(1, 2).flatten(-2))
 
 
-@pytest.mark.parametrize("model", [Branches, Attending])
-@pytest.mark.parametrize("config", CONFIGS)
+@every_other("config, model", CONFIGS, [Branches, Attending])
 def test_models(config: str, model: type[nn.Module]) -> None:
     module = quantized(model, config)
     inputs = [(torch.randn(batch, 3, 20),) for batch in (4, 1, 9)]

@@ -99,9 +99,11 @@ def check_close(actual: torch.Tensor, wanted: torch.Tensor, name: str = "") -> N
 
 def check(
     module: nn.Module, *sets: Inputs, dynamic_shapes: Any = None, names: Sequence[str] = ()
-) -> None:
-    """Lower the module for the first inputs, and run it on all."""
-    pte = pte_of(whole(lowered(module, sets[0], dynamic_shapes)))
+) -> tuple[str, ...]:
+    """Lower the module for the first inputs, and run it on all; the ops of its delegate."""
+    program = whole(lowered(module, sets[0], dynamic_shapes))
+    [delegate] = read_delegates(program)
+    pte = pte_of(program)
     method = load(pte)
     module = copy.deepcopy(module).double()
     for inputs in (*sets, sets[0]):
@@ -111,6 +113,7 @@ def check(
         labels = names or [str(index) for index in range(len(wanted))]
         for name, actual, expected in zip(labels, results, wanted, strict=True):
             check_close(actual, expected, name)
+    return delegate.op_names
 
 
 class Together:
