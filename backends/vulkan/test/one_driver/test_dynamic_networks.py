@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
+from every_other import every_other
 from executorch_vulkan import VulkanInt8Quantizer, VulkanPartitioner, explain
 from int8_quantizer import is_rounded, quantized_for_vulkan
 from model_cases import quantized_module
@@ -103,8 +104,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("quantizer", QUANTIZERS)
-@pytest.mark.parametrize("name", SMALL)
+@every_other("name, quantizer", SMALL, QUANTIZERS)
 def test_small_networks(name: str, quantizer: str) -> None:
     torch.manual_seed(0)
     build, shape = SMALL[name]
@@ -121,11 +121,15 @@ def _images(name: str) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
+# The small ones have both quantizers without --all.
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name == "keyword_spotter" else ALL) for name in NETWORKS],
 )
-@pytest.mark.parametrize("quantizer", QUANTIZERS)
+@pytest.mark.parametrize(
+    "quantizer",
+    [pytest.param(name, marks=() if name == "ours" else ALL) for name in QUANTIZERS],
+)
 def test_networks(name: str, quantizer: str) -> None:
     images = _images(name)
     dims = ({0: torch.export.Dim("batch", min=1, max=4)},)

@@ -17,6 +17,7 @@ from executorch_vulkan.program import read_delegates
 from executorch_vulkan.runtime.loader import memory_in_use
 from model_cases import quantized_module
 from programs import load, run
+from whole_models import AllOf
 
 BATCH, LENGTH = 8, 12
 CHOSEN = "<- chosen"  # in what ETVK_LOG_KERNELS prints
@@ -94,12 +95,14 @@ def dynamic_pte(name: str, require: bool) -> bytes:
 
 
 @cache
-def static_result(name: str, batch: int, length: int) -> torch.Tensor:
-    """From a program that is lowered for just these sizes."""
+def static_results(batch: int, length: int) -> dict[str, torch.Tensor]:
+    """Of each model that runs at these sizes, from a program that is lowered for just them."""
     x = inputs(batch, length, seed=batch)
-    exported = torch.export.export(quantized(name), x)
+    names = [name for name in MODELS if (batch, length) in sizes(name)]
+    models = AllOf({name: quantized(name) for name in names})
+    exported = torch.export.export(models, x)
     program = to_edge_transform_and_lower(exported, partitioner=[VulkanPartitioner()])
-    return run(bytes(program.to_executorch().buffer), x)[0]
+    return dict(zip(names, run(bytes(program.to_executorch().buffer), x), strict=True))
 
 
 def cases() -> Iterator[Any]:
@@ -109,7 +112,7 @@ def cases() -> Iterator[Any]:
             yield name, True
 
 
-# Each size costs an export of a static program.
+# Each size costs the lowering of a static program.
 @pytest.mark.parametrize("count", [3, pytest.param(6, marks=pytest.mark.all)])
 @pytest.mark.parametrize(("name", "require"), cases())
 def test_equals_the_static_program(name: str, require: bool, count: int) -> None:
@@ -117,7 +120,7 @@ def test_equals_the_static_program(name: str, require: bool, count: int) -> None
     before = memory_in_use()
     for batch, length in sizes(name)[:count]:
         result = method.execute(list(inputs(batch, length, seed=batch)))[0]
-        assert torch.equal(result, static_result(name, batch, length)), (batch, length)
+        assert torch.equal(result, static_results(batch, length)[name]), (batch, length)
     # All of it was planned for the bounds when the program was loaded.
     assert memory_in_use() == before
 
@@ -179,4 +182,4 @@ def test_sizes_outside_the_bounds(
         method.execute([torch.zeros(shape)])
     assert message in capfd.readouterr().err
     result = method.execute(list(inputs(3, 7, seed=3)))[0]
-    assert torch.equal(result, static_result("layers", 3, 7))
+    assert torch.equal(result, static_results(3, 7)["layers"])
