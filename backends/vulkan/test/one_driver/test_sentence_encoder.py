@@ -38,6 +38,8 @@ def test_every_query_finds_a_document_that_answers_it() -> None:
     assert all(one in answers for one, (_, answers) in zip(found, QUERIES, strict=True))
 
 
+# Without --all, test_transformers.py has it with two small layers.
+@pytest.mark.all
 @pytest.mark.long
 def test_float32_is_as_eager() -> None:
     tokenizer = load_tokenizer()

@@ -15,6 +15,7 @@ from executorch.runtime import Runtime
 from torch import nn
 from torch.export import Dim
 
+from every_other import every_other
 from executorch_vulkan import VulkanPartitioner
 from int8_quantizer import quantized_for_vulkan
 from quantized_graphs import Grid
@@ -212,8 +213,10 @@ def written_by_place(
     return state[1:], state[:, 2]
 
 
-@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool])
-@pytest.mark.parametrize("start", [None, 0, 1])
+TYPES = (torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool)
+
+
+@every_other("kind, start", TYPES, [None, 0, 1])
 def test_types(kind: torch.dtype, start: int | None) -> None:
     """Rows of 6 elements: of bytes they are not whole words."""
     calls = [

@@ -46,7 +46,14 @@ def results(network: Transformer, module: nn.Module, pte: bytes) -> list[tuple[t
     return pairs
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+# The sentence encoder is the same BERT with a mean behind it.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.all] if name == "bert" else [])
+        for name in TRANSFORMERS
+    ],
+)
 def test_in_float32(name: str) -> None:
     torch.manual_seed(0)
     network = TRANSFORMERS[name]
@@ -56,7 +63,8 @@ def test_in_float32(name: str) -> None:
             assert float((actual - wanted).abs().max()) <= ERROR * float(wanted.abs().max())
 
 
-@pytest.mark.parametrize("name", ["bert", "vit"])
+# Their encoders are of the same layers.
+@pytest.mark.parametrize("name", ["bert", pytest.param("vit", marks=pytest.mark.all)])
 def test_norms_and_attention_take_conversions_in(name: str) -> None:
     """Between int8 layers; quantizes are those of inputs, embeddings and results that are float."""
     torch.manual_seed(0)
