@@ -25,7 +25,7 @@ from .partitioning.owned_state import own_states, shared_buffers
 from .partitioning.plan import Partition, PartitionPlan
 from .partitioning.tensor_problems import MOVED_DTYPES, dtype_problem, layout_problem
 from .patterns.compositions import composed
-from .patterns.passes.aten_dequantizes import own_dequantizes
+from .patterns.passes.aten_dequantizes import own_dequantizes, own_weights
 from .patterns.passes.aten_linears import contiguous_linears
 from .patterns.passes.aten_splits import slices_for_splits
 from .patterns.passes.aten_states import values_of_their_own
@@ -36,9 +36,10 @@ from .patterns.passes.uint8_activations import has_uint8, plan_as_int8
 from .patterns.vocabulary.batch_guards import keep_batches
 from .patterns.vocabulary.constants import Constants, KnownValues, known_values
 from .patterns.vocabulary.edge_ops import is_symint
-from .patterns.vocabulary.graph_edits import mark_as_ours
+from .patterns.vocabulary.graph_edits import mark_as_ours, note_in_float
 from .patterns.vocabulary.rejection import Rejection
 from .reporting.coverage_warning import warn_of_little
+from .reporting.float_warning import warn_of_float
 from .reporting.fusion_report import rows_of_program
 from .reporting.reasons import LeftOut, note_left_out, why_not
 from .reporting.report import Report, Row
@@ -111,13 +112,15 @@ class VulkanPartitioner(Partitioner):
         give new values of buffers nodes of their own;
         write out ops that are compositions of others;
         turn splits into slices, whose dynamic sizes the edge program keeps, and windows into what
-        kernels have; and give what another backend may take a dequantize of its own."""
+        kernels have; give each layer a dequantized weight of its own, and what another backend
+        may take a dequantize of its own."""
         self._known_constants.append(known_values(exported_program))
         written = written_buffers(exported_program)
         self._written |= written
         exported_program = values_of_their_own(exported_program, written)
         exported_program = contiguous_attention(exported_program)
         exported_program = contiguous_linears(linears_for_int_products(exported_program))
+        exported_program = own_weights(exported_program)
         if another_may_follow(self):
             exported_program = own_dequantizes(exported_program)
         return slices_for_splits(without_windows(composed(exported_program)))
@@ -153,6 +156,9 @@ class VulkanPartitioner(Partitioner):
         left_out = self._left_out(plan, delegated)
         for planned, why in left_out.items():
             note_left_out(originals[planned.name], why)
+        for planned, reason in plan.in_float.items():
+            note_in_float(originals[planned.name], reason)
+        warn_of_float(plan.graph.nodes, plan.in_float, plan.constants.is_constant)
         warn_of_little(plan.graph.nodes, delegated, left_out, plan.constants.is_constant)
         if logger.isEnabledFor(logging.DEBUG):
             report = Report(tuple(self.explain("forward", exported_program, for_others)))

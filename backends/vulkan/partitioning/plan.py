@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from torch.fx import GraphModule, Node
 
 from ..patterns.rules.arithmetic import ARITHMETIC_OPS
-from ..patterns.rules.linear_operands import has_dynamic_input, is_quantized_layer
-from ..patterns.steps import Matches, StepPlan
+from ..patterns.rules.linear_operands import (
+    has_quantized_operands,
+    is_quantized_layer,
+)
+from ..patterns.steps import Matches, StepPlan, match_mac
 from ..patterns.vocabulary.constants import Constants
 from ..patterns.vocabulary.edge_ops import (
     DEQUANTIZE,
@@ -28,6 +31,7 @@ from ..patterns.vocabulary.moves import moves_elements
 from ..patterns.vocabulary.rejection import Rejection
 from ..patterns.vocabulary.step import Step
 from .convolution_ops import computed_weight_problem
+from .delegate_graph import delegate_graph
 from .foreign_quantization import foreign_quantization
 from .integers import wide_constant_problem
 from .levels import CyclicUnitError, group_by_level
@@ -82,8 +86,10 @@ class PartitionPlan:
 
     Attributes:
         graph, constants: what the plan is for.
-        steps: the int8 steps that are delegated; filled by `partitions`, as are the rejections.
-        rejections: why other candidates are not.
+        steps: the int8 steps that are delegated; filled by `partitions`, as are the others.
+        rejections: why other candidates are not delegated.
+        in_float: why quantized layers, and other products of what is quantized, are delegated in
+            float32.
     """
 
     def __init__(
@@ -105,6 +111,7 @@ class PartitionPlan:
         self._unworthy: dict[Node, str] = {}
         self.steps: tuple[Step, ...] = ()
         self.rejections: list[Rejection] = []
+        self.in_float: dict[Node, str] = {}
 
     def partitions(self) -> list[Partition]:
         """The delegates to make, in the order in which they run."""
@@ -116,9 +123,10 @@ class PartitionPlan:
         made = [group for group in groups if group.computes]
         self.steps = tuple(step for group in made for step in group.steps)
         delegated = {node for group in made for node in group.nodes}
-        self.rejections += map(self._in_float, plan.rejections)
+        self.rejections += map(self._float_reason, plan.rejections)
         taken_back = {**self._unworthy, **self._excluded}
         self.rejections += [Rejection(node, reason) for node, reason in taken_back.items()]
+        self.in_float = self._found_in_float(made)
         self.rejections = [one for one in self.rejections if one.node not in delegated]
         idle = (group for group in groups if not group.computes)
         self._reasons = {node: _ALONE for group in idle for node in group.nodes}
@@ -144,20 +152,30 @@ class PartitionPlan:
             elif node.target in SUPPORTED:
                 problem = self._single_problem(node)
                 if problem is None:
-                    # What is quantized statically runs in int8 or not at all, as its user expects.
-                    if not is_quantized_layer(node) or self._may_run_rounded(node):
+                    # Another backend may have an int8 kernel for what has none here.
+                    if not self._for_others or not is_quantized_layer(node):
                         self._candidates.add(node)
                 elif node.target == QUANTIZE:
                     self.rejections.append(Rejection(node, problem))
         # A result without its op, which a list of the user's may have kept off.
         self._candidates -= {one for one in self._candidates if op_of(one) not in self._candidates}
 
-    def _may_run_rounded(self, layer: Node) -> bool:
-        """True for a layer that may compute in float32 with what is rounded at run time; another
-        backend may have an int8 kernel."""
-        return not self._for_others and has_dynamic_input(layer)
+    def _found_in_float(self, groups: Sequence[_Group]) -> dict[Node, str]:
+        """Of `rejections`, what will be found to be no int8 layer in its delegate as well: there,
+        what is outside has no part in a step."""
+        reasons = {one.node: one.reason for one in reversed(self.rejections)}
+        found: dict[Node, str] = {}
+        for group in groups:
+            refused = [n for n in group.singles if n in reasons and has_quantized_operands(n)]
+            copies = delegate_graph(group.nodes) if refused else {}
+            found |= {
+                node: reasons[node]
+                for node in refused
+                if isinstance(match_mac(copies[node], self.constants), Rejection)
+            }
+        return found
 
-    def _in_float(self, rejection: Rejection) -> Rejection:
+    def _float_reason(self, rejection: Rejection) -> Rejection:
         """Of a layer that is not quantized: why it does not run in float, where it could."""
         node = rejection.node
         if rejection.is_static or node.target not in SUPPORTED:
@@ -351,17 +369,18 @@ class PartitionPlan:
     def _without_shared_constants(
         self, levels: Sequence[Sequence[Node]], inner: Collection[Node]
     ) -> list[list[Node]]:
-        """The levels without what is computed from constants and read elsewhere as well.
+        """The levels without what is computed from constants and read elsewhere as well, nor what
+        is computed from that: there it would be no constant.
 
         It can't be a result of a delegate. On the CPU it waits for nothing, so it delays nothing.
         """
         found = []
         for level in levels:
             members = set(level)
-            for node in reversed(level):
-                is_single = node not in inner and self.constants.is_constant(node)
-                if is_single and any(user not in members for user in node.users):
-                    members.discard(node)
+            singles = [one for one in level if one not in inner and self.constants.is_constant(one)]
+            while broken := [one for one in singles if _is_broken(one, members)]:
+                members -= set(broken)
+                singles = [one for one in singles if one in members]
             found.append([node for node in level if node in members])
         return found
 
@@ -377,6 +396,12 @@ class PartitionPlan:
             is_work = any(step.is_work for step in members) or any(map(self._is_work, singles))
             found.append(_Group(tuple(level), tuple(members), singles, is_work))
         return found
+
+
+def _is_broken(constant: Node, members: Collection[Node]) -> bool:
+    """True where it, or an op that it is computed by, is not of `members` alone."""
+    ops = (source for source in constant.all_input_nodes if source.op == "call_function")
+    return any(one not in members for one in (*constant.users, *ops))
 
 
 def _is_walked(node: Node) -> bool:

@@ -46,7 +46,6 @@ from .passes.uint8_activations import rewrite_uint8
 from .passes.unsqueezed_ops import match_squeezable, rewrite_squeezable
 from .passes.view_sizes import match_dynamic_view, rewrite_dynamic_view
 from .quantized_linear import is_dynamic_layer, match_quantized_linear
-from .rules.linear_operands import has_dynamic_input, is_quantized_layer
 from .steps import match_steps, rewrite_steps
 from .vocabulary.constants import Constants
 from .vocabulary.edge_ops import CONVOLUTION, LINEAR_OPS
@@ -153,6 +152,8 @@ def _match_whole_graph(node: Node) -> NodeMatch | None:
 def _rewrite_whole_graph(
     program: ExportedProgram, graph_module: GraphModule, match: NodeMatch
 ) -> None:
+    from ..reporting.float_warning import warn_of_unseen  # which imports the rules
+
     # Earlier passes may have made nodes without the mark.
     for node in graph_module.graph.nodes:
         if node.op == "call_function":
@@ -161,17 +162,7 @@ def _rewrite_whole_graph(
     rewrite_dim_orders(constants, graph_module.graph)
     rewrite_uint8(constants, graph_module.graph)
     plan = match_steps(graph_module.graph, constants)
-    for rejection in plan.rejections:
-        node = rejection.node
-        has_static_input = is_quantized_layer(node) and not has_dynamic_input(node)
-        if has_static_input and rejection.is_static and not constants.is_constant(node):
-            # The partitioner took the layer without seeing its values, and nothing else in our
-            # runtime runs it.
-            raise ValueError(
-                f"{node.name}: {rejection.reason}. VulkanPartitioner sees the weights "
-                "only in to_edge_transform_and_lower(..., partitioner=[...]); lower with that, or "
-                "keep the layer off Vulkan with operator_blocklist or nn_module_blocklist."
-            )
+    warn_of_unseen(graph_module.graph, plan, constants)
     rewrite_steps(constants, plan.steps)
     clamp_convolutions(graph_module.graph)
     join_indices(graph_module.graph)

@@ -22,8 +22,9 @@ from .rules.residual import fold_residuals
 from .rules.rms_norm import match_rms_norm
 from .rules.rounding import match_rounding
 from .rules.unary_table import match_unary
+from .rules.wide_grids import match_wide_grid
 from .vocabulary.constants import Constants
-from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, LINEAR_OPS, PAD, POOL_OPS
+from .vocabulary.edge_ops import BATCH_NORM, CONVOLUTION, MAC_OPS, PAD, POOL_OPS
 from .vocabulary.forms import Form, find_forms
 from .vocabulary.graph_edits import standing_for
 from .vocabulary.rejection import Rejection
@@ -55,7 +56,9 @@ class Matches:
             if (step := match_unary(node, forms)) is not None and not _is_folded(node, constants)
         ]
         self._roundings = [
-            step for node in graph.nodes if (step := match_rounding(node)) is not None
+            step
+            for node in graph.nodes
+            if (step := match_rounding(node) or match_wide_grid(node)) is not None
         ]
 
     def plan(
@@ -72,7 +75,7 @@ class Matches:
         Args:
             excluded: anchors that must not become steps.
             unfolded: anchors whose step must be its fallback.
-            rounds: whether values are rounded at run time for others than int8 layers.
+            rounds: whether values are rounded for others than int8 layers.
         """
         anchors = {step.anchor for step in self._layers}
         taken = set(excluded)
@@ -105,10 +108,8 @@ def _match_layer(
         return attention
     if (norm := match_rms_norm(node, forms, constants)) is not None:
         return norm
-    if node.target in LINEAR_OPS:
-        return match_quantized_linear(node, constants)
-    if node.target == CONVOLUTION:
-        return match_quantized_convolution(node, constants)
+    if node.target in MAC_OPS:
+        return match_mac(node, constants)
     if node.target == BATCH_NORM:
         return match_batch_norm(node, forms, constants)
     if node.target in ROW_NORMS:
@@ -118,6 +119,13 @@ def _match_layer(
     if node.target == PAD:
         return match_padding(node, forms, constants)
     return match_arithmetic(node, forms, constants)
+
+
+def match_mac(node: Node, constants: Constants | None) -> Step | Rejection:
+    """A linear or convolution as a step, or why it is none."""
+    if node.target == CONVOLUTION:
+        return match_quantized_convolution(node, constants)
+    return match_quantized_linear(node, constants)
 
 
 def _is_folded(node: Node, constants: Constants | None) -> bool:

@@ -8,12 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from torch.fx import Node
 
 from ..patterns.vocabulary.edge_ops import CONVOLUTION, MAC_OPS
-from .reasons import LeftOut, has_constant_weight, is_layer
+from .reasons import SEE, LeftOut, has_constant_weight, is_layer
 from .report import count_by_kind
 
 logger = logging.getLogger(__package__)
-
-_SEE = "print(executorch_vulkan.explain(program)) says it of each node"
 
 
 def warn_of_little(
@@ -38,7 +36,7 @@ def warn_of_little(
             reason, count = _main_reason(layers, left_out)
             logger.warning(
                 "nothing of the program was delegated to Vulkan. %d of its %d layers: %s; %s",
-                *(count, len(layers), reason, _SEE),
+                *(count, len(layers), reason, SEE),
             )
         return
     wanted = [
@@ -55,7 +53,7 @@ def warn_of_little(
         what = "linear layers and convolutions" if has_convolutions else "linear layers"
         logger.warning(
             "only %d of the program's %d %s were delegated to Vulkan. %d of the others: %s; %s",
-            *(len(wanted) - len(missing), len(wanted), what, count, reason, _SEE),
+            *(len(wanted) - len(missing), len(wanted), what, count, reason, SEE),
         )
 
 

@@ -22,10 +22,11 @@ from ..partitioning.plan import PartitionPlan
 from ..patterns.passes.dim_orders import as_row_major
 from ..patterns.passes.uint8_activations import rewrite_uint8
 from ..patterns.registration import WHOLE_GRAPH
-from ..patterns.steps import match_steps, rewrite_steps
+from ..patterns.rules.linear_operands import has_quantized_operands
+from ..patterns.steps import StepPlan, match_steps, rewrite_steps
 from ..patterns.vocabulary.constants import Constants
 from ..patterns.vocabulary.edge_ops import ALIAS_OPS, is_part, is_symint, op_name, op_of
-from ..patterns.vocabulary.graph_edits import is_ours, mark_as_ours
+from ..patterns.vocabulary.graph_edits import is_ours, mark_as_ours, why_in_float
 from ..patterns.vocabulary.step import Step
 from .reasons import is_layer, is_quantization, why_not
 from .report import NOT_ON_VULKAN, Row
@@ -53,7 +54,8 @@ def rows_of_program(
         if node not in place:
             rows += outside[node]
         elif node in became:
-            rows.append(Row(method, node.name, names[node], became[node], place[node], ""))
+            reason = plan.in_float.get(node, "")
+            rows.append(Row(method, node.name, names[node], became[node], place[node], reason))
     return rows
 
 
@@ -95,10 +97,12 @@ def rows_of_delegate(method: str, program: ExportedProgram, index: int) -> list[
     names = {node: op_name(node) for node in graph.nodes if is_listed(node)}
     if ours:
         rewrite_uint8(Constants(dry), graph)
-    steps = match_steps(graph, Constants(program)).steps if ours else ()
-    became = _run_rules(dry, steps, ours)
+    plan = match_steps(graph, Constants(program)) if ours else StepPlan((), ())
+    refused = {one.node: one.reason for one in plan.rejections if has_quantized_operands(one.node)}
+    reasons = {node: why_in_float(node) or refused.get(node, "") for node in names}
+    became = _run_rules(dry, plan.steps, ours)
     return [
-        Row(method, node.name, name, became.get(node, name), index, "")
+        Row(method, node.name, name, became.get(node, name), index, reasons[node])
         for node, name in names.items()
     ]
 
@@ -152,6 +156,8 @@ def _run_rules(
         ends = final(node)
         work = [end for end in ends if end.target not in ALIAS_OPS] or ends
         names = [name] if node in alive else map(op_name, work)
+        if node in alive and constants.is_constant(node):
+            names = []
         found[node] = ", ".join(dict.fromkeys(names)) or "folded away"
     return found
 

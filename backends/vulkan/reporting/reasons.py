@@ -23,6 +23,7 @@ from ..patterns.vocabulary.edge_ops import (
     op_of,
 )
 
+SEE = "print(executorch_vulkan.explain(program)) says it of each node"
 # By name, for to_executorch turns ops into out variants.
 _LAYERS = re.compile(
     r"linear|\b(add|b)?mm\b|conv|norm|pool|embedding|attention|lstm|gru|rnn|upsample"

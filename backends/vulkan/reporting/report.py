@@ -26,7 +26,8 @@ class Row:
         became: the operator that does its work in the delegate, "not on Vulkan", or the name of
             another backend.
         delegate: number of the Vulkan delegate in the method, None outside of them.
-        reason: for a node that is not on Vulkan: why, and what to change.
+        reason: for a node that is not on Vulkan, or a quantized layer that runs there in float32:
+            why, and what to change.
     """
 
     method: str
@@ -52,7 +53,12 @@ class Report:
     @property
     def left_out(self) -> tuple[Row, ...]:
         """The rows of nodes that are not on Vulkan."""
-        return tuple(row for row in self.rows if row.reason)
+        return tuple(row for row in self.rows if row.delegate is None)
+
+    @property
+    def in_float(self) -> tuple[Row, ...]:
+        """The rows of quantized layers that run on Vulkan in float32, not in int8."""
+        return tuple(row for row in self.rows if row.delegate is not None and row.reason)
 
     @property
     def reasons(self) -> tuple[tuple[str, int], ...]:
@@ -86,7 +92,7 @@ class Report:
         """Rows that differ in node, delegate and numbers only as one line, long cells cut."""
         kinds: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in self.rows:
-            kinds[(row.method, row.op, row.became, _kind(row.reason))].append(row)
+            kinds[(row.method, row.op, row.became, kind_of(row.reason))].append(row)
         lines = [["rows", *self._columns()]]
         for rows in list(kinds.values())[:_MOST_KINDS]:
             cells = self._cells(rows[0])
@@ -111,8 +117,11 @@ class Report:
         if self.left_out:
             verb = "is" if len(self.left_out) == 1 else "are"
             lines[0] += f"; {len(self.left_out)} {verb} not:"
-            width = len(str(self.reasons[0][1]))
-            lines += [f"  {count:{width}}  {reason}" for reason, count in self.reasons]
+            lines += _counted(self.reasons)
+        if self.in_float:
+            what = "layer runs" if len(self.in_float) == 1 else "layers run"
+            lines.append(f"{len(self.in_float)} quantized {what} in float32:")
+            lines += _counted(count_by_kind(row.reason for row in self.in_float))
         return "\n".join(lines)
 
 
@@ -120,16 +129,21 @@ def count_by_kind(reasons: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """As `Report.reasons`, of any reasons."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for reason in reasons:
-        kinds[_kind(reason)].append(_OWNER.sub("", reason))
+        kinds[kind_of(reason)].append(_OWNER.sub("", reason))
     counted = ((same[0], len(same)) for same in kinds.values())
     return tuple(sorted(counted, key=lambda item: -item[1]))
+
+
+def _counted(reasons: Sequence[tuple[str, int]]) -> list[str]:
+    width = len(str(reasons[0][1]))
+    return [f"  {count:{width}}  {reason}" for reason, count in reasons]
 
 
 _OWNER = re.compile(r"it belongs to \w+: ")
 _NUMBER = re.compile(r"(_|\b)\d[\d.]*(e[-+]?\d+)?\b")
 
 
-def _kind(reason: str) -> str:
+def kind_of(reason: str) -> str:
     return _NUMBER.sub("", _OWNER.sub("", reason))
 
 

@@ -9,10 +9,9 @@ from ..vocabulary.constants import Constants
 from ..vocabulary.edge_ops import (
     ADDMM,
     BMM,
-    CONVOLUTION,
     EXPAND,
     LINEAR,
-    MM,
+    MAC_OPS,
     float_problem,
     is_alias,
     is_dequantize,
@@ -37,20 +36,27 @@ from .mac_operands import (
 )
 
 
+def has_quantized_operands(node: Node) -> bool:
+    """True for a product or convolution of two tensors that are both dequantized."""
+    return node.target in MAC_OPS and all(map(is_dequantize, _sources(node)))
+
+
+def quantized_weight(layer: Node) -> Node:
+    """The integers that the second of its operands is dequantized from."""
+    return node_argument(_sources(layer)[1], 0)
+
+
+def _sources(layer: Node) -> tuple[Node, Node]:
+    """What its input and weight are, behind moves and repetitions."""
+    first = 1 if layer.target == ADDMM else 0
+    x, weight = node_argument(layer, first), node_argument(layer, first + 1)
+    return behind_moves(x)[0], behind_moves(_behind_broadcast(weight)[0])[0]
+
+
 def is_quantized_layer(node: Node) -> bool:
     """True for a linear or convolution of quantized input and weight: a layer in int8, here or
     elsewhere."""
-    if node.target not in (LINEAR, MM, ADDMM, CONVOLUTION):
-        return False
-    first = 1 if node.target == ADDMM else 0
-    operands = (node_argument(node, first), node_argument(node, first + 1))
-    return all(is_dequantize(behind_moves(one)[0]) for one in operands)
-
-
-def has_dynamic_input(layer: Node) -> bool:
-    """True for a linear or convolution whose input is quantized at run time."""
-    dequantize = behind_moves(node_argument(layer, 1 if layer.target == ADDMM else 0))[0]
-    return is_dequantize(dequantize) and is_dynamic(dequantize)
+    return node.target != BMM and has_quantized_operands(node)
 
 
 def read_linear_operands(

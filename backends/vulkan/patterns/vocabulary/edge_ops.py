@@ -99,6 +99,7 @@ CUMSUM = _aten.cumsum.default
 CONVERT = _aten._to_copy.default
 
 ADD, SUB, MUL = _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor
+MUL_SCALAR = _aten.mul.Scalar
 UPSAMPLE_BILINEAR = _aten.upsample_bilinear2d.vec
 # Batch norm with fixed statistics; its first result is the normalized tensor.
 BATCH_NORM = _aten._native_batch_norm_legit_no_training.default
@@ -128,6 +129,7 @@ GELU = _aten.gelu.default
 HARDTANH = _aten.hardtanh.default
 RELU6 = _aten.relu6.default
 CLAMP = _aten.clamp.default
+ROUND = _aten.round.default
 CLAMP_TENSOR = _aten.clamp.Tensor  # with bounds that are tensors
 
 
@@ -363,6 +365,10 @@ class QuantParams:
                 f"zero point {self.zero_point} is not within -128..127; use an observer that keeps "
                 "zero inside the range"
             )
+        return self.scale_problem()
+
+    def scale_problem(self) -> str | None:
+        """Why float32 can't honour the scale, or None."""
         # Beyond this, scale or 1 / scale is not a normal float32 and drivers may flush it.
         if not (math.isfinite(self.scale) and 1e-37 < self.scale < 1e37):
             return (

@@ -20,6 +20,8 @@ from .edge_ops import CAT, CLONE_OPS, named_argument, part_as_slice
 # Set by VulkanPartitioner on every node that it delegates. Rewrites that only our runtime can
 # run, or that only pay off there, look for it.
 _OURS = "executorch_vulkan"
+# On quantized layers that VulkanPartitioner delegates in float32: why not in int8.
+_IN_FLOAT = "executorch_vulkan_in_float"
 # On nodes that rules have made: debug handles of all the ops that they stand for.
 _HANDLES = "executorch_vulkan_debug_handles"
 _handles: ContextVar[tuple[int, ...]] = ContextVar("handles", default=())
@@ -31,6 +33,16 @@ def mark_as_ours(node: Node) -> None:
 
 def is_ours(node: Node) -> bool:
     return bool(node.meta.get(_OURS, False))
+
+
+def note_in_float(node: Node, reason: str) -> None:
+    node.meta[_IN_FLOAT] = reason
+
+
+def why_in_float(node: Node) -> str | None:
+    """The reason that the partitioner noted, or None."""
+    reason: str | None = node.meta.get(_IN_FLOAT)
+    return reason
 
 
 def is_live(node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""Why a node is not run on Vulkan."""
+"""Why a node does not run on Vulkan, or not in int8."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NotInt8Error(Exception):
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a node is not run on Vulkan.
+    """Why a node is no step, so that it runs in float32 or not on Vulkan.
 
     Attributes:
         node: the linear, or another op that the user may have expected there.

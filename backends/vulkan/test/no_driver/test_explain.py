@@ -167,11 +167,9 @@ def quantized_bmm(x: torch.Tensor) -> torch.Tensor:
     return Grid().round_trip(torch.bmm(Grid().round_trip(x), Grid(0.1).round_trip(x)))
 
 
-# No int8 layers, so they run in float32.
+# No quantized layers, so they run in float32 without a word.
 IN_FLOAT: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "products": (On(lambda x: torch.bmm(x, x)), (2, 8, 8)),
-    "quantized_bmm": (On(quantized_bmm), (2, 8, 8)),
-    **{name: (REFUSED[name][0](), REFUSED[name][1]) for name in ("bmm", "bmm_of_one")},
     **{name: (NOT_STATIC[name][0](), (4, 8)) for name in ("weight_only", "float")},
 }
 CONVOLUTION = "aten.convolution.default"
@@ -192,10 +190,6 @@ class Volume(nn.Module):
         return self.conv(x[None, None, None]).view(x.shape)
 
 
-WHY = {
-    **{name: (build, shape) for name, (build, shape, _) in REFUSED.items() if name not in IN_FLOAT},
-    **{name: (build, (4, 8)) for name, (build, _) in NOT_STATIC.items() if name not in IN_FLOAT},
-}
 OUTSIDE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "norm": (On(lambda x: Grid().round_trip(nn.functional.layer_norm(x, (8,)))), (4, 8)),
     "float_mean": (On(lambda x: on_cpu(x).mean(-1)), (4, 8)),
@@ -205,24 +199,22 @@ OUTSIDE: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
         (4, 8),
     ),
     "conv": (On(lambda x: nn.functional.conv1d(x[None], x[:, :4, None])[0]), (4, 8)),
-    **{name: (build(), shape) for name, (build, shape) in WHY.items()},
+}
+# In float32, since int8 refuses them; all but one, which float32 refuses too.
+WHY: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "quantized_bmm": (On(quantized_bmm), (2, 8, 8)),
+    **{name: (build(), shape) for name, (build, shape, _) in REFUSED.items()},
 }
 
 
-NOT_ON_THE_CPU = "per_group"  # its dequantize can't run there
-
-
 @cache
-def outside(on_the_cpu: bool) -> Reports:
-    modules = {
-        name: value for name, value in OUTSIDE.items() if (name != NOT_ON_THE_CPU) == on_the_cpu
-    }
-    return Reports({"delegated": (Delegated(), (1, 8)), **modules})
+def with_reasons() -> Reports:
+    return Reports({"delegated": (Delegated(), (1, 8)), **OUTSIDE, **WHY})
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("name", [*OUTSIDE, *WHY])
 def test_reasons_do_not_change_by_lowering(name: str) -> None:
-    reports = outside(name != NOT_ON_THE_CPU)
+    reports = with_reasons()
 
     def key(row: Any) -> tuple[Any, ...]:
         return row.node, row.op, row.became, row.delegate, row.reason
@@ -235,11 +227,11 @@ def test_reasons_do_not_change_by_lowering(name: str) -> None:
 
 def test_reasons_do_not_change_by_to_executorch() -> None:
     """Which changes the graph in place, names of nodes too."""
-    reports = outside(on_the_cpu=True)
+    reports = with_reasons()
     reports.program.to_executorch()
     reasons = {row.reason for row in reports.before}
     assert {row.reason for row in explain(reports.program)} == reasons
-    assert len(reasons) > len(OUTSIDE)
+    assert len(reasons) > len(OUTSIDE) + len(REASONS) - 1
 
 
 @each_case()
@@ -284,10 +276,12 @@ REASONS = {
 
 @pytest.mark.parametrize("name", REASONS)
 def test_reason_of_a_linear(name: str) -> None:
-    reports = outside(name != NOT_ON_THE_CPU)
-    rows = [row for row in reports.of(name, reports.before) if "quantize" not in row.op]
+    reports = with_reasons()
+    rows = reports.of(name, reports.before)
     [linear] = [row for row in rows if row.op.split(".")[1] in ("addmm", "mm", "bmm")]
-    assert linear.became == OFF
+    runs = name != "addmm_alpha"
+    assert linear.became == (linear.op if runs else OFF)
+    assert linear in (reports.before.in_float if runs else reports.before.left_out)
     assert re.sub(r"_default_\d+", "_default", linear.reason) == REASONS[name]
 
 
@@ -355,10 +349,9 @@ def test_a_layer_outside_has_its_own_row() -> None:
 
 
 def test_its_quantizes_name_the_linear() -> None:
-    weight = QuantizedWeight()
-    weight.zeros[2] = 1
-    report = explain(edge(Layer(weight=weight), 4, 8))
-    wanted = f"it belongs to aten_addmm_default: {REASONS['zero_points']}"
+    partitioner = VulkanPartitioner(operator_blocklist=[torch.ops.aten.addmm.default])
+    report = explain(edge(Layer(), 4, 8), partitioner)
+    wanted = "it belongs to aten_addmm_default: aten.addmm.default is in operator_blocklist"
     around = [row for row in report if row.op != ADDMM]
     assert [row.op for row in around] == [QUANTIZE, DEQUANTIZE, PER_CHANNEL, QUANTIZE, DEQUANTIZE]
     assert {row.reason for row in around} == {wanted}
@@ -385,11 +378,12 @@ def test_lists_of_the_partitioner() -> None:
     assert {row.reason for row in again} == {"its module is in nn_module_blocklist"}
 
 
-def test_lowered_without_a_layer() -> None:
-    class Blocked(Layer):
-        pass
+class Blocked(nn.Sequential):
+    """For the lists of a partitioner."""
 
-    module = nn.Sequential(Layer(weight=QuantizedWeight(8, 8)), Blocked())
+
+def test_lowered_without_a_layer() -> None:
+    module = nn.Sequential(Layer(weight=QuantizedWeight(8, 8)), Blocked(Layer()))
     partitioner = VulkanPartitioner(nn_module_blocklist=["Blocked"])
     report = explain(lowered(module, 4, 8, partitioner=partitioner))
     linears = [(row.became, row.reason) for row in report if row.op == ADDMM]
@@ -458,17 +452,21 @@ def test_a_long_report_is_readable() -> None:
 
 
 def test_reasons_are_counted_by_kind() -> None:
-    module = nn.Sequential(
-        Volume(), *(Layer(weight=QuantizedWeight(8, 8, seed=1)) for _ in range(2))
-    )
-    for layer in module[1:]:
+    layers = [Layer(weight=QuantizedWeight(8, 8, seed=seed)) for seed in range(4)]
+    for layer in layers[2:]:
         layer.weight.zeros[0] = 1
-    report = explain(edge(module, 4, 8))
+    blocked = VulkanPartitioner(nn_module_blocklist=["Blocked"])
+    module = nn.Sequential(*layers[2:], Volume(), *map(Blocked, layers[:2]))
+    report = explain(edge(module, 4, 8), blocked)
     # Six nodes a layer.
     assert report.reasons == (
-        (REASONS["zero_points"], 12),
+        ("its module is in nn_module_blocklist", 12),
         (OF_THREE_DIMENSIONS, 1),
     )
+    assert str(report).splitlines()[-2:] == [
+        "2 quantized layers run in float32:",
+        f"  2  {REASONS['zero_points']}",
+    ]
 
 
 def test_nothing_is_changed() -> None:

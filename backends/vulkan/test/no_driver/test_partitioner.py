@@ -15,7 +15,7 @@ from torch import nn
 from torch.fx import Graph, Node
 
 from blob_interpreter import run_lowered
-from executorch_vulkan import VulkanPartitioner
+from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.partitioning.levels import CyclicUnitError, group_by_level
 from executorch_vulkan.program import read_delegates
 from model_cases import DEQUANTIZE, GEMV, LINEAR, QUANTIZE, VIEW
@@ -24,6 +24,9 @@ from quantized_graphs import Grid, Layer, QuantizedWeight
 
 OUT = Grid(0.1, -7)
 CHAIN = (QUANTIZE, LINEAR, DEQUANTIZE)
+# Of a layer that int8 refuses.
+ROUNDED = "et_vk.q8ta_dequantize.default"
+IN_FLOAT = (QUANTIZE, ROUNDED, "aten.linear.default", QUANTIZE, ROUNDED)
 # An op that stays on the CPU.
 ADDMM = exir_ops.edge.aten.addmm.default
 
@@ -125,15 +128,15 @@ class TestValues:
 
     def test_zero_points(self) -> None:
         program, partitioner = lower(self.bad_layer(), 4, 8)
-        assert chains(program) == []
-        [reason] = reasons(partitioner)
-        assert reason.startswith("weight zero points are not all zero")
+        assert chains(program) == [IN_FLOAT] and reasons(partitioner) == []
+        [row] = explain(program).in_float
+        assert row.reason.startswith("weight zero points are not all zero")
 
     def test_large_k(self) -> None:
         weight = QuantizedWeight(2, 70_000)
         weight.weight.fill_(127)
-        program, partitioner = lower(Layer(weight=weight, x_grid=Grid(0.05, -128)), 1, 70_000)
-        assert chains(program) == [] and "K = 70000" in reasons(partitioner)[0]
+        program, _ = lower(Layer(weight=weight, x_grid=Grid(0.05, -128)), 1, 70_000)
+        assert chains(program) == [IN_FLOAT] and "K = 70000" in explain(program).in_float[0].reason
 
     def test_large_k_that_is_safe(self) -> None:
         weight = QuantizedWeight(2, 70_000)
@@ -142,11 +145,13 @@ class TestValues:
         assert chains(program) == [CHAIN]
 
     def test_a_partitioner_used_twice_trusts_neither_program_with_the_other(self) -> None:
-        partitioner = VulkanPartitioner()
-        bad = self.bad_layer()  # kept, for a partitioner keeps no values alive
-        lower(bad, 4, 8, partitioner=partitioner)
-        program, _ = lower(Layer(), 4, 8, partitioner=partitioner)
-        assert chains(program) == []
+        modules = [self.bad_layer(), Layer()]  # kept, for a partitioner keeps no values alive
+        for first, second in (modules, modules[::-1]):
+            partitioner = VulkanPartitioner()
+            for module in (first, second):
+                program, _ = lower(module, 4, 8, partitioner=partitioner)
+                wanted = IN_FLOAT if module is modules[0] else CHAIN
+                assert chains(program) == [wanted]
 
     def edge(self, module: nn.Module) -> Any:
         exported = torch.export.export(module.eval(), (torch.zeros(4, 8),))
@@ -155,12 +160,18 @@ class TestValues:
     def test_to_backend(self) -> None:
         assert chains(self.edge(Layer()).to_backend(VulkanPartitioner())) == [CHAIN]
 
-    def test_to_backend_finds_a_bad_layer_late(self) -> None:
-        with pytest.raises(Exception) as caught:
-            self.edge(self.bad_layer()).to_backend(VulkanPartitioner())
-        message = str(caught.value.__cause__ or caught.value)
+    def test_to_backend_finds_a_bad_layer_late(self, caplog: pytest.LogCaptureFixture) -> None:
+        module = self.bad_layer()
+        program = self.edge(module).to_backend(VulkanPartitioner())
+        [chain] = chains(program)
+        assert [name for name in chain if "clone" not in name] == list(IN_FLOAT)
+        x = torch.randn(4, 8)
+        assert float((run_lowered(program, (x,))[0] - module(x)).abs().max()) <= OUT.scale * 1.001
+        [message] = [r.message for r in caplog.records if r.name.startswith("executorch_vulkan")]
+        assert "1 of 1 quantized layers run on Vulkan in float32" in message
         assert "weight zero points are not all zero" in message
-        assert "to_edge_transform_and_lower" in message
+        [row] = explain(program).in_float
+        assert row.reason.startswith("weight zero points are not all zero")
 
 
 class TestBoundaries:
@@ -269,8 +280,16 @@ class TestBoundaries:
                 y = OUT.round_trip(nn.functional.linear(Grid().round_trip(x), weight))
                 return y + weight
 
-        program, partitioner = lower(Shared(), 8, 8)
-        assert chains(program) == []
+        module, x = Shared(), torch.randn(8, 8)
+        program, _ = lower(module, 8, 8)
+        [chain] = chains(program)
+        assert LINEAR in chain and "aten.add.Tensor" in chain
+        assert float((run_lowered(program, (x,))[0] - module(x)).abs().max()) <= OUT.scale * 1.001
+
+        exported = torch.export.export(module, (x,))
+        edge = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False))
+        partitioner = VulkanPartitioner()
+        assert chains(edge.to_backend(partitioner)) == []
         assert any(
             reason.startswith("its dequantized weight or bias is also read by ")
             for reason in reasons(partitioner)

@@ -124,13 +124,15 @@ def test_a_float_layer_of_constants_is_one(module: nn.Module, shape: tuple[int, 
     torch.testing.assert_close(result, wanted)
 
 
-def test_our_partition_refuses_a_bad_layer() -> None:
+def test_our_partition_computes_a_bad_layer_in_float(caplog: pytest.LogCaptureFixture) -> None:
     weight = QuantizedWeight()
     weight.zeros[0] = 2
-    program = edge_program(Layer(weight=weight), 4, 8)
-    with pytest.raises(Exception) as caught:
-        rewrite(program)
-    assert "weight zero points are not all zero" in str(caught.value.__cause__ or caught.value)
+    found, result, wanted = rewritten(Layer(weight=weight), 4, 8)
+    assert "aten.addmm.default" in found and not any("per_channel" in name for name in found)
+    assert_within_a_step(result, wanted, OUT.scale)
+    [message] = [r.message for r in caplog.records if r.name.startswith("executorch_vulkan")]
+    assert "1 of 1 quantized layers run on Vulkan in float32" in message
+    assert "weight zero points are not all zero" in message
 
 
 class _Tied(nn.Module):

@@ -13,14 +13,13 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     get_symmetric_quantization_config,
 )
 from executorch.exir import EdgeCompileConfig, to_edge, to_edge_transform_and_lower
-from executorch.exir.backend.partitioner import Partitioner, PartitionResult
 from torch import nn
-from torch.export import ExportedProgram
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from executorch_vulkan import VulkanPartitioner, explain
 from executorch_vulkan.program import read_delegates
 from model_cases import DEQUANTIZE, LINEAR, QUANTIZE, Quantizer
+from nothing import Nothing
 from on_cpu import ON_CPU, on_cpu
 from programs import run
 from quantized_graphs import Grid, QuantizedWeight
@@ -158,13 +157,6 @@ def ops_outside(program: Any) -> list[str]:
         for node in program.exported_program().graph.nodes
         if node.op == "call_function" and "." in getattr(node.target, "__name__", "")
     ]
-
-
-class Nothing(Partitioner):
-    """Another partitioner that takes nothing, so that what ours left is to be seen."""
-
-    def partition(self, exported_program: ExportedProgram) -> PartitionResult:
-        return PartitionResult(tagged_exported_program=exported_program, partition_tags={})
 
 
 @pytest.mark.parametrize("ops", [1, 2])

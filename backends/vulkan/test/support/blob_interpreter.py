@@ -44,6 +44,7 @@ _OPS: dict[str, Callable[..., Any]] = {
         custom_ops.dequantize(x, scale, zp)
     ),
     "et_vk.prepack.default": lambda x: x,
+    "aten.clone.default": lambda x, *_: x,  # between layouts of the stock runtime
     "aten.mm.default": torch.mm,
     "aten.bmm.default": torch.bmm,
     "aten.addmm.default": lambda c, a, b, beta, alpha: torch.addmm(c, a, b, beta=beta, alpha=alpha),
