@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.export import ExportedProgram
 
 from executorch_vulkan.patterns.quantized_linear import match_quantized_linear
 from executorch_vulkan.patterns.rules.activations import ActivationCall
@@ -17,7 +18,7 @@ from executorch_vulkan.patterns.rules.mac import MacMatch
 from executorch_vulkan.patterns.vocabulary.constants import Constants
 from executorch_vulkan.patterns.vocabulary.step import Step
 from quantized_graphs import Grid, Layer, QuantizedWeight, edge_program, linears
-from rewriting import assert_within_a_step, rewritten
+from rewriting import assert_within_a_step, rewritten, rewritten_program
 
 OUT = Grid(0.04, -60)
 Function = Callable[[torch.Tensor], torch.Tensor]
@@ -77,7 +78,10 @@ FORMS: dict[str, tuple[Function, ActivationCall]] = {
 
 
 def match(module: nn.Module, *shape: int) -> MacMatch:
-    program = edge_program(module, *shape)
+    return match_in(edge_program(module, *shape))
+
+
+def match_in(program: ExportedProgram) -> MacMatch:
     found = match_quantized_linear(linears(program)[0], Constants(program))
     assert isinstance(found, Step), found
     assert isinstance(found.match, MacMatch)
@@ -99,9 +103,11 @@ def test_folds_before_a_quantize(name: str) -> None:
 @forms
 def test_folds_before_a_float_reader(name: str) -> None:
     function, call = FORMS[name]
-    found = match(Layer(after=function), 2, 3, 8)
+    module = Layer(after=function)
+    program = edge_program(module, 2, 3, 8)
+    found = match_in(program)
     assert found.epilogue is None and found.tail.activation.name == call.name
-    names, result, wanted = rewritten(Layer(after=function), 2, 3, 8)
+    names, result, wanted = rewritten_program(program, module, 2, 3, 8)
     assert names[-1] == "et_vk.linear_q8ta_q8csw.int8"
     torch.testing.assert_close(result, wanted, rtol=1e-4, atol=1e-5)
 

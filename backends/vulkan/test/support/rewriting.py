@@ -57,7 +57,13 @@ def names(graph_module: GraphModule) -> list[str]:
 
 def rewritten(module: nn.Module, *shape: int) -> tuple[list[str], Any, Any]:
     """(op names, result of the rewritten graph, result of the module)."""
-    program = edge_program(module, *shape)
+    return rewritten_program(edge_program(module, *shape), module, *shape)
+
+
+def rewritten_program(
+    program: ExportedProgram, module: nn.Module, *shape: int
+) -> tuple[list[str], Any, Any]:
+    """The same of the module's edge program, which is changed."""
     graph_module = rewrite(program)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(3)) * 3
     return names(graph_module), run(graph_module, program, x), module(x)
