@@ -130,6 +130,11 @@ void ComputeGraph::add_node(Node node) {
   nodes_.push_back(std::move(node));
 }
 
+std::shared_ptr<ops::RowRounding> ComputeGraph::offered_rounding(ValueId x) {
+  const auto found = roundings_.find(memory_.storage(x));
+  return found == roundings_.end() ? nullptr : found->second.rounding;
+}
+
 void ComputeGraph::plan_memory() {
   std::unordered_set<ValueId> read;
   for (const Node& node : nodes_) {

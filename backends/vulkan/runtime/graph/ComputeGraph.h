@@ -26,6 +26,10 @@
 
 namespace etvk {
 
+namespace ops {
+struct RowRounding;  // graph/ops/impl/mac/QuantizedRows.h
+}
+
 class ComputeGraph {
  public:
   // Builds nodes through the op registry, uploads constants, plans memory and records for the upper
@@ -119,6 +123,16 @@ class ComputeGraph {
 
   // Every tensor of a node is written exactly once, and before it is read.
   void add_node(Node node);
+  // The node that writes y, which was added last, can round its rows too, where this is asked for.
+  void offer_rounding(ValueId y, std::shared_ptr<ops::RowRounding> rounding) {
+    roundings_[memory_.storage(y)] = {nodes_.size() - 1, std::move(rounding)};
+  }
+  // What is offered of the tensor that x, or what it is a view of, is; null: nothing.
+  std::shared_ptr<ops::RowRounding> offered_rounding(ValueId x);
+  // The node that offers this of x writes `id`, too.
+  void also_write(ValueId x, ValueId id) {
+    nodes_.at(roundings_.at(memory_.storage(x)).node).writes.push_back(id);
+  }
   // A tensor that only this op's nodes use. `dims` is a copy: values move when one is added.
   ValueId add_scratch(DType dtype, std::vector<int64_t> dims) {
     return values_.add_tensor(dtype, std::move(dims));
@@ -170,6 +184,11 @@ class ComputeGraph {
   Memory memory_;
   States states_;
   std::vector<Node> nodes_;
+  struct OfferedRounding {
+    size_t node;
+    std::shared_ptr<ops::RowRounding> rounding;
+  };
+  std::map<size_t, OfferedRounding> roundings_;  // by memory
   std::unique_ptr<HostBuffers> host_;
   std::map<ValueId, std::vector<size_t>> dim_orders_;
   std::map<std::string, ValueId> shared_scratch_;

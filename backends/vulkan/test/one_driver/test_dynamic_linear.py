@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dynamic_grids import GRIDS
+from dynamic_grids import EPS, GRIDS
 from linear_fixture import OpError
 from op_fixture import Constant, Dynamic, Output, each_row, force_row, run_chain, run_op
 
@@ -277,3 +277,102 @@ def test_refused_input() -> None:
     for x in (drawn((4, 23), 9), np.zeros((4, 24), np.int8)):
         with pytest.raises(OpError, match="x must be"):
             run_op(OP, call(x, next(iter(GRIDS)), w, scales), Output(np.float32, (4, 5)))
+
+
+# ---- Rows that a norm makes and rounds at once.
+
+NORM, VIEW = "aten.native_layer_norm.default", "aten.view_copy.default"
+PER_ROW = [grids for grids in GRIDS if grids[0] == "per_row"]
+
+
+class Chain:
+    """A layer norm of x over its last `inner` sizes, what layers read of it, and what is right for
+    them, which goes by the norm's own result."""
+
+    def __init__(self, x: Any, inner: tuple[int, ...]) -> None:
+        self.shape = x.bounds if isinstance(x, Dynamic) else x.shape
+        rng = np.random.default_rng(5)
+        weight, bias = rng.normal(size=inner), rng.normal(size=inner)
+        self.y = Output(np.float32, self.shape)
+        given = [Constant(one.astype(np.float32)) for one in (weight, bias)]
+        results = [self.y, Output(np.float32, (1,)), Output(np.int64, ())]
+        self.calls: list[Any] = [(NORM, [x, list(inner), *given, 1e-5], results)]
+        self.layers: list[tuple[Output, tuple[Any, ...], tuple[np.ndarray, ...]]] = []
+
+    def view(self, shape: tuple[int, ...]) -> Output:
+        z = Output(np.float32, shape)
+        self.calls.append((VIEW, [self.y, list(shape)], z))
+        return z
+
+    def layer(self, x: Output, grids: tuple[Any, ...]) -> None:
+        one = layer(5, x.bounds[-1], len(self.layers))
+        z = Output(np.float32, (*x.bounds[:-1], 5))
+        self.calls.append((OP, call(x, grids, *one), z))
+        self.layers.append((z, grids, one))
+
+    def check(self) -> list[str]:
+        """Runs it; the kernels that did."""
+        (y, *found), kernels = run_chain(self.calls, [self.y, *(z for z, _, _ in self.layers)])
+        assert np.isfinite(y).any()
+        for z, (_, grids, one) in zip(found, self.layers, strict=True):
+            given = y.reshape(*z.shape[:-1], one[0].shape[1])
+            np.testing.assert_array_equal(z, wanted(given, grids, *one), str(grids))
+        return kernels
+
+
+def quantizes(kernels: list[str]) -> int:
+    return sum(name.startswith("quantize_") for name in kernels)
+
+
+@pytest.mark.parametrize("grids", PER_ROW, ids=lambda one: f"{one[1]}{one[2]}")
+@each_row("normalize_and_round_rows")
+def test_norms_round_rows(
+    row: Any, grids: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    force_row(monkeypatch, row)
+    for seed, (m, k) in enumerate(
+        [(1, 8), (7, 12), (2 * row.tile_m + 1, row.tile_n), (5, row.tile_n // 2 + 4)]
+    ):
+        x = drawn((m, k), seed)
+        x[m // 2, k // 2] = np.nan if seed == 3 else 1.0
+        chain = Chain(x, (k,))
+        chain.layer(chain.y, grids)
+        chain.layer(chain.y, grids)
+        kernels = chain.check()
+        assert row.name in kernels and not quantizes(kernels), (m, k)
+
+
+def test_norms_round_for_views() -> None:
+    """A view of the same rows, as of a batch's tokens, but not one of other rows."""
+    grids = PER_ROW[0]
+    for shape, rounded in (((6, 24), 0), ((2, 3, 1, 24), 0), ((2, 72), 1), ((12, 12), 1)):
+        chain = Chain(drawn((2, 3, 24), 1), (24,))
+        chain.layer(chain.view(shape), grids)
+        assert quantizes(chain.check()) == rounded, shape
+
+
+def test_norms_do_not_round() -> None:
+    """Another grid than the first one, one grid for the tensor, rows that are no rows of the norm,
+    and rows of no whole groups."""
+    two = Chain(drawn((4, 3, 16), 2), (16,))
+    for grids in PER_ROW[:2]:
+        two.layer(two.y, grids)
+    assert quantizes(two.check()) == 1
+    for shape, inner, grids in (
+        ((4, 3, 16), (16,), ("per_tensor", "affine", -128, 127, EPS)),
+        ((4, 3, 16), (3, 16), PER_ROW[0]),
+        ((4, 3, 18), (18,), PER_ROW[0]),
+    ):
+        chain = Chain(drawn(shape, 3), inner)
+        chain.layer(chain.y, grids)
+        assert quantizes(chain.check()) > 0, (shape, inner, grids)
+
+
+def test_norms_round_less_rows() -> None:
+    for rows in (5, 2, 0):
+        chain = Chain(Dynamic(drawn((rows, 3, 16), rows), (5, 3, 16)), (16,))
+        chain.layer(chain.y, PER_ROW[0])
+        (y, z), _ = run_chain(chain.calls, [chain.y, chain.layers[0][0]])
+        assert z.shape == (rows, 3, 5)
+        _, grids, one = chain.layers[0]
+        np.testing.assert_array_equal(z, wanted(y, grids, *one))

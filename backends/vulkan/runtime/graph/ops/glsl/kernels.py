@@ -551,7 +551,13 @@ def rows_in_registers(op: Op, shader: str, rows: int, lanes: int) -> Kernel:
 
 
 def normalize_rows(rows: int, lanes: int) -> Kernel:
-    return rows_in_registers(Op("normalize_rows", 4, 32), "reduce/normalize_rows.comp", rows, lanes)
+    op = Op("normalize_rows", 4, 32, macros=(("ROUNDS", 0),))
+    return rows_in_registers(op, "reduce/normalize_rows.comp", rows, lanes)
+
+
+def normalize_and_round_rows(rows: int, lanes: int) -> Kernel:
+    op = Op("normalize_and_round_rows", 5, 44, macros=(("ROUNDS", 1),))
+    return rows_in_registers(op, "reduce/normalize_rows.comp", rows, lanes)
 
 
 def quantize_whole_rows(rows: int, lanes: int) -> Kernel:
@@ -1020,6 +1026,11 @@ KERNELS: tuple[Kernel, ...] = (
     normalize_rows(2, 64),
     normalize_rows(1, 128),
     normalize_rows(1, 256),
+    normalize_and_round_rows(16, 8),
+    normalize_and_round_rows(8, 16),
+    normalize_and_round_rows(4, 32),
+    normalize_and_round_rows(2, 64),
+    normalize_and_round_rows(1, 128),
 )
 
 

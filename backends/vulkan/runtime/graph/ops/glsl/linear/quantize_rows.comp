@@ -17,13 +17,23 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "linear/row_grids.glsl"
-
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
 const uint OF_EACH_ROW = 0, RANGES = 1, OF_ALL_ROWS = 2;
 layout(constant_id = 0) const uint STAGE = OF_EACH_ROW;
+layout(constant_id = 1) const uint RULE = 0;
 layout(constant_id = 2) const uint WHOLE_GROUPS = 0;
+
+layout(push_constant) uniform Params {
+  uint M;
+  uint K;
+  uint range_count;
+  int quant_min;
+  int quant_max;
+  float eps;
+} p;
+
+#include "linear/row_grids.glsl"
 
 layout(set = 0, binding = 0) writeonly buffer OutputY { uint y_words[]; };
 layout(set = 0, binding = 0) writeonly buffer OutputPairs { uvec2 y_pairs[]; };

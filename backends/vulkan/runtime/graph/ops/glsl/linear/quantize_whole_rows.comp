@@ -1,64 +1,49 @@
 // Rows of quantize_rows.comp, each with a grid of its own, that are whole groups of four elements and fit
 // into registers: row_grids.glsl says what is computed. LANES threads have a row. Each reads its part
-// once, all at the same time, and keeps it; ranges are combined by shuffles, and where the lanes are
-// more than a subgroup, once more through shared memory:
+// once, all at the same time, and keeps it; row_lanes.glsl combines ranges:
 //
 //   row:   | group 0 | group 1 | ... | group LANES - 1 | group LANES | ...
 //   lane:       0         1                LANES - 1           0            GROUPS of them each
 //
-// Bindings: 0 y, int8 [M, K], rows padded with zeros to 16 bytes, and behind all rows two words a row:
-// the bits of its scale, and its zero point; 1 x float32 [M, K].
+// Bindings: 0 y, as rounded_rows.glsl writes it; 1 x float32 [M, K].
 //
-// Preconditions: LANES is a power of two from 4 on that divides WORKGROUP_SIZE; the size of subgroups,
-// too, which are full; K % 4 == 0, K / 4 at most LANES * GROUPS, GROUPS at most MAX_GROUPS; M at least 1.
+// Preconditions, beside those of these: LANES is at least 4; K % 4 == 0, K / 4 at most LANES * GROUPS, GROUPS
+// at most MAX_GROUPS; M at least 1.
 // Features: subgroup shuffle.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
-#include "linear/row_grids.glsl"
 
 layout(local_size_x = WORKGROUP_SIZE, local_size_y = 1, local_size_z = 1) in;
 
 layout(constant_id = 0) const uint GROUPS = 1;
+layout(constant_id = 1) const uint RULE = 0;
 
-layout(set = 0, binding = 0) writeonly buffer OutputY { uint y_words[]; };
-layout(set = 0, binding = 0) writeonly buffer OutputPairs { uvec2 y_pairs[]; };
+layout(push_constant) uniform Params {
+  uint M;
+  uint K;
+  uint range_count;
+  int quant_min;
+  int quant_max;
+  float eps;
+} p;
+
+#include "linear/row_grids.glsl"
+
+#define ROUNDED_BINDING 0
+#include "linear/rounded_rows.glsl"
+#include "reduce/row_lanes.glsl"
+
 layout(set = 0, binding = 1) readonly buffer InputX4 { uvec4 x_groups[]; };
 
 const uint ROWS = WORKGROUP_SIZE / LANES;
 
-// Of each subgroup, in turns: a slot is written again only when all have passed the other one's
-// barrier, and so have read it.
-shared uvec2 partials[2][WORKGROUP_SIZE];
-uint slot = 0;
-
-// The widest of what all lanes of a row have, in each of them.
-uvec2 over_row(uvec2 own) {
-  [[unroll]] for (uint step = 1; step < LANES; step *= 2) {
-    if (step < gl_SubgroupSize) {
-      own = max(own, subgroupShuffleXor(own, step));
-    }
-  }
-  if (LANES > gl_SubgroupSize) {
-    if (gl_SubgroupInvocationID == 0) {
-      partials[slot][gl_SubgroupID] = own;
-    }
-    barrier();
-    const uint subgroups = LANES / gl_SubgroupSize;
-    const uint begin = gl_SubgroupID / subgroups * subgroups;
-    for (uint i = 0; i < subgroups; ++i) {
-      own = max(own, partials[slot][begin + i]);
-    }
-    slot ^= 1;
-  }
-  return own;
-}
+OVER_ROW(widest_of_row, uvec2, max, , )
 
 void quantize_row(uint row, uint lane, bool is_stored) {
   const uint row_groups = p.K / 4;
-  const uint row_words = (row_groups + 3) / 4 * 4;
   uvec4 x[MAX_GROUPS];
   uvec2 range = uvec2(0);
   [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
@@ -67,22 +52,17 @@ void quantize_row(uint row, uint lane, bool is_stored) {
   [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
     range = max(range, range_of(x[g]));  // the last group once more changes nothing
   }
-  const RowGrid grid = grid_of(over_row(range));
+  const RowGrid grid = grid_of(widest_of_row(range));
   if (!is_stored) {
     return;
   }
   [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
     const uint at = lane + g * LANES;
     if (at < row_groups) {
-      y_words[row * row_words + at] = quantized_word(x[g], grid);
+      store_rounded(row, at, row_groups, x[g], grid);
     }
   }
-  if (row_groups + lane < row_words) {
-    y_words[row * row_words + row_groups + lane] = 0;
-  }
-  if (lane == 0) {
-    y_pairs[p.M * (row_words / 2) + row] = uvec2(grid.scale_bits, uint(grid.zero_point));
-  }
+  end_rounded_row(row, lane, row_groups, p.M, grid);
 }
 
 void main() {

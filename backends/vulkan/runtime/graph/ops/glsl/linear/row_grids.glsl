@@ -15,26 +15,17 @@
 // A range is two magnitudes as bits, of low and high: bits of floats that are not negative compare as
 // the floats do, with infinities and NaN above all.
 //
+// A shader says before it includes this: RULE, a specialization constant, and quant_min, quant_max and eps
+// among its push constants `p`.
+//
 // Preconditions: eps is a normal number; with XNNPACK eps * 2^-30 is too, and the range is -128 to 127.
 #ifndef ROW_GRIDS_GLSL
 #define ROW_GRIDS_GLSL
 
+#include "elementwise/float_values.glsl"
 #include "quantize_and_pack.glsl"
 
 const uint AFFINE = 0, XNNPACK = 1, SYMMETRIC = 2;
-layout(constant_id = 1) const uint RULE = AFFINE;
-
-layout(push_constant) uniform Params {
-  uint M;
-  uint K;
-  uint range_count;
-  int quant_min;
-  int quant_max;
-  float eps;
-} p;
-
-const uint INFINITY_BITS = 0x7f800000u;
-const uint NAN_BITS = 0x7fc00000u;
 
 struct RowGrid {
   uint scale_bits;  // of NaN where there is none

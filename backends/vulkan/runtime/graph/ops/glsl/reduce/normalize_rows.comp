@@ -1,13 +1,13 @@
 // normalize.comp for contiguous rows of whole groups of four elements which fit into registers:
 // normalization.glsl says what is computed. LANES threads have a row. Each reads its part once, all
-// at the same time, and keeps it; what the lanes of a row find is combined by shuffles, and where
-// they are more than a subgroup, once more through shared memory:
+// at the same time, and keeps it; row_lanes.glsl combines what the lanes of a row find:
 //
 //   row:   | group 0 | group 1 | ... | group LANES - 1 | group LANES | ...
 //   lane:       0         1                LANES - 1           0            GROUPS of them each
 //
 // Bindings: 0 y, 1 x, [count, elements], float32 or int8 in words, of which int8 x is dequantized as
-// it is read and int8 y quantized as it is written; 2 weight, 3 bias, float32 [elements].
+// it is read and int8 y quantized as it is written; 2 weight, 3 bias, float32 [elements]. With ROUNDS y is 4,
+// float32, and 0 is y once more as layers want it that quantize it at run time: rounded_rows.glsl.
 //
 // Nothing is summed up with its rounding errors, as it is for longer rows. A lane adds at most
 // 4 * MAX_GROUPS elements, in four sums, so that behind an element are at most MAX_GROUPS + 2 +
@@ -19,9 +19,9 @@
 // of c's last bit, or small beside the distances; where it is not small, these are multiples of that
 // bit, so that their mean square is at least twice r^2, which is taken off it to have the variance.
 //
-// Preconditions: LANES is a power of two that divides WORKGROUP_SIZE; the size of subgroups, too,
-// which are full; p.row_groups is at most LANES * GROUPS, GROUPS at most MAX_GROUPS; p.count at
-// least 1. Features: subgroup shuffle.
+// Preconditions, beside those of row_lanes.glsl: p.row_groups is at most LANES * GROUPS, GROUPS at most
+// MAX_GROUPS; p.count at least 1; with ROUNDS LANES is at least 4, INT8_Y 0, and those of row_grids.glsl.
+// Features: subgroup shuffle.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -39,9 +39,16 @@ layout(constant_id = 3) const uint HAS_BIAS = 0;
 layout(constant_id = 4) const uint INT8_X = 0;
 layout(constant_id = 5) const uint INT8_Y = 0;
 
-layout(set = 0, binding = 0) writeonly buffer OutputY { float y_elements[]; };
-layout(set = 0, binding = 0) writeonly buffer OutputY4 { vec4 y_groups[]; };
-layout(set = 0, binding = 0) writeonly buffer OutputYWords { uint y_words[]; };
+#if ROUNDS
+layout(constant_id = 6) const uint RULE = 0;
+#define Y_BINDING 4
+#else
+#define Y_BINDING 0
+#endif
+
+layout(set = 0, binding = Y_BINDING) writeonly buffer OutputY { float y_elements[]; };
+layout(set = 0, binding = Y_BINDING) writeonly buffer OutputY4 { vec4 y_groups[]; };
+layout(set = 0, binding = Y_BINDING) writeonly buffer OutputYWords { uint y_words[]; };
 layout(set = 0, binding = 1) readonly buffer InputX4 { vec4 x_groups[]; };
 layout(set = 0, binding = 1) readonly buffer InputXWords { uint x_words[]; };
 layout(set = 0, binding = 2) readonly buffer InputWeight { vec4 weights[]; };
@@ -54,55 +61,46 @@ layout(push_constant) uniform Params {
   float input_scale;
   int input_zero_point;
   PackedGrid output_grid;
+#if ROUNDS
+  int quant_min, quant_max;
+  float eps;
+#endif
 } p;
 
 #include "reduce/normalization.glsl"
+#include "reduce/row_lanes.glsl"
+#if ROUNDS
+#define ROUNDED_BINDING 0
+#include "linear/row_grids.glsl"
+#include "linear/rounded_rows.glsl"
+#endif
 
 const uint ROWS = WORKGROUP_SIZE / LANES;
 const bool HAS_MEAN = FUNCTION == LAYER_NORM || FUNCTION == VARIANCE;
 
-// Of each subgroup, in turns: a slot is written again only when all have passed the other one's
-// barrier, and so have read it.
-shared vec2 partials[2][WORKGROUP_SIZE];
-uint slot = 0;
-
-float combine(float a, float b, bool is_sum) {
+float sum_of(float a, float b) {
   precise float sum = a + b;
-  return is_sum ? sum : max_of(vec4(a), vec4(b)).x;
+  return sum;
 }
 
-float across(vec4 own, bool is_sum) {
-  return combine(combine(own.x, own.y, is_sum), combine(own.z, own.w, is_sum), is_sum);
+vec2 sum_of(vec2 a, vec2 b) {
+  precise vec2 sum = a + b;
+  return sum;
 }
 
-// The sum of what all lanes of a row have, or the largest of it, in each of them; with `both` as y
-// the sum of `second`.
-vec2 over_row(vec4 first, vec4 second, bool is_sum, bool both) {
-  vec2 own = vec2(across(first, is_sum), both ? across(second, true) : 0.0);
-  [[unroll]] for (uint step = 1; step < LANES; step *= 2) {
-    if (step < gl_SubgroupSize) {
-      own.x = combine(own.x, subgroupShuffleXor(own.x, step), is_sum);
-      if (both) {
-        own.y = combine(own.y, subgroupShuffleXor(own.y, step), true);
-      }
-    }
-  }
-  if (LANES > gl_SubgroupSize) {
-    if (gl_SubgroupInvocationID == 0) {
-      partials[slot][gl_SubgroupID] = own;
-    }
-    barrier();
-    const uint subgroups = LANES / gl_SubgroupSize;
-    const uint begin = gl_SubgroupID / subgroups * subgroups;
-    own = partials[slot][begin];
-    for (uint i = 1; i < subgroups; ++i) {
-      const vec2 other = partials[slot][begin + i];
-      own = vec2(combine(own.x, other.x, is_sum), combine(own.y, other.y, true));
-    }
-    slot ^= 1;
-  }
-  return own;
+float larger(float a, float b) {
+  return max_of(vec4(a), vec4(b)).x;
 }
+
+float sum_across(vec4 own) {
+  return sum_of(sum_of(own.x, own.y), sum_of(own.z, own.w));
+}
+
+#define WORD(x) uvec2(floatBitsToUint(x), 0)
+#define FLOAT_OF(bits) uintBitsToFloat((bits).x)
+OVER_ROW(largest_of_row, float, larger, WORD, FLOAT_OF)
+OVER_ROW(sum_of_row, float, sum_of, WORD, FLOAT_OF)
+OVER_ROW(sums_of_row, vec2, sum_of, floatBitsToUint, uintBitsToFloat)
 
 vec4 load(uint at) {
   if (INT8_X != 0) {
@@ -119,6 +117,29 @@ void store(uint at, vec4 y) {
     y_groups[at] = y;
   }
 }
+
+#if ROUNDS
+OVER_ROW(widest_of_row, uvec2, max, , )
+
+// `y`: this lane's groups; those behind the row's end are one of the row once more.
+void round_row(uint row, uint lane, bool is_stored, vec4 y[MAX_GROUPS]) {
+  uvec2 range = uvec2(0);
+  [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+    range = max(range, range_of(floatBitsToUint(y[g])));
+  }
+  const RowGrid grid = grid_of(widest_of_row(range));
+  if (!is_stored) {
+    return;
+  }
+  [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
+    const uint at = lane + g * LANES;
+    if (at < p.row_groups) {
+      store_rounded(row, at, p.row_groups, floatBitsToUint(y[g]), grid);
+    }
+  }
+  end_rounded_row(row, lane, p.row_groups, p.count, grid);
+}
+#endif
 
 void normalize(uint row, uint lane, bool is_stored) {
   const uint begin = row * p.row_groups;
@@ -144,7 +165,7 @@ void normalize(uint row, uint lane, bool is_stored) {
     [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
       largest = max_of(largest, x[g]);  // the last group once more changes nothing
     }
-    center = over_row(largest, vec4(0.0), false, false).x;
+    center = largest_of_row(larger(larger(largest.x, largest.y), larger(largest.z, largest.w)));
   } else if (HAS_MEAN) {
     const float first = load(begin).x;
     precise vec4 sum = vec4(0.0);
@@ -152,7 +173,7 @@ void normalize(uint row, uint lane, bool is_stored) {
       precise vec4 distance = x[g] - first;
       sum += is_own[g] ? distance : vec4(0.0);
     }
-    precise float mean = first + over_row(sum, vec4(0.0), true, false).x * p.inverse_elements;
+    precise float mean = first + sum_of_row(sum_across(sum)) * p.inverse_elements;
     center = mean;
   }
 
@@ -172,7 +193,9 @@ void normalize(uint row, uint lane, bool is_stored) {
     terms += is_own[g] ? term : vec4(0.0);
     rests += is_own[g] ? own : vec4(0.0);
   }
-  const vec2 sums = over_row(terms, rests, true, HAS_MEAN);
+  const float of_terms = sum_across(terms);
+  const vec2 sums = HAS_MEAN ? sums_of_row(vec2(of_terms, sum_across(rests)))
+                             : vec2(sum_of_row(of_terms), 0.0);
   precise float rest = sums.y * p.inverse_elements;  // 0 without a mean
   precise float sum = sums.x - rest * sums.y;
   if (FUNCTION == VARIANCE) {
@@ -197,10 +220,14 @@ void normalize(uint row, uint lane, bool is_stored) {
     if (HAS_BIAS != 0) {
       y += bias[g];
     }
+    x[g] = keep_nan(vec4(factor), y);
     if (is_stored && is_own[g]) {
-      store(begin + lane + g * LANES, keep_nan(vec4(factor), y));
+      store(begin + lane + g * LANES, x[g]);
     }
   }
+#if ROUNDS
+  round_row(row, lane, is_stored, x);
+#endif
 }
 
 void main() {

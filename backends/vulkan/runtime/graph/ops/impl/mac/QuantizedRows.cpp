@@ -24,6 +24,7 @@ struct Quantization {
   ValueId ranges = -1;  // int32 [kMostRanges, 2]; with one grid for the tensor only
   ValueId y = -1;
   RowGrids grids;
+  std::shared_ptr<const RowRounding> elsewhere;  // by the node that makes x; null: not asked
 };
 
 void check_grids(const std::string& op, const RowGrids& grids) {
@@ -59,6 +60,14 @@ struct Rows {
   int64_t size_bytes() const { return M * (padded_row(K) + kGridBytes); }
 };
 
+// Whether x, a view of `other`, has rows of the same size in their bounds.
+bool has_rows_of(const ComputeGraph& graph, ValueId x, ValueId other) {
+  const Sizes& dims = graph.dims(x);
+  const Sizes& other_dims = graph.dims(other);
+  return !other_dims.empty() && dims.back() == other_dims.back() &&
+         graph.numel(x) == graph.numel(other);
+}
+
 void dispatch_stage(ComputeGraph& graph, Commands& commands, const KernelRow& row,
                     const Quantization& args, const QuantizeRowsPush& push, RowStage stage,
                     uint32_t groups) {
@@ -93,7 +102,8 @@ void record(ComputeGraph& graph, Commands& commands, const Quantization& args) {
   graph.set_sizes(args.y, {rows.size_bytes()});
   // The larger of both tensors, so that no index overflows.
   element_count(graph, args.op, args.y);
-  if (elements == 0) {
+  const bool is_done = args.elsewhere != nullptr && args.elsewhere->rounded_row == rows.K;
+  if (elements == 0 || is_done) {
     return;
   }
   QuantizeRowsPush push{
@@ -152,11 +162,19 @@ ValueId add_quantized_rows(ComputeGraph& graph, const std::string& op, ValueId x
     return shared;
   }
   const Rows rows(grids, graph.numel(x), graph.dims(x).back());
-  Quantization args{op, x, -1, graph.add_scratch(DType::kInt8, {rows.size_bytes()}), grids};
+  Quantization args{op,    x,      -1, graph.add_scratch(DType::kInt8, {rows.size_bytes()}),
+                    grids, nullptr};
   std::vector<ValueId> writes{args.y};
   if (!grids.per_row) {
     args.ranges = graph.add_scratch(DType::kInt32, {kMostRanges, 2});
     writes.push_back(args.ranges);
+  }
+  const std::shared_ptr<RowRounding> offered = graph.offered_rounding(x);
+  if (grids.per_row && offered != nullptr && offered->y < 0 && has_rows_of(graph, x, offered->x)) {
+    offered->y = args.y;
+    offered->grids = grids;
+    graph.also_write(x, args.y);
+    args.elsewhere = offered;
   }
   graph.add_node(
       {op, {x}, writes, [&graph, args](Commands& commands) { record(graph, commands, args); }});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "graph/ComputeGraph.h"
@@ -32,6 +33,17 @@ constexpr uint32_t kGridBytes = 8;  // of a row: the bits of its scale, its zero
 
 // Bytes of a row of K elements.
 inline int64_t padded_row(int64_t k) { return (k + 15) / 16 * 16; }
+
+// What a node that makes rows of float32 offers to do besides (ComputeGraph::offer_rounding): to
+// round them as well, so that they need not be read once more.
+struct RowRounding {
+  ValueId x = -1;  // what the node makes
+  ValueId y = -1;  // as add_quantized_rows() has it, which asks for it; -1: nobody does
+  RowGrids grids;
+  // The elements of a row of what the node has rounded in this recording; 0: nothing, so that the
+  // node of add_quantized_rows() has to.
+  int64_t rounded_row = 0;
+};
 
 // Reads `grids`: "granularity", "rule", "quant_min", "quant_max" and "eps".
 RowGrids read_row_grids(const OpArgs& args);

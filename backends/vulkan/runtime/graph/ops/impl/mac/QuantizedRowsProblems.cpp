@@ -9,6 +9,7 @@
 
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/mac/QuantizedRows.h"
+#include "graph/ops/impl/mac/QuantizedRowsProblem.h"
 #include "graph/selfcheck/Cover.h"
 #include "graph/selfcheck/Problem.h"
 #include "graph/selfcheck/RowGridReference.h"
@@ -64,15 +65,6 @@ std::vector<float> drawn_row(uint32_t m, uint32_t k, bool finite, Random& random
   return row;
 }
 
-void append(std::vector<uint32_t>& words, const RowGrid& grid) {
-  uint32_t bits = 0x7fc00000u;
-  if (!std::isnan(grid.scale)) {
-    std::memcpy(&bits, &grid.scale, sizeof(bits));
-  }
-  words.push_back(bits);
-  words.push_back(static_cast<uint32_t>(grid.zero_point));
-}
-
 // The magnitudes, as bits, of the least and the largest element.
 std::vector<uint32_t> range_of(const std::vector<float>& x) {
   const float low = std::max(0.0f, -*std::min_element(x.begin(), x.end()));
@@ -107,26 +99,6 @@ std::vector<float> drawn_rows(uint32_t count, uint32_t k, Random& random) {
     x.insert(x.end(), own.begin(), own.end());
   }
   return x;
-}
-
-// y of rows of `k` elements: int8 rows, and their grids behind them.
-void bind_quantized(Problem& problem, const RowGrids& grids, const std::vector<float>& x,
-                    uint32_t k) {
-  const size_t m_count = x.size() / k;
-  const auto row_bytes = static_cast<size_t>(padded_row(k));
-  std::vector<int8_t> y(m_count * row_bytes);
-  std::vector<uint32_t> found;
-  for (size_t m = 0; m < m_count; ++m) {
-    const float* first = &x[m * k];
-    const RowGrid grid = row_grid(grids, first, k);
-    append(found, grid);
-    for (uint32_t i = 0; i < k; ++i) {
-      y[m * row_bytes + i] = quantized_on(grids, grid, first[i]);
-    }
-  }
-  const auto* grid_bytes = reinterpret_cast<const int8_t*>(found.data());
-  y.insert(y.end(), grid_bytes, grid_bytes + found.size() * 4);
-  problem.bind_output(y);
 }
 
 Problem make(const KernelRow& row, const SpecializationConstants& constants, Random& random) {

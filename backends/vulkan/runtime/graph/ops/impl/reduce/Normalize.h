@@ -35,4 +35,11 @@ struct NormalizeRowsPush {
   NormGridsPush grids;
 };
 
+// With ROUNDS.
+struct NormalizeAndRoundRowsPush {
+  NormalizeRowsPush norm;
+  int32_t quant_min, quant_max;
+  float eps;
+};
+
 }  // namespace etvk::ops

@@ -91,24 +91,72 @@ bool are_whole_rows(const NormArgs& args, const ReducedLoops& loops) {
   return lie(0, loops.reduced_count) && (!has_weights(args) || lie(1, 0));
 }
 
-void dispatch_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
-                   const KernelRow& row, const RowsWork& work, float number) {
+NormalizeRowsPush rows_push(const NormArgs& args, const RowsWork& work, float number) {
   NormalizeRowsPush push{};
   push.count = static_cast<uint32_t>(work.rows);
   push.row_groups = work.elements / 4;
   push.inverse_elements = 1.0f / static_cast<float>(work.elements);
   push.number = number;
   push.grids = grids_of(args);
+  return push;
+}
+
+std::vector<uint32_t> rows_constants(const NormArgs& args, const KernelRow& row,
+                                     const RowsWork& work) {
+  return {groups_of_lane(row, work.elements),
+          static_cast<uint32_t>(args.function),
+          flag(args.weight >= 0),
+          flag(args.bias >= 0),
+          flag(args.input.has_value()),
+          flag(args.output.has_value())};
+}
+
+WorkgroupCount rows_grid(const ComputeGraph& graph, const KernelRow& row, const RowsWork& work) {
+  const uint64_t groups = (work.rows - 1) / row.tile_m + 1;
+  return {static_cast<uint32_t>(std::min<uint64_t>(groups, graph.caps().max_workgroup_count)), 1,
+          1};
+}
+
+void dispatch_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
+                   const KernelRow& row, const RowsWork& work, float number) {
   const uint64_t end = work.rows * work.elements;
-  const uint32_t groups = push.count / row.tile_m + flag(push.count % row.tile_m != 0);
   commands.dispatch(
-      graph.context().pipelines.get(
-          row, {groups_of_lane(row, work.elements), static_cast<uint32_t>(args.function),
-                flag(args.weight >= 0), flag(args.bias >= 0), flag(args.input.has_value()),
-                flag(args.output.has_value())}),
+      graph.context().pipelines.get(row, rows_constants(args, row, work)),
       bindings(graph, args, end, args.function == Normalization::kVariance ? work.rows : end,
                work.elements),
-      push, {std::min(groups, graph.caps().max_workgroup_count), 1, 1});
+      rows_push(args, work, number), rows_grid(graph, row, work));
+}
+
+// Whether y has been made and rounded at once.
+bool dispatch_and_round_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
+                             const RowsWork& work, float number, RowRounding* rounding) {
+  const bool is_asked = rounding != nullptr && rounding->y >= 0 && !args.output.has_value() &&
+                        work.elements == graph.sizes(args.y).back();
+  const KernelRow* row = is_asked
+                             ? choose_rows_kernel(graph.caps(), "normalize_and_round_rows",
+                                                  {"normalize", "normalize_rows", "quantize_rows",
+                                                   "quantize_long_rows", "quantize_whole_rows"},
+                                                  work)
+                             : nullptr;
+  if (row == nullptr) {
+    return false;
+  }
+  const RowGrids& grids = rounding->grids;
+  const NormalizeAndRoundRowsPush push{rows_push(args, work, number), grids.quant_min,
+                                       grids.quant_max, grids.eps};
+  std::vector<uint32_t> constants = rows_constants(args, *row, work);
+  constants.push_back(static_cast<uint32_t>(grids.rule));
+  const auto rounded_bytes =
+      static_cast<int64_t>(work.rows) * (padded_row(work.elements) + int64_t{kGridBytes});
+  graph.set_sizes(rounding->y, {rounded_bytes});
+  const uint64_t end = work.rows * work.elements;
+  std::vector<Binding> all = bindings(graph, args, end, end, work.elements);
+  all.push_back(all.front());
+  all.front() = bind_elements(graph, rounding->y, static_cast<uint64_t>(rounded_bytes));
+  commands.dispatch(graph.context().pipelines.get(*row, constants), all, push,
+                    rows_grid(graph, *row, work));
+  rounding->rounded_row = work.elements;
+  return true;
 }
 
 }  // namespace
@@ -117,14 +165,17 @@ Rows rows_of(const ComputeGraph& graph, ValueId x, const std::vector<bool>& insi
   return {graph.sizes(x), graph.strides(x), graph.strides(x), inside, graph.memory_dims(x), 1.0};
 }
 
-void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args,
-                   const Rows& rows) {
+void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args, const Rows& rows,
+                   RowRounding* rounding) {
   const uint32_t elements = element_count(graph, args.op, args.x);
   const bool is_variance = args.function == Normalization::kVariance;
   const ReducedLoops loops = loops_of(args, rows, is_variance);
   if (are_whole_rows(args, loops)) {
     const RowsWork work{elements / static_cast<uint64_t>(loops.reduced_count),
                         static_cast<uint32_t>(loops.reduced_count)};
+    if (dispatch_and_round_rows(graph, commands, args, work, number_of(args, rows), rounding)) {
+      return;
+    }
     if (const KernelRow* row =
             choose_rows_kernel(graph.caps(), "normalize_rows", {"normalize"}, work)) {
       dispatch_rows(graph, commands, args, *row, work, number_of(args, rows));
@@ -182,14 +233,18 @@ void add_norm(ComputeGraph& graph, const NormArgs& args, const RowsOf& rows) {
       reads.push_back(id);
     }
   }
-  const auto record = [&graph, args, rows](Commands& commands) {
+  const auto rounding = std::make_shared<RowRounding>();
+  rounding->x = args.y;
+  const auto record = [&graph, args, rows, rounding](Commands& commands) {
     graph.set_sizes(args.y, graph.sizes(args.x));
     const Rows own = rows(graph, args);
+    rounding->rounded_row = 0;
     if (graph.numel(args.x) > 0) {
-      dispatch_norm(graph, commands, args, own);
+      dispatch_norm(graph, commands, args, own, rounding.get());
     }
   };
   graph.add_node({args.op, std::move(reads), {args.y}, record});
+  graph.offer_rounding(args.y, rounding);
 }
 
 }  // namespace etvk::ops

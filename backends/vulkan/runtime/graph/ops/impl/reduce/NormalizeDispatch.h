@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/ComputeGraph.h"
+#include "graph/ops/impl/mac/QuantizedRows.h"
 #include "graph/ops/impl/reduce/Normalize.h"
 
 namespace etvk::ops {
@@ -40,7 +41,9 @@ Rows rows_of(const ComputeGraph& graph, ValueId x, const std::vector<bool>& insi
 // Throws kInvalidProgram or kNotSupported where types or grids are not what the shader takes.
 void check_norm_types(const ComputeGraph& graph, const NormArgs& args);
 
-void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args, const Rows& rows);
+// With `rounding`, does that too where it is asked for and can be done at once.
+void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args, const Rows& rows,
+                   RowRounding* rounding = nullptr);
 
 // Adds the node of an op whose y has the sizes of x; `rows` says in each recording what a row is.
 using RowsOf = std::function<Rows(const ComputeGraph& graph, const NormArgs& args)>;

@@ -1,6 +1,9 @@
 // Problems of normalize_rows.comp: rows up to the longest that a number of groups has room for,
 // more of them than the workgroups make in one pass.
+#include <cstring>
+
 #include "graph/ops/KernelSelect.h"
+#include "graph/ops/impl/mac/QuantizedRowsProblem.h"
 #include "graph/ops/impl/reduce/NormProblem.h"
 #include "graph/selfcheck/Cover.h"
 
@@ -49,7 +52,58 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   return problem;
 }
 
-const RegisterProblems registered({{"normalize_rows", all_constants, make}});
+// ---- With rows that are rounded as well, which are what is compared.
+
+std::vector<SpecializationConstants> all_constants_with_rounding(const KernelRow& row) {
+  std::vector<SpecializationConstants> all;
+  for (const SpecializationConstants& own : all_constants(row)) {
+    const bool makes_floats =
+        own.at(5) == 0 && own.at(1) != static_cast<uint32_t>(Normalization::kVariance);
+    for (uint32_t rule = 0; makes_floats && rule < 3; ++rule) {
+      all.push_back(own);
+      all.back().push_back(rule);
+    }
+  }
+  return covering(all, {{0, 1}, {0, 6}, {1, 2, 3}}, static_cast<uint64_t>(row.id));
+}
+
+// Room for y, which no one compares here: what normalize_rows makes is the same.
+void move_output(Problem& problem) {
+  std::vector<uint8_t> y = problem.bindings.front();
+  problem.bindings.erase(problem.bindings.begin());
+  problem.bindings.push_back(std::move(y));
+}
+
+Problem make_with_rounding(const KernelRow& row, const SpecializationConstants& values,
+                           Random& random) {
+  Problem normal = make(row, values, random);
+  NormalizeAndRoundRowsPush push{};
+  std::memcpy(&push.norm, normal.push_constants.data(), sizeof(push.norm));
+  RowGrids grids;
+  grids.rule = static_cast<RowRule>(values.at(6));
+  grids.eps = 0x1p-23f;
+  push.quant_min = grids.quant_min;
+  push.quant_max = grids.quant_max;
+  push.eps = grids.eps;
+  std::vector<float> y(normal.expected.size() / sizeof(float));
+  std::memcpy(y.data(), normal.expected.data(), y.size() * sizeof(float));
+  y.resize(size_t{push.norm.count} * push.norm.row_groups * 4);  // less its padding
+
+  Problem problem;
+  problem.text = normal.text;
+  problem.groups = normal.groups;
+  bind_quantized(problem, grids, y, 4 * push.norm.row_groups);
+  problem.limits = rounding_limits(grids, push.norm.count, 4 * push.norm.row_groups);
+  move_output(normal);
+  problem.bindings.insert(problem.bindings.end(), normal.bindings.begin(), normal.bindings.end());
+  problem.set_push(push);
+  return problem;
+}
+
+const RegisterProblems registered({
+    {"normalize_rows", all_constants, make},
+    {"normalize_and_round_rows", all_constants_with_rounding, make_with_rounding},
+});
 
 }  // namespace
 
