@@ -130,9 +130,19 @@ void ComputeGraph::add_node(Node node) {
   nodes_.push_back(std::move(node));
 }
 
-std::shared_ptr<ops::RowRounding> ComputeGraph::offered_rounding(ValueId x) {
-  const auto found = roundings_.find(memory_.storage(x));
-  return found == roundings_.end() ? nullptr : found->second.rounding;
+size_t ComputeGraph::reader_count(ValueId id) {
+  const size_t storage = memory_.storage(id);
+  const auto is_same = [&](ValueId other) {
+    return is_tensor(other) && memory_.storage(other) == storage;
+  };
+  size_t count = std::count_if(outputs_.begin(), outputs_.end(), is_same);
+  for (const Node& node : nodes_) {
+    count += std::any_of(node.reads.begin(), node.reads.end(), is_same) ? 1 : 0;
+  }
+  for (const States::Assignment& assignment : states_.assignments()) {
+    count += is_same(assignment.value) ? 1 : 0;
+  }
+  return count;
 }
 
 void ComputeGraph::plan_memory() {

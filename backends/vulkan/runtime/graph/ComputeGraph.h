@@ -16,6 +16,7 @@
 #include "graph/HostBuffers.h"
 #include "graph/Memory.h"
 #include "graph/Node.h"
+#include "graph/Offer.h"
 #include "graph/OpArgs.h"
 #include "graph/OpTime.h"
 #include "graph/Program.h"
@@ -25,10 +26,6 @@
 #include "vk/Context.h"
 
 namespace etvk {
-
-namespace ops {
-struct RowRounding;  // graph/ops/impl/mac/QuantizedRows.h
-}
 
 class ComputeGraph {
  public:
@@ -123,16 +120,23 @@ class ComputeGraph {
 
   // Every tensor of a node is written exactly once, and before it is read.
   void add_node(Node node);
-  // The node that writes y, which was added last, can round its rows too, where this is asked for.
-  void offer_rounding(ValueId y, std::shared_ptr<ops::RowRounding> rounding) {
-    roundings_[memory_.storage(y)] = {nodes_.size() - 1, std::move(rounding)};
+  // What the node that writes y, which was added last, offers those that read y or a view of it.
+  void offer(ValueId y, std::shared_ptr<Offer> offer) {
+    offers_[memory_.storage(y)] = {nodes_.size() - 1, std::move(offer)};
   }
-  // What is offered of the tensor that x, or what it is a view of, is; null: nothing.
-  std::shared_ptr<ops::RowRounding> offered_rounding(ValueId x);
-  // The node that offers this of x writes `id`, too.
+  // The offer of this kind; null: there is none.
+  template <typename Kind>
+  std::shared_ptr<Kind> offered(ValueId x) {
+    const auto found = offers_.find(memory_.storage(x));
+    return found == offers_.end() ? nullptr : std::dynamic_pointer_cast<Kind>(found->second.offer);
+  }
+  // The node that offers something of x writes `id`, too.
   void also_write(ValueId x, ValueId id) {
-    nodes_.at(roundings_.at(memory_.storage(x)).node).writes.push_back(id);
+    nodes_.at(offers_.at(memory_.storage(x)).node).writes.push_back(id);
   }
+  // How many read the tensor, or what is in the same memory: nodes so far, and in recordings the
+  // caller's outputs and states as well.
+  size_t reader_count(ValueId id);
   // A tensor that only this op's nodes use. `dims` is a copy: values move when one is added.
   ValueId add_scratch(DType dtype, std::vector<int64_t> dims) {
     return values_.add_tensor(dtype, std::move(dims));
@@ -184,11 +188,11 @@ class ComputeGraph {
   Memory memory_;
   States states_;
   std::vector<Node> nodes_;
-  struct OfferedRounding {
+  struct Offered {
     size_t node;
-    std::shared_ptr<ops::RowRounding> rounding;
+    std::shared_ptr<Offer> offer;
   };
-  std::map<size_t, OfferedRounding> roundings_;  // by memory
+  std::map<size_t, Offered> offers_;  // by memory
   std::unique_ptr<HostBuffers> host_;
   std::map<ValueId, std::vector<size_t>> dim_orders_;
   std::map<std::string, ValueId> shared_scratch_;

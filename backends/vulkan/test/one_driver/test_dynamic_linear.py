@@ -376,3 +376,26 @@ def test_norms_round_less_rows() -> None:
         assert z.shape == (rows, 3, 5)
         _, grids, one = chain.layers[0]
         np.testing.assert_array_equal(z, wanted(y, grids, *one))
+
+
+@each_row("normalize_and_round_rows")
+def test_norms_of_sums_round_rows(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    force_row(monkeypatch, row)
+    a, b = drawn((2 * row.tile_m + 1, row.tile_n), 1), drawn((2 * row.tile_m + 1, row.tile_n), 2)
+    for is_read in (False, True):
+        chain = Chain(a, (row.tile_n,))
+        x = Output(np.float32, a.shape)
+        op, arguments, results = chain.calls[0]
+        chain.calls = [("aten.add.Tensor", [a, b, 1.0], x), (op, [x, *arguments[1:]], results)]
+        chain.layer(chain.y, PER_ROW[0])
+        if is_read:
+            chain.layer(x, ("per_tensor", "affine", -128, 127, EPS))
+            found, kernels = run_chain(chain.calls, [x, chain.y, *(z for z, _, _ in chain.layers)])
+            np.testing.assert_array_equal(found[0], a + b)
+            given = found[:2][::-1]
+        else:
+            found, kernels = run_chain(chain.calls, [chain.y, chain.layers[0][0]])
+            given = found[:1]
+        for z, own, (_, grids, one) in zip(found[len(given) :], given, chain.layers, strict=True):
+            np.testing.assert_array_equal(z, wanted(own, grids, *one))
+        assert not any(name.startswith("binary") for name in kernels)

@@ -426,3 +426,100 @@ def test_refusals(name: str) -> None:
     y = Output(np.float32, arguments[0].shape)
     with pytest.raises(OpError, match=message):
         run_chain([(op, arguments, outputs(y) if "native" in op else y)], [y])
+
+
+# ---- Norms that make the sum that they read.
+
+ADD, VIEW = "aten.add.Tensor", "aten.view_copy.default"
+
+
+def sum_and_norm(
+    a: Any, b: Any, inner: Sequence[int], alpha: float = 1.0
+) -> tuple[list[Any], Output, Output]:
+    """(calls, a + b, its layer norm)"""
+    shape = a.bounds if isinstance(a, Dynamic) else a.shape
+    x, y = Output(np.float32, shape), Output(np.float32, shape)
+    weight, bias = Constant(drawn(inner, 8)), Constant(drawn(inner, 9))
+    norm = (LAYER_NORM, [x, list(inner), weight, bias, 1e-5], outputs(y))
+    return [(ADD, [a, b, alpha], x), norm], x, y
+
+
+def norm_of(x: np.ndarray, inner: Sequence[int]) -> np.ndarray:
+    """As the kernel makes it of x itself."""
+    given = [list(inner), Constant(drawn(inner, 8)), Constant(drawn(inner, 9)), 1e-5]
+    return run_first(LAYER_NORM, [x, *given], Output(np.float32, x.shape))
+
+
+def adds(kernels: list[str]) -> int:
+    return sum(name.startswith("binary") for name in kernels)
+
+
+@each_row("normalize_rows")
+def test_norms_of_sums(row: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether another reads the sum or not, to the last bit."""
+    force_row(monkeypatch, row)
+    for shape in ((1, 4), (7, 12), (2, 3, row.tile_n // 2 + 4), (2 * row.tile_m + 1, row.tile_n)):
+        a, b = drawn(shape, 1), drawn(shape, 2, 5.0)
+        a[0, 0], b[-1, -1] = 1e30, NAN
+        calls, x, y = sum_and_norm(a, b, shape[-1:])
+        wanted = norm_of(a + b, shape[-1:])
+        (alone,), kernels = run_chain(calls, [y])
+        np.testing.assert_array_equal(alone, wanted)
+        assert not adds(kernels)
+        found, kernels = run_chain(calls, [x, y])
+        np.testing.assert_array_equal(found[0], a + b)
+        np.testing.assert_array_equal(found[1], wanted)
+        assert not adds(kernels)
+
+
+def test_sums_that_others_read() -> None:
+    """Behind the norm, as a residual does, in front of it, and as a view."""
+    a, b, c = drawn((5, 3, 16), 1), drawn((5, 3, 16), 2), drawn((5, 3, 16), 3)
+    calls, x, y = sum_and_norm(a, b, (16,))
+    z = Output(np.float32, x.bounds)
+    wanted = [norm_of(a + b, (16,)), (a + b) * c]
+    times = ("aten.mul.Tensor", [x, c], z)
+    for order, count in (([*calls, times], 1), ([calls[0], times, calls[1]], 2)):
+        found, kernels = run_chain(order, [y, z])
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert adds(kernels) == count
+    rows, z = Output(np.float32, (15, 16)), Output(np.float32, (15, 16))
+    view, last = (VIEW, [x, [15, 16]], rows), ("aten.mul.Tensor", [rows, c.reshape(15, 16)], z)
+    for order in ([*calls, view, last], [calls[0], view, calls[1], last]):
+        found, _ = run_chain(order, [y, z])
+        np.testing.assert_array_equal(found[0], wanted[0])
+        np.testing.assert_array_equal(found[1], wanted[1].reshape(15, 16))
+
+
+def test_sums_that_norms_do_not_make() -> None:
+    """Of other sizes, of a multiple, and of rows that another kernel has."""
+    a = drawn((5, 3, 16), 1)
+    for b, inner, alpha in (
+        (drawn((16,), 2), (16,), 1.0),
+        (drawn((5, 3, 16), 2), (16,), 2.0),
+        (drawn((5, 3, 16), 2), (3, 16), 1.0),
+    ):
+        calls, _, y = sum_and_norm(a, b, inner, alpha)
+        (found,), kernels = run_chain(calls, [y])
+        np.testing.assert_array_equal(found, norm_of(a + np.float32(alpha) * b, inner))
+        assert adds(kernels) == (inner == (16,))
+    calls, _, y = sum_and_norm(drawn((4, 6), 1), drawn((4, 6), 2), (6,))
+    (found,), kernels = run_chain(calls, [y])
+    np.testing.assert_array_equal(found, norm_of(drawn((4, 6), 1) + drawn((4, 6), 2), (6,)))
+    assert adds(kernels) == 1
+
+
+def test_sums_of_less_rows() -> None:
+    for rows in (5, 2, 0):
+        a, b = drawn((rows, 3, 16), 1), drawn((rows, 3, 16), 2)
+        calls, _, y = sum_and_norm(Dynamic(a, (5, 3, 16)), Dynamic(b, (5, 3, 16)), (16,))
+        (found,), _ = run_chain(calls, [y])
+        np.testing.assert_array_equal(found, norm_of(a + b, (16,)) if rows else a)
+    one = drawn((1, 3, 16), 1)  # repeated, though its bounds are not
+    other = drawn((4, 3, 16), 2)
+    calls, x, y = sum_and_norm(Dynamic(one, (5, 3, 16)), Dynamic(other, (5, 3, 16)), (16,))
+    (found_x, found), kernels = run_chain(calls, [x, y])
+    np.testing.assert_array_equal(found_x, one + other)
+    np.testing.assert_array_equal(found, norm_of(found_x, (16,)))
+    assert adds(kernels) == 1

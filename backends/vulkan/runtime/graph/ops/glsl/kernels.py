@@ -551,12 +551,12 @@ def rows_in_registers(op: Op, shader: str, rows: int, lanes: int) -> Kernel:
 
 
 def normalize_rows(rows: int, lanes: int) -> Kernel:
-    op = Op("normalize_rows", 4, 32, macros=(("ROUNDS", 0),))
+    op = Op("normalize_rows", 6, 32, macros=(("ROUNDS", 0),))
     return rows_in_registers(op, "reduce/normalize_rows.comp", rows, lanes)
 
 
 def normalize_and_round_rows(rows: int, lanes: int) -> Kernel:
-    op = Op("normalize_and_round_rows", 5, 44, macros=(("ROUNDS", 1),))
+    op = Op("normalize_and_round_rows", 7, 44, macros=(("ROUNDS", 1),))
     return rows_in_registers(op, "reduce/normalize_rows.comp", rows, lanes)
 
 

@@ -6,8 +6,9 @@
 //   lane:       0         1                LANES - 1           0            GROUPS of them each
 //
 // Bindings: 0 y, 1 x, [count, elements], float32 or int8 in words, of which int8 x is dequantized as
-// it is read and int8 y quantized as it is written; 2 weight, 3 bias, float32 [elements]. With ROUNDS y is 4,
-// float32, and 0 is y once more as layers want it that quantize it at run time: rounded_rows.glsl.
+// it is read and int8 y quantized as it is written; 2 weight, 3 bias, float32 [elements]. With SUM x is the
+// sum of 1 and 4, float32, which STORED writes to 5. With ROUNDS y is 6, float32, and 0 is y once more as
+// layers want it that quantize it at run time: rounded_rows.glsl.
 //
 // Nothing is summed up with its rounding errors, as it is for longer rows. A lane adds at most
 // 4 * MAX_GROUPS elements, in four sums, so that behind an element are at most MAX_GROUPS + 2 +
@@ -38,10 +39,11 @@ layout(constant_id = 2) const uint HAS_WEIGHT = 0;
 layout(constant_id = 3) const uint HAS_BIAS = 0;
 layout(constant_id = 4) const uint INT8_X = 0;
 layout(constant_id = 5) const uint INT8_Y = 0;
-
+layout(constant_id = 6) const uint SUM = 0;
+const uint STORED = 2;  // SUM
 #if ROUNDS
-layout(constant_id = 6) const uint RULE = 0;
-#define Y_BINDING 4
+layout(constant_id = 7) const uint RULE = 0;
+#define Y_BINDING 6
 #else
 #define Y_BINDING 0
 #endif
@@ -53,6 +55,8 @@ layout(set = 0, binding = 1) readonly buffer InputX4 { vec4 x_groups[]; };
 layout(set = 0, binding = 1) readonly buffer InputXWords { uint x_words[]; };
 layout(set = 0, binding = 2) readonly buffer InputWeight { vec4 weights[]; };
 layout(set = 0, binding = 3) readonly buffer InputBias { vec4 biases[]; };
+layout(set = 0, binding = 4) readonly buffer InputAddend { vec4 addends[]; };
+layout(set = 0, binding = 5) writeonly buffer OutputSum { vec4 sums_of_x[]; };
 layout(push_constant) uniform Params {
   uint count;              // rows
   uint row_groups;         // of four elements
@@ -107,7 +111,11 @@ vec4 load(uint at) {
     precise vec4 x = distances(x_words[at], p.input_zero_point) * p.input_scale;
     return x;
   }
-  return x_groups[at];
+  precise vec4 x = x_groups[at];
+  if (SUM != 0) {
+    x += addends[at];
+  }
+  return x;
 }
 
 void store(uint at, vec4 y) {
@@ -151,6 +159,9 @@ void normalize(uint row, uint lane, bool is_stored) {
     const uint group = min(lane + g * LANES, p.row_groups - 1);
     is_own[g] = lane + g * LANES < p.row_groups;
     x[g] = load(begin + group);
+    if (SUM == STORED && is_own[g] && is_stored) {
+      sums_of_x[begin + group] = x[g];
+    }
     if (HAS_WEIGHT != 0) {
       weight[g] = weights[group];
     }

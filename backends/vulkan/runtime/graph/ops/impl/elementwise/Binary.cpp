@@ -2,12 +2,14 @@
 // broadcasting: the rows of kBinaryOps and kTernaryOps.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "ElementwiseRows.h"
 #include "graph/ComputeGraph.h"
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/elementwise/Broadcast.h"
 #include "graph/ops/impl/elementwise/ElementwiseCall.h"
+#include "graph/ops/impl/elementwise/FloatSum.h"
 #include "graph/ops/impl/moves/StridedCopy.h"
 #include "vk/Error.h"
 
@@ -21,6 +23,7 @@ struct BroadcastCall {
   uint32_t code = 0;
   std::vector<ValueId> operands;
   ValueId y = -1;
+  std::shared_ptr<FloatSum> sum;  // null: what others can't make
 };
 
 Sizes result_sizes(const ComputeGraph& graph, const BroadcastCall& call) {
@@ -49,7 +52,8 @@ void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCa
                       const std::vector<uint32_t (Push::*)[kMaxLoops]>& strides) {
   graph.set_sizes(call.y, result_sizes(graph, call));
   push.count = element_count(graph, call.op, call.y);
-  if (push.count == 0) {
+  if (push.count == 0 ||
+      (call.sum != nullptr && call.sum->is_made_by_reader && call.sum->is_made_by_reader())) {
     return;
   }
   Loops loops = broadcast_loops(graph, call.op, call.y, call.operands);
@@ -92,6 +96,28 @@ void add_broadcast_node(ComputeGraph& graph, const BroadcastCall& call, const Pu
                   -1,
                   overwritable(graph, tensors, call.y),
                   tensors.size() > 1});
+  if (call.sum != nullptr) {
+    graph.offer(call.y, call.sum);
+  }
+}
+
+// The call as a sum of two float32 tensors of y's sizes, or null.
+std::shared_ptr<FloatSum> sum_of(const ComputeGraph& graph, const BroadcastCall& call,
+                                 double alpha) {
+  const auto is_whole = [&](ValueId id) {
+    return id != kNoTensor && graph.dims(id) == graph.dims(call.y);
+  };
+  const bool is_sum = call.op == "aten.add.Tensor" && alpha == 1.0 &&
+                      graph.dtype(call.y) == DType::kFloat32 &&
+                      std::all_of(call.operands.begin(), call.operands.end(), is_whole);
+  if (!is_sum) {
+    return nullptr;
+  }
+  auto sum = std::make_shared<FloatSum>();
+  sum->a = call.operands[0];
+  sum->b = call.operands[1];
+  sum->y = call.y;
+  return sum;
 }
 
 uint32_t number(const OpArgs& args, const char* name, DType operands) {
@@ -123,6 +149,7 @@ void binary(ComputeGraph& graph, const OpArgs& args) {
   push.alpha = number_bits(args, "alpha", alpha, type);
   check_types(graph, call.op, row, tensors_of(call), call.y);
   call.kernels = kernels_of("binary", row, type);
+  call.sum = sum_of(graph, call, alpha);
   add_broadcast_node(graph, call, push, {&BinaryPush::a_strides, &BinaryPush::b_strides});
 }
 

@@ -169,7 +169,7 @@ ValueId add_quantized_rows(ComputeGraph& graph, const std::string& op, ValueId x
     args.ranges = graph.add_scratch(DType::kInt32, {kMostRanges, 2});
     writes.push_back(args.ranges);
   }
-  const std::shared_ptr<RowRounding> offered = graph.offered_rounding(x);
+  const std::shared_ptr<RowRounding> offered = graph.offered<RowRounding>(x);
   if (grids.per_row && offered != nullptr && offered->y < 0 && has_rows_of(graph, x, offered->x)) {
     offered->y = args.y;
     offered->grids = grids;

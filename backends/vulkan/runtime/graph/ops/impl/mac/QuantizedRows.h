@@ -7,6 +7,7 @@
 #include <string>
 
 #include "graph/ComputeGraph.h"
+#include "graph/Offer.h"
 
 namespace etvk::ops {
 
@@ -34,9 +35,9 @@ constexpr uint32_t kGridBytes = 8;  // of a row: the bits of its scale, its zero
 // Bytes of a row of K elements.
 inline int64_t padded_row(int64_t k) { return (k + 15) / 16 * 16; }
 
-// What a node that makes rows of float32 offers to do besides (ComputeGraph::offer_rounding): to
-// round them as well, so that they need not be read once more.
-struct RowRounding {
+// What a node that makes rows of float32 offers: to round them as well, so that they need not be
+// read once more.
+struct RowRounding : Offer {
   ValueId x = -1;  // what the node makes
   ValueId y = -1;  // as add_quantized_rows() has it, which asks for it; -1: nobody does
   RowGrids grids;

@@ -11,6 +11,9 @@ namespace etvk::ops {
 // Its FUNCTION.
 enum class Normalization : uint32_t { kSoftmax, kLogSoftmax, kLayerNorm, kRmsNorm, kVariance };
 
+// SUM of normalize_rows.comp: x is a tensor, or the sum of two, which may be written, too.
+enum class NormSum : uint32_t { kNone, kRead, kStored };
+
 struct NormGridsPush {
   float input_scale;
   int32_t input_zero_point;

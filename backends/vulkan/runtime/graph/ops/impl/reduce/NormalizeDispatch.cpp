@@ -1,6 +1,7 @@
 #include "graph/ops/impl/reduce/NormalizeDispatch.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "graph/ops/KernelSelect.h"
 #include "graph/ops/impl/reduce/ReducedLoops.h"
@@ -101,62 +102,109 @@ NormalizeRowsPush rows_push(const NormArgs& args, const RowsWork& work, float nu
   return push;
 }
 
-std::vector<uint32_t> rows_constants(const NormArgs& args, const KernelRow& row,
-                                     const RowsWork& work) {
-  return {groups_of_lane(row, work.elements),
+// The rows of x, where they follow each other without gaps; else none.
+std::optional<RowsWork> whole_rows(const ComputeGraph& graph, const NormArgs& args,
+                                   const ReducedLoops& loops) {
+  if (!are_whole_rows(args, loops)) {
+    return std::nullopt;
+  }
+  const uint32_t elements = element_count(graph, args.op, args.x);
+  return RowsWork{elements / static_cast<uint64_t>(loops.reduced_count),
+                  static_cast<uint32_t>(loops.reduced_count)};
+}
+
+const KernelRow* rows_kernel(const ComputeGraph& graph, const RowsWork& work) {
+  return choose_rows_kernel(graph.caps(), "normalize_rows", {"normalize"}, work);
+}
+
+// Whether both operands of the sum lie as x does, and nothing else is to be done for it.
+bool makes_sum(const ComputeGraph& graph, const NormArgs& args, const Rows& rows) {
+  if (args.sum == nullptr || graph.numel(args.x) == 0) {
+    return false;
+  }
+  for (ValueId id : {args.sum->a, args.sum->b}) {
+    if (graph.sizes(id) != graph.sizes(args.x) || graph.strides(id) != graph.strides(args.x)) {
+      return false;
+    }
+  }
+  const std::optional<RowsWork> work = whole_rows(graph, args, loops_of(args, rows, false));
+  return work && rows_kernel(graph, *work) != nullptr;
+}
+
+// One dispatch of normalize_rows.comp, or with ROUNDS.
+struct RowsDispatch {
+  const KernelRow& row;
+  RowsWork work;
+  float number;
+  NormSum sum;
+};
+
+std::vector<uint32_t> rows_constants(const NormArgs& args, const RowsDispatch& own) {
+  return {groups_of_lane(own.row, own.work.elements),
           static_cast<uint32_t>(args.function),
           flag(args.weight >= 0),
           flag(args.bias >= 0),
           flag(args.input.has_value()),
-          flag(args.output.has_value())};
+          flag(args.output.has_value()),
+          static_cast<uint32_t>(own.sum)};
 }
 
-WorkgroupCount rows_grid(const ComputeGraph& graph, const KernelRow& row, const RowsWork& work) {
-  const uint64_t groups = (work.rows - 1) / row.tile_m + 1;
+WorkgroupCount rows_grid(const ComputeGraph& graph, const RowsDispatch& own) {
+  const uint64_t groups = (own.work.rows - 1) / own.row.tile_m + 1;
   return {static_cast<uint32_t>(std::min<uint64_t>(groups, graph.caps().max_workgroup_count)), 1,
           1};
 }
 
-void dispatch_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
-                   const KernelRow& row, const RowsWork& work, float number) {
-  const uint64_t end = work.rows * work.elements;
-  commands.dispatch(
-      graph.context().pipelines.get(row, rows_constants(args, row, work)),
-      bindings(graph, args, end, args.function == Normalization::kVariance ? work.rows : end,
-               work.elements),
-      rows_push(args, work, number), rows_grid(graph, row, work));
+std::vector<Binding> rows_bindings(const ComputeGraph& graph, const NormArgs& args,
+                                   const RowsDispatch& own) {
+  const uint64_t end = own.work.rows * own.work.elements;
+  const bool is_variance = args.function == Normalization::kVariance;
+  std::vector<Binding> all =
+      bindings(graph, args, end, is_variance ? own.work.rows : end, own.work.elements);
+  const Binding nothing = graph.bind(args.x, 0);
+  const bool is_sum = own.sum != NormSum::kNone;
+  if (is_sum) {
+    all[1] = bind_elements(graph, args.sum->a, end);
+  }
+  all.push_back(is_sum ? bind_elements(graph, args.sum->b, end) : nothing);
+  all.push_back(own.sum == NormSum::kStored ? bind_elements(graph, args.x, end) : nothing);
+  return all;
 }
 
-// Whether y has been made and rounded at once.
-bool dispatch_and_round_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
-                             const RowsWork& work, float number, RowRounding* rounding) {
+void dispatch_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
+                   const RowsDispatch& own) {
+  commands.dispatch(graph.context().pipelines.get(own.row, rows_constants(args, own)),
+                    rows_bindings(graph, args, own), rows_push(args, own.work, own.number),
+                    rows_grid(graph, own));
+}
+
+const KernelRow* rounding_kernel(const ComputeGraph& graph, const NormArgs& args,
+                                 const RowsWork& work, const RowRounding* rounding) {
   const bool is_asked = rounding != nullptr && rounding->y >= 0 && !args.output.has_value() &&
                         work.elements == graph.sizes(args.y).back();
-  const KernelRow* row = is_asked
-                             ? choose_rows_kernel(graph.caps(), "normalize_and_round_rows",
-                                                  {"normalize", "normalize_rows", "quantize_rows",
-                                                   "quantize_long_rows", "quantize_whole_rows"},
-                                                  work)
-                             : nullptr;
-  if (row == nullptr) {
-    return false;
-  }
-  const RowGrids& grids = rounding->grids;
-  const NormalizeAndRoundRowsPush push{rows_push(args, work, number), grids.quant_min,
+  return is_asked ? choose_rows_kernel(graph.caps(), "normalize_and_round_rows",
+                                       {"normalize", "normalize_rows", "quantize_rows",
+                                        "quantize_long_rows", "quantize_whole_rows"},
+                                       work)
+                  : nullptr;
+}
+
+void dispatch_and_round_rows(ComputeGraph& graph, Commands& commands, const NormArgs& args,
+                             const RowsDispatch& own, RowRounding& rounding) {
+  const RowGrids& grids = rounding.grids;
+  const NormalizeAndRoundRowsPush push{rows_push(args, own.work, own.number), grids.quant_min,
                                        grids.quant_max, grids.eps};
-  std::vector<uint32_t> constants = rows_constants(args, *row, work);
+  std::vector<uint32_t> constants = rows_constants(args, own);
   constants.push_back(static_cast<uint32_t>(grids.rule));
   const auto rounded_bytes =
-      static_cast<int64_t>(work.rows) * (padded_row(work.elements) + int64_t{kGridBytes});
-  graph.set_sizes(rounding->y, {rounded_bytes});
-  const uint64_t end = work.rows * work.elements;
-  std::vector<Binding> all = bindings(graph, args, end, end, work.elements);
+      static_cast<int64_t>(own.work.rows) * (padded_row(own.work.elements) + int64_t{kGridBytes});
+  graph.set_sizes(rounding.y, {rounded_bytes});
+  std::vector<Binding> all = rows_bindings(graph, args, own);
   all.push_back(all.front());
-  all.front() = bind_elements(graph, rounding->y, static_cast<uint64_t>(rounded_bytes));
-  commands.dispatch(graph.context().pipelines.get(*row, constants), all, push,
-                    rows_grid(graph, *row, work));
-  rounding->rounded_row = work.elements;
-  return true;
+  all.front() = bind_elements(graph, rounding.y, static_cast<uint64_t>(rounded_bytes));
+  commands.dispatch(graph.context().pipelines.get(own.row, constants), all, push,
+                    rows_grid(graph, own));
+  rounding.rounded_row = own.work.elements;
 }
 
 }  // namespace
@@ -170,15 +218,17 @@ void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args
   const uint32_t elements = element_count(graph, args.op, args.x);
   const bool is_variance = args.function == Normalization::kVariance;
   const ReducedLoops loops = loops_of(args, rows, is_variance);
-  if (are_whole_rows(args, loops)) {
-    const RowsWork work{elements / static_cast<uint64_t>(loops.reduced_count),
-                        static_cast<uint32_t>(loops.reduced_count)};
-    if (dispatch_and_round_rows(graph, commands, args, work, number_of(args, rows), rounding)) {
+  if (const std::optional<RowsWork> work = whole_rows(graph, args, loops)) {
+    const NormSum sum = !makes_sum(graph, args, rows)    ? NormSum::kNone
+                        : graph.reader_count(args.x) > 1 ? NormSum::kStored
+                                                         : NormSum::kRead;
+    if (const KernelRow* row = rounding_kernel(graph, args, *work, rounding)) {
+      dispatch_and_round_rows(graph, commands, args, {*row, *work, number_of(args, rows), sum},
+                              *rounding);
       return;
     }
-    if (const KernelRow* row =
-            choose_rows_kernel(graph.caps(), "normalize_rows", {"normalize"}, work)) {
-      dispatch_rows(graph, commands, args, *row, work, number_of(args, rows));
+    if (const KernelRow* row = rows_kernel(graph, *work)) {
+      dispatch_rows(graph, commands, args, {*row, *work, number_of(args, rows), sum});
       return;
     }
   }
@@ -225,9 +275,18 @@ void check_norm_types(const ComputeGraph& graph, const NormArgs& args) {
   }
 }
 
-void add_norm(ComputeGraph& graph, const NormArgs& args, const RowsOf& rows) {
-  check_norm_types(graph, args);
+void add_norm(ComputeGraph& graph, const NormArgs& given, const RowsOf& rows) {
+  check_norm_types(graph, given);
+  NormArgs args = given;
   std::vector<ValueId> reads = {args.x};
+  const auto sum = graph.offered<FloatSum>(args.x);
+  if (sum != nullptr && sum->y == args.x && graph.reader_count(args.x) == 0) {
+    args.sum = sum.get();
+    reads.insert(reads.end(), {sum->a, sum->b});
+    sum->is_made_by_reader = [&graph, args, rows] {
+      return makes_sum(graph, args, rows(graph, args));
+    };
+  }
   for (ValueId id : {args.weight, args.bias}) {
     if (id >= 0) {
       reads.push_back(id);
@@ -244,7 +303,10 @@ void add_norm(ComputeGraph& graph, const NormArgs& args, const RowsOf& rows) {
     }
   };
   graph.add_node({args.op, std::move(reads), {args.y}, record});
-  graph.offer_rounding(args.y, rounding);
+  graph.offer(args.y, rounding);
+  if (args.sum != nullptr) {
+    graph.also_write(args.y, args.x);
+  }
 }
 
 }  // namespace etvk::ops

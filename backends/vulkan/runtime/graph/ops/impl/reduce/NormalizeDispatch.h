@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/ComputeGraph.h"
+#include "graph/ops/impl/elementwise/FloatSum.h"
 #include "graph/ops/impl/mac/QuantizedRows.h"
 #include "graph/ops/impl/reduce/Normalize.h"
 
@@ -22,6 +23,8 @@ struct NormArgs {
   ValueId y = -1;
   float epsilon = 0.0f;
   std::optional<Grid> input, output;  // of x and y; a tensor without one is float32
+  // That x is, and may be made here; null: none. The node that offers it has it.
+  const FloatSum* sum = nullptr;
 };
 
 // x as nested loops: by loop its size, its strides in x and in the weights, and whether a row goes

@@ -22,13 +22,34 @@ std::vector<SpecializationConstants> all_constants(const KernelRow& row) {
       for (const NormTypes& types : kNormTypes) {
         if (groups != last && is_possible(own, types)) {
           all.push_back({groups, static_cast<uint32_t>(own.function), own.has_weight, own.has_bias,
-                         types.int8_x, types.int8_y});
+                         types.int8_x, types.int8_y, static_cast<uint32_t>(NormSum::kNone)});
+          if (types.int8_x == 0 && own.function != Normalization::kVariance) {
+            all.push_back(all.back());
+            all.back()[6] = static_cast<uint32_t>(NormSum::kStored);
+          }
         }
       }
     }
     last = groups;
   }
-  return covering(all, {{0, 1}, {1, 2, 3}, {1, 4, 5}}, static_cast<uint64_t>(row.id));
+  return covering(all, {{0, 1}, {1, 2, 3}, {1, 4, 5}, {1, 6}}, static_cast<uint64_t>(row.id));
+}
+
+// Bound behind x, which becomes what it is the sum of.
+void split_x(Problem& problem, bool is_sum, Random& random) {
+  std::vector<uint8_t>& bytes = problem.bindings.at(1);
+  std::vector<float> x(bytes.size() / sizeof(float));
+  std::vector<float> addend(x.size());
+  if (is_sum) {
+    std::memcpy(x.data(), bytes.data(), bytes.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      addend[i] = random.uniform(-4.0f, 4.0f);
+      x[i] -= addend[i];
+    }
+    std::memcpy(bytes.data(), x.data(), bytes.size());
+  }
+  problem.bind(addend);
+  problem.bind(addend);  // room for the sum
 }
 
 Problem make(const KernelRow& row, const SpecializationConstants& values, Random& random) {
@@ -46,6 +67,7 @@ Problem make(const KernelRow& row, const SpecializationConstants& values, Random
   push.inverse_elements = 1.0f / static_cast<float>(elements);
   push.number = number_for(own, rows);
   Problem problem = norm_problem(own, {values.at(4), values.at(5)}, rows, push.grids, random);
+  split_x(problem, values.at(6) != 0, random);
   problem.text = std::to_string(rows.count) + " rows of " + std::to_string(elements);
   problem.set_push(push);
   problem.groups = {kWorkgroups, 1, 1};
@@ -64,7 +86,7 @@ std::vector<SpecializationConstants> all_constants_with_rounding(const KernelRow
       all.back().push_back(rule);
     }
   }
-  return covering(all, {{0, 1}, {0, 6}, {1, 2, 3}}, static_cast<uint64_t>(row.id));
+  return covering(all, {{0, 1}, {0, 7}, {1, 2, 3}, {1, 6}}, static_cast<uint64_t>(row.id));
 }
 
 // Room for y, which no one compares here: what normalize_rows makes is the same.
@@ -80,7 +102,7 @@ Problem make_with_rounding(const KernelRow& row, const SpecializationConstants& 
   NormalizeAndRoundRowsPush push{};
   std::memcpy(&push.norm, normal.push_constants.data(), sizeof(push.norm));
   RowGrids grids;
-  grids.rule = static_cast<RowRule>(values.at(6));
+  grids.rule = static_cast<RowRule>(values.at(7));
   grids.eps = 0x1p-23f;
   push.quant_min = grids.quant_min;
   push.quant_max = grids.quant_max;

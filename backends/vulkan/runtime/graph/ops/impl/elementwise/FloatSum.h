@@ -1,0 +1,21 @@
+// A sum of two float32 tensors, which the node that reads it may make itself.
+#pragma once
+
+#include <functional>
+
+#include "graph/GraphDef.h"
+#include "graph/Offer.h"
+
+namespace etvk::ops {
+
+// What the node of y = a + b offers, all three of the same sizes in their bounds.
+struct FloatSum : Offer {
+  ValueId a = -1;
+  ValueId b = -1;
+  ValueId y = -1;
+  // Set by the reader that takes the offer, the first one of y: whether it makes y in this
+  // recording, for which all sizes are known then. Null: nobody does.
+  std::function<bool()> is_made_by_reader;
+};
+
+}  // namespace etvk::ops
