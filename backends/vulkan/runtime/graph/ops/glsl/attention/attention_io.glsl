@@ -75,11 +75,6 @@ bool is_minus_infinity(float x) {
   return floatBitsToUint(x) == (SIGN_BIT | INFINITY_BITS);
 }
 
-// NaN where an operand is.
-float larger(float a, float b) {
-  return max_of(vec4(a), vec4(b)).x;
-}
-
 // Four of `count` elements from `d` on; zeros behind them.
 #define LOAD(name, elements, groups, words, operand)           \
   vec4 name(uint at, uint stride, uint d, uint count) {        \

@@ -85,6 +85,10 @@ vec4 max_of(vec4 a, vec4 b) {
   return keep_nan(b, keep_nan(a, max(a, b)));
 }
 
+float larger(float a, float b) {
+  return max_of(vec4(a), vec4(b)).x;
+}
+
 vec4 min_of(vec4 a, vec4 b) {
   return keep_nan(b, keep_nan(a, min(a, b)));
 }

@@ -92,10 +92,6 @@ vec2 sum_of(vec2 a, vec2 b) {
   return sum;
 }
 
-float larger(float a, float b) {
-  return max_of(vec4(a), vec4(b)).x;
-}
-
 float sum_across(vec4 own) {
   return sum_of(sum_of(own.x, own.y), sum_of(own.z, own.w));
 }

@@ -46,14 +46,21 @@ Binding bind_operand(const ComputeGraph& graph, const BroadcastCall& call, size_
                                            : bind_elements(graph, id, end);
 }
 
+bool is_left_to_reader(const BroadcastCall& call) {
+  if (call.sum == nullptr || !call.sum->can_reader_make_it) {
+    return false;
+  }
+  call.sum->is_left = call.sum->can_reader_make_it();
+  return call.sum->is_left;
+}
+
 // Push has `count`, `sizes` and the strides of each operand; `strides` says where.
 template <typename Push>
 void record_broadcast(ComputeGraph& graph, Commands& commands, const BroadcastCall& call, Push push,
                       const std::vector<uint32_t (Push::*)[kMaxLoops]>& strides) {
   graph.set_sizes(call.y, result_sizes(graph, call));
   push.count = element_count(graph, call.op, call.y);
-  if (push.count == 0 ||
-      (call.sum != nullptr && call.sum->is_made_by_reader && call.sum->is_made_by_reader())) {
+  if (push.count == 0 || is_left_to_reader(call)) {
     return;
   }
   Loops loops = broadcast_loops(graph, call.op, call.y, call.operands);

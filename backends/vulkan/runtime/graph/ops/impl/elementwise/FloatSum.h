@@ -13,9 +13,11 @@ struct FloatSum : Offer {
   ValueId a = -1;
   ValueId b = -1;
   ValueId y = -1;
-  // Set by the reader that takes the offer, the first one of y: whether it makes y in this
-  // recording, for which all sizes are known then. Null: nobody does.
-  std::function<bool()> is_made_by_reader;
+  // Set by the reader that takes the offer, the first one of y: whether it can make y, whose sizes
+  // and those of a and b are known then. Null: nobody takes it.
+  std::function<bool()> can_reader_make_it;
+  // To that reader, in this recording; decided by the node that offers it.
+  bool is_left = false;
 };
 
 }  // namespace etvk::ops

@@ -57,7 +57,7 @@ struct Rows {
                           : 1),
         K(grids.per_row ? last_size : elements) {}
 
-  int64_t size_bytes() const { return M * (padded_row(K) + kGridBytes); }
+  int64_t size_bytes() const { return rounded_bytes(M, K); }
 };
 
 // Whether x, a view of `other`, has rows of the same size in their bounds.

@@ -35,6 +35,11 @@ constexpr uint32_t kGridBytes = 8;  // of a row: the bits of its scale, its zero
 // Bytes of a row of K elements.
 inline int64_t padded_row(int64_t k) { return (k + 15) / 16 * 16; }
 
+// Of rows and their grids.
+inline int64_t rounded_bytes(int64_t rows, int64_t k) {
+  return rows * (padded_row(k) + kGridBytes);
+}
+
 // What a node that makes rows of float32 offers: to round them as well, so that they need not be
 // read once more.
 struct RowRounding : Offer {

@@ -117,11 +117,8 @@ const KernelRow* rows_kernel(const ComputeGraph& graph, const RowsWork& work) {
   return choose_rows_kernel(graph.caps(), "normalize_rows", {"normalize"}, work);
 }
 
-// Whether both operands of the sum lie as x does, and nothing else is to be done for it.
-bool makes_sum(const ComputeGraph& graph, const NormArgs& args, const Rows& rows) {
-  if (args.sum == nullptr || graph.numel(args.x) == 0) {
-    return false;
-  }
+// Whether both operands of the sum that x is lie as x does, in rows that a kernel has.
+bool can_make_sum(const ComputeGraph& graph, const NormArgs& args, const Rows& rows) {
   for (ValueId id : {args.sum->a, args.sum->b}) {
     if (graph.sizes(id) != graph.sizes(args.x) || graph.strides(id) != graph.strides(args.x)) {
       return false;
@@ -196,12 +193,11 @@ void dispatch_and_round_rows(ComputeGraph& graph, Commands& commands, const Norm
                                        grids.quant_max, grids.eps};
   std::vector<uint32_t> constants = rows_constants(args, own);
   constants.push_back(static_cast<uint32_t>(grids.rule));
-  const auto rounded_bytes =
-      static_cast<int64_t>(own.work.rows) * (padded_row(own.work.elements) + int64_t{kGridBytes});
-  graph.set_sizes(rounding.y, {rounded_bytes});
+  const int64_t bytes = rounded_bytes(static_cast<int64_t>(own.work.rows), own.work.elements);
+  graph.set_sizes(rounding.y, {bytes});
   std::vector<Binding> all = rows_bindings(graph, args, own);
   all.push_back(all.front());
-  all.front() = bind_elements(graph, rounding.y, static_cast<uint64_t>(rounded_bytes));
+  all.front() = bind_elements(graph, rounding.y, static_cast<uint64_t>(bytes));
   commands.dispatch(graph.context().pipelines.get(own.row, constants), all, push,
                     rows_grid(graph, own));
   rounding.rounded_row = own.work.elements;
@@ -219,7 +215,8 @@ void dispatch_norm(ComputeGraph& graph, Commands& commands, const NormArgs& args
   const bool is_variance = args.function == Normalization::kVariance;
   const ReducedLoops loops = loops_of(args, rows, is_variance);
   if (const std::optional<RowsWork> work = whole_rows(graph, args, loops)) {
-    const NormSum sum = !makes_sum(graph, args, rows)    ? NormSum::kNone
+    const bool makes_sum = args.sum != nullptr && args.sum->is_left;
+    const NormSum sum = !makes_sum                       ? NormSum::kNone
                         : graph.reader_count(args.x) > 1 ? NormSum::kStored
                                                          : NormSum::kRead;
     if (const KernelRow* row = rounding_kernel(graph, args, *work, rounding)) {
@@ -283,8 +280,8 @@ void add_norm(ComputeGraph& graph, const NormArgs& given, const RowsOf& rows) {
   if (sum != nullptr && sum->y == args.x && graph.reader_count(args.x) == 0) {
     args.sum = sum.get();
     reads.insert(reads.end(), {sum->a, sum->b});
-    sum->is_made_by_reader = [&graph, args, rows] {
-      return makes_sum(graph, args, rows(graph, args));
+    sum->can_reader_make_it = [&graph, args, rows] {
+      return can_make_sum(graph, args, rows(graph, args));
     };
   }
   for (ValueId id : {args.weight, args.bias}) {
